@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Examples and benchmarks, found by place and name.
+
+# examples/<name>.c, or all of examples/<name>/*.c -> <build>/examples/<name>.
+function(tuza_examples)
+    set(root ${PROJECT_SOURCE_DIR}/examples)
+    file(GLOB single CONFIGURE_DEPENDS ${root}/*.c)
+    file(GLOB several CONFIGURE_DEPENDS ${root}/*/*.c)
+    set(dirs)
+    foreach(file ${several})
+        get_filename_component(dir ${file} DIRECTORY)
+        list(APPEND dirs ${dir})
+    endforeach()
+    list(REMOVE_DUPLICATES dirs)
+    foreach(program ${single} ${dirs})
+        get_filename_component(name ${program} NAME_WE)
+        set(files ${program})
+        if(IS_DIRECTORY ${program})
+            file(GLOB files CONFIGURE_DEPENDS ${program}/*.c)
+        endif()
+        add_executable(example_${name} ${files})
+        target_link_libraries(example_${name} PRIVATE tuza_example)
+        set_target_properties(example_${name} PROPERTIES OUTPUT_NAME ${name}
+            RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/examples)
+    endforeach()
+endfunction()
+
+# bench/<name>_bench.c -> <build>/bench/<name>_bench; bench/run builds peers.
+function(tuza_benchmarks)
+    file(GLOB files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/bench/*_bench.c)
+    foreach(file ${files})
+        get_filename_component(name ${file} NAME_WE)
+        add_executable(bench_${name} ${file})
+        target_link_libraries(bench_${name} PRIVATE tuza_example)
+        set_target_properties(bench_${name} PROPERTIES OUTPUT_NAME ${name}
+            RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench)
+    endforeach()
+endfunction()

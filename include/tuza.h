@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* tuza: the Go runtime as a C library. Includes every public header.
+ *
+ * Calls return >= 0, or a negative errno such as -ENOMEM. They never set or
+ * need `errno`: a goroutine may resume on another thread, and compilers keep
+ * the address of the old thread's errno across the call. For the same reason
+ * read errno, and addresses of __thread variables, anew after every call that
+ * "may park" (each comment says so).
+ */
+#ifndef TUZA_H
+#define TUZA_H
+
+#include "tuza/base.h"
+#include "tuza/chan.h"
+#include "tuza/go.h"
+#include "tuza/mem.h"
+#include "tuza/run.h"
+#include "tuza/stats.h"
+#include "tuza/sync.h"
+#include "tuza/syscall.h"
+#include "tuza/time.h"
+
+#endif

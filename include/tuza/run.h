@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* tuza/run.h: starting and ending the runtime. */
+#ifndef TUZA_RUN_H
+#define TUZA_RUN_H
+
+#include "tuza/base.h"
+
+TUZA_BEGIN
+
+/* Settings for one process. Zero means the default; a variable of the
+ * environment (in brackets) wins over a setting. */
+typedef struct tuza_config {
+    size_t size;       /* sizeof(tuza_config); TUZA_CONFIG sets it */
+    int maxprocs;      /* threads that run goroutines at once [TUZAMAXPROCS]:
+                          the processors of this process's affinity mask */
+    int gc_percent;    /* growth, in percent of the live heap, that starts a
+                          collection [TUZAGC]: 100; -1 is off */
+    size_t stack_size; /* bytes of address space of a goroutine's stack
+                          [TUZASTACK]: 262144 */
+} tuza_config;
+
+/* Starts the runtime and runs fn(argc, argv) as the first goroutine; returns
+ * fn's value when it returns. The other goroutines then stay stopped where
+ * they are. Call it once, on a thread of at least 64 KiB of stack.
+ * Errors: -EALREADY on a second call, -EINVAL for settings that cannot be,
+ * -ENOMEM, -EAGAIN where the system refuses memory or threads. */
+TUZA_API int tuza_run(int (*fn)(int argc, char **argv), int argc, char **argv,
+                      const tuza_config *config);
+
+/* What TUZA_MAIN's main calls: tuza_run, then exit with the value; a runtime
+ * that cannot start prints why and exits with status 2. */
+TUZA_API TUZA_NORETURN void tuza_run_main(int (*fn)(int argc, char **argv),
+                                          int argc, char **argv,
+                                          const tuza_config *config);
+
+/* Settings for TUZA_MAIN, at file scope, in the order of the struct or by
+ * name: TUZA_CONFIG(.maxprocs = 2); */
+extern const tuza_config tuza_program_config __attribute__((weak));
+#define TUZA_CONFIG(...)                                                       \
+    const tuza_config tuza_program_config = { sizeof(tuza_config), __VA_ARGS__ }
+
+/* The program's main function: TUZA_MAIN { …; return 0; }, with argc and argv
+ * in scope. Its value becomes the exit status; goroutines that still run end
+ * with the process. */
+#define TUZA_MAIN                                                              \
+    static int tuza__main(int argc, char **argv);                              \
+    int main(int argc, char **argv)                                            \
+    {                                                                          \
+        tuza_run_main(tuza__main, argc, argv, &tuza_program_config);           \
+    }                                                                          \
+    static int tuza__main(__attribute__((unused)) int argc,                    \
+                          __attribute__((unused)) char **argv)
+
+/* The version as text, "0.1.0". */
+TUZA_API const char *tuza_version(void);
+
+TUZA_END
+
+#endif

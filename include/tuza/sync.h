@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* tuza/sync.h: locks between goroutines. All zero is a valid initial state;
+ * none may be copied after first use. Call from goroutines only. */
+#ifndef TUZA_SYNC_H
+#define TUZA_SYNC_H
+
+#include "tuza/base.h"
+
+TUZA_BEGIN
+
+/* A mutual-exclusion lock that parks the goroutine, never the thread. Not
+ * recursive; may be unlocked by another goroutine than the one that locked. A
+ * waiter that has waited 1 ms gets it before newcomers. */
+typedef struct tuza_mutex {
+    int32_t state;
+    uint32_t sema;
+} tuza_mutex;
+
+/* Locks; may park. */
+TUZA_API void tuza_mutex_lock(tuza_mutex *m);
+/* 0, or -EBUSY when it is locked. Does not park. */
+TUZA_API int tuza_mutex_trylock(tuza_mutex *m);
+/* Unlocks. An unlocked mutex is fatal. Does not park. */
+TUZA_API void tuza_mutex_unlock(tuza_mutex *m);
+
+/* Waits for a number of things to happen: add before starting each, done when
+ * one has finished, wait until none is left. */
+typedef struct tuza_waitgroup {
+    uint64_t state;
+    uint32_t sema;
+} tuza_waitgroup;
+
+/* Adds delta, which may be negative; a counter below zero is fatal. Does not
+ * park. */
+TUZA_API void tuza_waitgroup_add(tuza_waitgroup *wg, int32_t delta);
+/* Adds -1. */
+TUZA_API void tuza_waitgroup_done(tuza_waitgroup *wg);
+/* Returns when the counter is zero; may park. */
+TUZA_API void tuza_waitgroup_wait(tuza_waitgroup *wg);
+
+TUZA_END
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* tuza/syscall.h: calls that block the thread.
+ *
+ * While a goroutine is in such a call, its thread waits in the kernel and other
+ * goroutines run on other threads. Declare the call, so that the scheduler
+ * knows at once and a collection need not wait for it.
+ */
+#ifndef TUZA_SYSCALL_H
+#define TUZA_SYSCALL_H
+
+#include <errno.h>
+
+#include "tuza/base.h"
+
+TUZA_BEGIN
+
+/* TUZA_SYSCALL(read(fd, buf, n)): a call that is usually short. The P stays
+ * with the thread for 20 us to 10 ms, then others get it.
+ * TUZA_BLOCKING(flock(fd, LOCK_EX)): a call that is usually long. The P goes
+ * to another thread at once.
+ *
+ * The value is the call's, except that -1 (MAP_FAILED) becomes the negative
+ * errno: read(2) gives -EBADF. For calls that return NULL on failure, the errno
+ * of the goroutine's last declared call is tuza_errno(). Inside the expression
+ * no tuza call may be made. Both may park. */
+#define TUZA_SYSCALL(expr) TUZA__DECLARED(tuza_syscall_enter, expr)
+#define TUZA_BLOCKING(expr) TUZA__DECLARED(tuza_blocking_enter, expr)
+#define TUZA__DECLARED(enter, expr)                                            \
+    __extension__({                                                            \
+        enter();                                                               \
+        __typeof__(expr) tuza__r = (expr);                                     \
+        int tuza__e = errno;                                                   \
+        tuza_syscall_exit(tuza__e);                                            \
+        tuza__r == (__typeof__(tuza__r))-1                                     \
+            ? (__typeof__(tuza__r))(-(intptr_t)tuza__e)                        \
+            : tuza__r;                                                         \
+    })
+
+/* The pieces, for code that the macros do not fit. Every enter is followed by
+ * exactly one exit in the same function; between them, the goroutine calls
+ * nothing of tuza and leaves the frames above as they are. */
+TUZA_API void tuza_syscall_enter(void);
+TUZA_API void tuza_blocking_enter(void);
+TUZA_API void tuza_syscall_exit(int saved_errno);
+
+/* errno as the goroutine's last declared call left it. */
+TUZA_API int tuza_errno(void);
+
+TUZA_END
+
+#endif

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// arch/ctx.h: saving and resuming a stack.
+#ifndef TZ_ARCH_CTX_H
+#define TZ_ARCH_CTX_H
+
+#include "base/base.h"
+
+// A suspended stack: everything else lies on it, just above sp.
+struct tz_ctx {
+    uintptr_t sp;
+};
+
+// Saves the caller in *from and goes on where *to was saved. Returns when
+// somebody switches to *from, perhaps on another thread.
+void tz_ctx_switch(struct tz_ctx *from, const struct tz_ctx *to);
+
+// Goes on where *to was saved; what runs now is given up.
+TZ_NORETURN void tz_ctx_jump(const struct tz_ctx *to);
+
+// Makes *ctx such that switching to it calls entry(arg) on the stack that ends
+// at top (16-byte aligned). entry never returns; backtraces end there.
+void tz_ctx_init(struct tz_ctx *ctx, uintptr_t top, void (*entry)(void *),
+                 void *arg);
+
+// Saves the callee-saved registers on this stack and calls fn(arg, sp), where
+// sp is below them: for a scan of this stack by others while fn waits.
+void tz_ctx_spill(void (*fn)(void *arg, uintptr_t sp), void *arg);
+
+// Calls fn(arg) on the stack that ends at top (16-byte aligned); returns on
+// this one.
+void tz_ctx_call_on(uintptr_t top, void (*fn)(void *), void *arg);
+
+// The callee-saved registers as the caller of a function has them.
+struct tz_ctx_regs {
+    uintptr_t reg[6];
+};
+
+#endif

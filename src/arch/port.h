@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// arch/port.h: what the assembly calls in rooms to its right.
+#ifndef TZ_ARCH_PORT_H
+#define TZ_ARCH_PORT_H
+
+#include "arch/ctx.h"
+
+// The current goroutine begins a declared call: regs and sp are the caller's
+// of tuza_syscall_enter. handoff: give the P away at once.
+void tz_port_syscall_enter(const struct tz_ctx_regs *regs, uintptr_t sp,
+                           int handoff);
+
+#endif

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// base/port.h: what base needs from rooms above it. Weak no-ops by default.
+#ifndef TZ_BASE_PORT_H
+#define TZ_BASE_PORT_H
+
+// Prints the current goroutine and then all others to standard error. Called
+// once, on the way to the process's end; may find any lock held.
+void tz_port_dump(void);
+
+#endif

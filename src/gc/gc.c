@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// gc/gc.c: one collection.
+//
+//   1. finish the sweep of the last one, look up the loaded objects
+//   2. stop the world
+//   3. take back what allocation caches hold, so that alloc bits are exact
+//   4. mark from the roots, in parallel when the heap is large
+//   5. hand every span to the sweep; set the next trigger
+//   6. start the world; sweep lazily and in the background
+//
+// Sound without any help from the program, because nothing moves and nothing
+// runs while we mark. The price is a pause as long as the mark. A collection
+// starts when the heap has grown by TUZAGC percent over what the last one
+// found alive, or when asked for. Go's mgc.go marks concurrently behind write
+// barriers; its gctrace line is ours, with the mark inside the pause.
+
+#include "gc/gc.h"
+
+#include "gc/mark.h"
+#include "gc/markroot.h"
+#include "gc/trace.h"
+#include "gc/worker.h"
+#include "mem/malloc.h"
+#include "mem/mcentral.h"
+#include "mem/port.h"
+#include "os/clock.h"
+#include "os/env.h"
+#include "os/ncpu.h"
+#include "os/thread.h"
+#include "os/tlsroots.h"
+#include "sched/proc.h"
+#include "tuza/mem.h"
+
+enum { HEAP_MIN = 4 << 20, PARALLEL_MIN = TZ_DEBUG ? 1 << 20 : 32 << 20 };
+
+static struct {
+    int percent;           // atomic
+    int64_t start;         // clock at init; const
+    uint64_t cycles;       // atomic
+    uint64_t pause_total;  // atomic
+    uint64_t pause_max;    // atomic
+    // While marking:
+    struct tz_gcwork work[TZ_WORKERS_MAX + 1]; // by worker
+    uint32_t njobs;            // of roots
+    uint32_t next_job;         // atomic
+    uint32_t nworkers;         // const in a cycle
+} gc = { .percent = 100 };
+
+// What the heap may grow to before the next collection.
+static uint64_t goal_for(uint64_t live, uint64_t roots)
+{
+    int percent = tz_load_rlx(&gc.percent);
+    if (percent < 0)
+        return UINT64_MAX;
+    uint64_t min = (uint64_t)HEAP_MIN * (unsigned)percent / 100;
+    uint64_t goal = live + (live + roots) * (unsigned)percent / 100;
+    return goal > min ? goal : min;
+}
+
+void tz_gc_init(int percent)
+{
+    gc.start = tz_clock_now();
+    tz_store_rlx(&gc.percent, percent);
+    tz_store_rlx(&tz_heap.trigger, goal_for(0, 0));
+}
+
+// Nothing awaits a sweep any more when this returns. Spans that another thread
+// is sweeping right now are waited for.
+static void finish_sweep(void)
+{
+    while (tz_central_sweep_one())
+        ;
+    while (!tz_central_swept())
+        tz_thread_yield();
+}
+
+// Threads cost more than they give on a small heap.
+static uint32_t want_workers(void)
+{
+    return tz_load_rlx(&tz_heap.live) < PARALLEL_MIN ? 1
+                                                     : tz_worker_count() + 1;
+}
+
+static void mark_worker(uint32_t i)
+{
+    struct tz_gcwork *w = &gc.work[i];
+    w->countdown = 256;
+    w->marked = w->scanned_roots = 0;
+    uint32_t job;
+    while ((job = tz_xadd_rlx(&gc.next_job, 1)) < gc.njobs)
+        tz_markroot(w, job);
+    tz_mark_drain(w);
+    tz_work_release(w);
+}
+
+// Marks everything; bytes alive, and bytes of roots that were scanned.
+static uint64_t mark_all(uint64_t *roots)
+{
+    gc.njobs = tz_markroot_prepare();
+    gc.next_job = 0;
+    tz_work_start(gc.nworkers);
+    tz_worker_run(mark_worker, gc.nworkers);
+    uint64_t live = 0;
+    *roots = 0;
+    for (uint32_t i = 0; i < gc.nworkers; i++) {
+        live += gc.work[i].marked;
+        *roots += gc.work[i].scanned_roots;
+    }
+    return live;
+}
+
+// With the world stopped, on the system stack.
+static void cycle(void *arg)
+{
+    struct tz_gctrace *t = arg;
+    t->stopped = tz_clock_now();
+    finish_sweep(); // what has joined the lists since step 1
+    for (uint32_t i = 0; i < tz_sched.nprocs; i++)
+        tz_mcache_flush(tz_sched.allp[i]->cache);
+    t->heap_before = tz_load_rlx(&tz_heap.live);
+    t->goal = tz_load_rlx(&tz_heap.trigger);
+    gc.nworkers = t->workers = want_workers();
+    t->marking = tz_clock_now();
+    uint64_t live = mark_all(&t->roots);
+    t->marked = tz_clock_now();
+    t->heap_after = live;
+    tz_store_rlx(&tz_heap.live, live);
+    tz_store_rlx(&tz_heap.trigger, goal_for(live, t->roots));
+    tz_central_flip();
+    tz_worker_sweep();
+    t->cycle = tz_xadd_rlx(&gc.cycles, 1) + 1;
+}
+
+static void count_pause(uint64_t ns)
+{
+    tz_xadd_rlx(&gc.pause_total, ns);
+    uint64_t max = tz_load_rlx(&gc.pause_max);
+    while (ns > max && !tz_cas(&gc.pause_max, max, ns))
+        max = tz_load_rlx(&gc.pause_max);
+}
+
+void tz_gc_collect(bool force)
+{
+    struct tz_gctrace t = { .since_start = tz_clock_now() - gc.start };
+    tz_roots_snapshot(); // may wait for the dynamic linker's lock: not inside
+    tz_worker_want((uint32_t)tz_min(tz_sched.nprocs, (size_t)tz_ncpu()) - 1);
+    tz_crit_enter();
+    finish_sweep();
+    tz_crit_leave();
+    t.stopping = tz_clock_now();
+    if (!tz_world_call(cycle, &t, force))
+        return;
+    t.end = tz_clock_now();
+    count_pause((uint64_t)(t.end - t.stopping));
+    if (tz_env.gctrace)
+        tz_gctrace_print(&t, tz_sched.nprocs);
+}
+
+void tz_port_gc_trigger(void) { tz_gc_collect(false); }
+
+void tz_port_gc_emergency(void) { tz_gc_collect(true); }
+
+void tuza_gc(void)
+{
+    tz_need_g("tuza_gc");
+    tz_gc_collect(true);
+}
+
+int tuza_gc_set_percent(int percent)
+{
+    int old = tz_xchg(&gc.percent, percent < 0 ? -1 : percent);
+    tz_store_rlx(&tz_heap.trigger, goal_for(tz_load_rlx(&tz_heap.live), 0));
+    return old;
+}
+
+void tz_gc_stats(struct tz_gcstats *out)
+{
+    *out = (struct tz_gcstats){ tz_load_rlx(&gc.cycles),
+                                tz_load_rlx(&gc.pause_total),
+                                tz_load_rlx(&gc.pause_max),
+                                tz_worker_count() };
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// gc/gc.h: the collector as the rooms above see it.
+#ifndef TZ_GC_GC_H
+#define TZ_GC_GC_H
+
+#include "base/base.h"
+
+struct tz_gcstats {
+    uint64_t cycles;   // completed
+    uint64_t pause_total_ns, pause_max_ns;
+    uint64_t workers;  // threads made to help
+};
+
+// Settings; before the first allocation. percent -1: never by growth.
+void tz_gc_init(int percent);
+
+// A full collection. On a goroutine. Without `force` it may instead take part
+// in one that another thread is doing.
+void tz_gc_collect(bool force);
+
+void tz_gc_stats(struct tz_gcstats *out);
+
+#endif

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// gc/markroot.c: roots.
+//
+// Static data of every loaded object, the TLS blocks of every thread of the
+// runtime, and the goroutines: of each by its status the stack from where it
+// stands, and what registers were saved elsewhere than on the stack:
+//
+//   RUNNABLE, not started   its arguments
+//   RUNNABLE, WAITING       [ctx.sp, hi): the switch pushed the registers
+//   RUNNING, stopped        [stop_sp, hi), the red zone included, and the
+//                           signal frame's registers if a signal stopped it
+//   SYSCALL                 [syscall_sp, hi) and syscall_regs: both are of
+//                           the enter, and stay so until the goroutine runs
+//
+// Everything is conservative. Not scanned: stacks of g0s and signal stacks,
+// where runtime code alone runs, which holds no object that nobody else does.
+
+#include "gc/markroot.h"
+
+#include "base/san.h"
+#include "gc/mark.h"
+#include "os/tlsroots.h"
+#include "os/vm.h"
+#include "sched/proc.h"
+
+enum { BLOCK = 256 * 1024, GS_PER_JOB = 64 };
+
+struct range {
+    uintptr_t lo, hi;
+};
+
+// The list of static and thread-local ranges. Used with the world stopped.
+static struct {
+    struct range *range;
+    uint32_t n, cap;
+} roots;
+
+static void grow(void)
+{
+    uint32_t cap = roots.cap ? roots.cap * 2 : 1024;
+    struct range *r = tz_vm_alloc(tz_align_up(cap * sizeof *r, tz_vm_page()),
+                                  TZ_VM_META);
+    if (!r)
+        tz_fatal("out of memory while collecting: no room for the list of "
+                 "roots");
+    for (uint32_t i = 0; i < roots.n; i++)
+        r[i] = roots.range[i];
+    if (roots.range)
+        tz_vm_free(roots.range,
+                   tz_align_up(roots.cap * sizeof *r, tz_vm_page()),
+                   TZ_VM_META, true);
+    roots.range = r;
+    roots.cap = cap;
+}
+
+// Adds [lo, hi) in blocks.
+static void add(void *arg, uintptr_t lo, uintptr_t hi)
+{
+    (void)arg;
+    lo = tz_align_up(lo, sizeof(uintptr_t));
+    hi = tz_align_down(hi, sizeof(uintptr_t));
+    while (lo < hi) {
+        if (roots.n == roots.cap)
+            grow();
+        uintptr_t end = tz_min(lo + BLOCK, hi);
+        roots.range[roots.n++] = (struct range){ lo, end };
+        lo = end;
+    }
+}
+
+uint32_t tz_markroot_prepare(void)
+{
+    roots.n = 0;
+    tz_roots_each_data(add, NULL);
+    for (struct tz_m *m = tz_load_acq(&tz_sched.allm); m; m = m->alllink)
+        tz_roots_each_tls(m->tp, add, NULL);
+    tz_roots_each_tls(tz_sched.caller_tp, add, NULL);
+    size_t ngs = tz_allg_count();
+    return roots.n + (uint32_t)((ngs + GS_PER_JOB - 1) / GS_PER_JOB);
+}
+
+static void scan(struct tz_gcwork *w, uintptr_t lo, uintptr_t hi)
+{
+    tz_mark_range(w, lo, hi);
+    w->scanned_roots += hi - lo;
+}
+
+static void scan_object(struct tz_gcwork *w, const void *p, size_t size)
+{
+    scan(w, (uintptr_t)p, (uintptr_t)p + tz_align_down(size, sizeof(uintptr_t)));
+}
+
+// From sp to the top of g's stack.
+static void scan_stack(struct tz_gcwork *w, const struct tz_g *g, uintptr_t sp)
+{
+    if (sp < g->stack.lo || sp > g->stack.hi)
+        tz_throw("scan of goroutine %llu, status %u: sp %p outside its stack "
+                 "[%p, %p)",
+                 (unsigned long long)g->id, g->status, (void *)sp,
+                 (void *)g->stack.lo, (void *)g->stack.hi);
+    scan(w, tz_align_down(sp, sizeof(uintptr_t)), g->stack.hi);
+}
+
+static void scan_running(struct tz_gcwork *w, struct tz_g *g)
+{
+    struct tz_m *m = g->m;
+    if (!m || !m->stop_sp)
+        tz_throw("scan of goroutine %llu: it is running, the world is not "
+                 "stopped",
+                 (unsigned long long)g->id);
+    scan_stack(w, g, m->stop_sp);
+    scan_object(w, m->stop_regs, m->stop_regs_size);
+}
+
+static void scan_g(struct tz_gcwork *w, struct tz_g *g)
+{
+    switch (tz_load_acq(&g->status)) {
+    case TZ_G_DEAD:
+        break;
+    case TZ_G_RUNNABLE:
+    case TZ_G_WAITING:
+        if (g->started) {
+            scan_stack(w, g, g->ctx.sp);
+        } else {
+            scan_object(w, &g->args_object, sizeof g->args_object);
+            scan_object(w, g->args, sizeof g->args);
+        }
+        break;
+    case TZ_G_RUNNING:
+        scan_running(w, g);
+        break;
+    case TZ_G_SYSCALL:
+        scan_stack(w, g, g->syscall_sp);
+        scan_object(w, &g->syscall_regs, sizeof g->syscall_regs);
+        break;
+    default:
+        tz_throw("goroutine %llu has status %u", (unsigned long long)g->id,
+                 g->status);
+    }
+}
+
+TZ_NO_SANITIZE void tz_markroot(struct tz_gcwork *w, uint32_t i)
+{
+    if (i < roots.n) {
+        scan(w, roots.range[i].lo, roots.range[i].hi);
+        return;
+    }
+    size_t first = (size_t)(i - roots.n) * GS_PER_JOB;
+    size_t end = tz_min(first + GS_PER_JOB, tz_allg_count());
+    for (; first < end; first++)
+        scan_g(w, tz_allg_get(first));
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// gc/trace.h: the line that TUZADEBUG=gctrace=1 prints for each collection.
+#ifndef TZ_GC_TRACE_H
+#define TZ_GC_TRACE_H
+
+#include "base/base.h"
+
+// Times are clock nanoseconds, sizes bytes.
+struct tz_gctrace {
+    int64_t since_start; // of the runtime, when the collection began
+    int64_t stopping; // the world is asked to stop
+    int64_t stopped;  // all have stopped
+    int64_t marking;  // preparations are over
+    int64_t marked;   // marking is over
+    int64_t end;      // the world runs again
+    uint64_t cycle;   // number of this collection, from 1
+    uint64_t heap_before, heap_after, goal, roots;
+    uint32_t workers;
+};
+
+void tz_gctrace_print(const struct tz_gctrace *t, uint32_t nprocs);
+
+#endif

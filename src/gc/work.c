@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// gc/work.c: mark stacks in pieces of 4 KiB, and sharing them.
+//
+// A worker pushes and pops on a buffer of its own, keeps a second so that it
+// does not go to the list for every word around a buffer's edge, and puts full
+// ones on a list where others find them. All are done when every worker waits
+// and the list is empty; a worker that waits holds no work, and only one that
+// does not wait can make some, so that state is final [gc.I3].
+
+#include "gc/work.h"
+
+#include "base/san.h"
+#include "os/lock.h"
+#include "os/thread.h"
+#include "os/vm.h"
+
+static struct {
+    struct tz_lock lock;
+    struct tz_wbuf *full, *empty; // guarded by lock
+    uint32_t nfull;               // atomic; written with lock
+    uint32_t nworkers;            // const in a cycle
+    uint32_t nidle;               // atomic; workers that wait
+} work = { .lock = TZ_LOCK_INIT(TZ_RANK_GC_WORK) };
+
+static struct tz_wbuf *get_empty(void)
+{
+    tz_lock_acquire(&work.lock);
+    if (!work.empty) {
+        enum { BLOCK = 64 * 1024 };
+        struct tz_wbuf *b = tz_vm_alloc(BLOCK, TZ_VM_META);
+        if (!b)
+            tz_fatal("out of memory while collecting: no room for the list of "
+                     "objects to mark");
+        for (size_t i = 0; i < BLOCK / sizeof *b; i++) {
+            b[i].next = work.empty;
+            work.empty = &b[i];
+        }
+    }
+    struct tz_wbuf *b = work.empty;
+    work.empty = b->next;
+    tz_lock_release(&work.lock);
+    b->n = 0;
+    return b;
+}
+
+static void put_empty(struct tz_wbuf *b)
+{
+    tz_lock_acquire(&work.lock);
+    b->next = work.empty;
+    work.empty = b;
+    tz_lock_release(&work.lock);
+}
+
+static void put_full(struct tz_wbuf *b)
+{
+    tz_lock_acquire(&work.lock);
+    b->next = work.full;
+    work.full = b;
+    tz_store(&work.nfull, work.nfull + 1);
+    tz_lock_release(&work.lock);
+}
+
+static struct tz_wbuf *get_full(void)
+{
+    if (tz_load(&work.nfull) == 0)
+        return NULL;
+    tz_lock_acquire(&work.lock);
+    struct tz_wbuf *b = work.full;
+    if (b) {
+        work.full = b->next;
+        tz_store(&work.nfull, work.nfull - 1);
+    }
+    tz_lock_release(&work.lock);
+    return b;
+}
+
+void tz_work_push(struct tz_gcwork *w, uintptr_t word)
+{
+    struct tz_wbuf *b = w->buf;
+    if (tz_unlikely(!b || b->n == TZ_WBUF_WORDS)) {
+        if (b && w->spare && w->spare->n == TZ_WBUF_WORDS) {
+            put_full(w->spare);
+            w->spare = NULL;
+        }
+        w->buf = w->spare ? w->spare : get_empty();
+        w->spare = b;
+        if (w->buf->n == TZ_WBUF_WORDS) {
+            put_full(w->buf);
+            w->buf = get_empty();
+        }
+        b = w->buf;
+    }
+    b->word[b->n++] = word;
+}
+
+bool tz_work_pop(struct tz_gcwork *w, uintptr_t *word)
+{
+    struct tz_wbuf *b = w->buf;
+    if (tz_unlikely(!b || b->n == 0)) {
+        if (w->spare && w->spare->n) {
+            w->buf = w->spare;
+            w->spare = b;
+        } else {
+            struct tz_wbuf *full = get_full();
+            if (!full)
+                return false;
+            if (b)
+                put_empty(b);
+            w->buf = full;
+        }
+        b = w->buf;
+    }
+    *word = b->word[--b->n];
+    return true;
+}
+
+void tz_work_share(struct tz_gcwork *w)
+{
+    if (tz_load_rlx(&work.nidle) == 0)
+        return;
+    if (w->spare && w->spare->n) {
+        put_full(w->spare);
+        w->spare = NULL;
+    } else if (w->buf && w->buf->n >= 16) {
+        struct tz_wbuf *half = get_empty();
+        uint64_t n = w->buf->n / 2;
+        for (uint64_t i = 0; i < n; i++)
+            half->word[i] = w->buf->word[i];
+        for (uint64_t i = n; i < w->buf->n; i++)
+            w->buf->word[i - n] = w->buf->word[i];
+        half->n = n;
+        w->buf->n -= n;
+        put_full(half);
+    }
+}
+
+void tz_work_start(uint32_t n)
+{
+    TZ_CHECK(!work.full);
+    work.nworkers = n;
+    tz_store(&work.nidle, 0);
+}
+
+bool tz_work_all_done(void)
+{
+    tz_xadd(&work.nidle, 1);
+    for (;;) {
+        if (tz_load(&work.nidle) == work.nworkers)
+            return true;
+        if (tz_load(&work.nfull)) {
+            tz_xadd(&work.nidle, -1u);
+            return false;
+        }
+        tz_thread_yield();
+    }
+}
+
+void tz_work_release(struct tz_gcwork *w)
+{
+    if (w->buf)
+        put_empty(w->buf);
+    if (w->spare)
+        put_empty(w->spare);
+    w->buf = w->spare = NULL;
+}

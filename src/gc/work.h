@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// gc/work.h: what is still to be marked.
+#ifndef TZ_GC_WORK_H
+#define TZ_GC_WORK_H
+
+#include "base/base.h"
+
+enum { TZ_WBUF_WORDS = 510, TZ_FIFO = 16 };
+
+// A piece of mark stack; 4 KiB, never freed.
+struct tz_wbuf {
+    struct tz_wbuf *next; // list; guarded by the work lock
+    uint64_t n;
+    uintptr_t word[TZ_WBUF_WORDS];
+};
+
+// One worker's state; owned by its thread.
+struct tz_gcwork {
+    struct tz_wbuf *buf, *spare;  // top of the stack, and one more
+    uintptr_t fifo[TZ_FIFO];      // popped, being prefetched
+    uint32_t fifo_at, fifo_n;
+    uint32_t countdown;           // to the next look at who is idle
+    uint64_t marked;              // bytes of objects marked
+    uint64_t scanned_roots;       // bytes
+};
+
+void tz_work_push(struct tz_gcwork *w, uintptr_t word);
+// False: nothing here and nothing to be had from others at this moment.
+bool tz_work_pop(struct tz_gcwork *w, uintptr_t *word);
+// Gives half of what there is to others, if somebody waits for it.
+void tz_work_share(struct tz_gcwork *w);
+
+// Starts a cycle of n workers. Each calls tz_work_all_done when tz_work_pop has
+// failed: false means there is work again, true that all are done.
+void tz_work_start(uint32_t n);
+bool tz_work_all_done(void);
+void tz_work_release(struct tz_gcwork *w);
+
+#endif

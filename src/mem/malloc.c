@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// mem/malloc.c: allocating objects.
+//
+// The fast path takes the next object of a free run: a load of the P's cache,
+// an addition and a compare. When the run is used up, the next run of free
+// slots in the span is found from its alloc bits, marked as allocated as a
+// whole and zeroed at once; what is not used of it when the collector comes is
+// taken back (tz_mcache_flush). So alloc bits are exact while the world is
+// stopped, and a stale word cannot revive a free slot [mem.I4].
+//
+// Large objects are spans of their own. Go's malloc.go works the same way with
+// a bit search per object; runs cost less when spans are mostly free.
+
+#include "mem/malloc.h"
+
+#include <string.h>
+
+#include "base/bits.h"
+#include "base/san.h"
+#include "mem/mcentral.h"
+#include "mem/persist.h"
+#include "mem/port.h"
+#include "os/env.h"
+#include "tuza/mem.h"
+
+TZ_WEAK void tz_port_gc_trigger(void) {}
+TZ_WEAK void tz_port_gc_emergency(void) {}
+
+struct tz_mcache *tz_mcache_make(void)
+{
+    struct tz_mcache *c = tz_persist_alloc(sizeof *c, TZ_CACHE_LINE);
+    if (!c)
+        return NULL;
+    for (unsigned i = 2; i < TZ_SPANCLASS_COUNT; i++)
+        c->slot[i].size = tz_sizeclass[i / 2].size;
+    return c;
+}
+
+// Moves what the cache has taken into the heap's count of live bytes.
+static void publish_live(struct tz_mcache *c)
+{
+    uint64_t live = tz_xadd_rlx(&tz_heap.live, c->live) + c->live;
+    c->live = 0;
+    if (live >= tz_load_rlx(&tz_heap.trigger))
+        c->collect = true;
+}
+
+// The next free run of span s: objects [*first, return value); none: equal.
+static uint32_t find_run(const struct tz_span *s, uint32_t *first)
+{
+    uint32_t i = s->next, n = s->nelems;
+    const uint64_t *alloc = s->bits->alloc;
+    while (i < n) {
+        uint64_t free = ~alloc[i / 64] >> (i % 64);
+        if (free) {
+            i += tz_ctz64(free);
+            break;
+        }
+        i = (i | 63) + 1;
+    }
+    uint32_t end = i;
+    while (end < n) {
+        uint64_t used = alloc[end / 64] >> (end % 64);
+        if (used) {
+            end += tz_ctz64(used);
+            break;
+        }
+        end = (end | 63) + 1;
+    }
+    *first = (uint32_t)tz_min(i, n);
+    return (uint32_t)tz_min(end, n);
+}
+
+static void change_bits(uint64_t *bits, uint32_t first, uint32_t end, bool set)
+{
+    while (first < end) {
+        uint32_t k = (uint32_t)tz_min(end - first, 64 - first % 64);
+        uint64_t mask = tz_mask64(k) << (first % 64);
+        if (set)
+            bits[first / 64] |= mask;
+        else
+            bits[first / 64] &= ~mask;
+        first += k;
+    }
+}
+
+// Tells the sanitizers that [p, p + n) starts a new life.
+static void fresh(void *p, size_t n)
+{
+#if TZ_TSAN
+    __tsan_java_alloc((unsigned long)p, n);
+#endif
+    (void)p, (void)n;
+}
+
+// Takes the next free run of the slot's span. False: the span is full.
+static bool next_run(struct tz_mcache *c, struct tz_cacheslot *slot)
+{
+    struct tz_span *s = slot->span;
+    uint32_t first, end = find_run(s, &first);
+    if (first == end)
+        return false;
+    if (tz_env.stress_gc)
+        end = first + 1; // the next allocation comes here again
+    change_bits(s->bits->alloc, first, end, true);
+    s->nalloc += end - first;
+    s->next = end;
+    slot->cur = (char *)s->base + (size_t)first * slot->size;
+    slot->end = (char *)s->base + (size_t)end * slot->size;
+    size_t n = (size_t)(slot->end - slot->cur);
+    fresh(slot->cur, n);
+    if (s->needzero && !tz_span_noscan(s))
+        memset(slot->cur, 0, n);
+    c->live += n;
+    c->bytes += n;
+    c->objects += end - first;
+    return true;
+}
+
+// Puts the slot's span back with what is left of its run.
+static void release_slot(struct tz_mcache *c, struct tz_cacheslot *slot)
+{
+    struct tz_span *s = slot->span;
+    if (!s)
+        return;
+    size_t rest = (size_t)(slot->end - slot->cur);
+    if (rest) {
+        uint32_t end = (uint32_t)((size_t)(slot->end - (char *)s->base) /
+                                  slot->size);
+        uint32_t n = (uint32_t)(rest / slot->size);
+        change_bits(s->bits->alloc, end - n, end, false);
+        s->nalloc -= n;
+        s->needzero = 1;
+        c->live -= rest;
+        c->bytes -= rest;
+        c->objects -= n;
+    }
+    slot->span = NULL;
+    slot->cur = slot->end = NULL;
+    tz_central_put(s);
+}
+
+void tz_mcache_flush(struct tz_mcache *c)
+{
+    for (unsigned i = 2; i < TZ_SPANCLASS_COUNT; i++)
+        release_slot(c, &c->slot[i]);
+    tz_xadd_rlx(&tz_heap.live, c->live);
+    c->live = 0;
+    c->collect = false;
+}
+
+// The slot's run is used up: another run, another span. False: no memory.
+static TZ_NOINLINE bool refill(struct tz_mcache *c, unsigned spanclass)
+{
+    struct tz_cacheslot *slot = &c->slot[spanclass];
+    if (slot->span) {
+        if (next_run(c, slot))
+            return true;
+        release_slot(c, slot);
+    }
+    publish_live(c);
+    slot->span = tz_central_get(spanclass, &c->pages);
+    return slot->span && next_run(c, slot);
+}
+
+static void *large_alloc(struct tz_mcache *c, size_t size, bool noscan)
+{
+    if (size > PTRDIFF_MAX / 2)
+        return NULL;
+    size_t npages = (size + TZ_PAGE_SIZE - 1) >> TZ_PAGE_SHIFT;
+    if (npages >= TZ_NO_PAGE / 2)
+        return NULL;
+    tz_crit_enter();
+    struct tz_span *s =
+        tz_heap_span_alloc(&c->pages, (uint32_t)npages, tz_spanclass(0, noscan));
+    if (s) {
+        s->nalloc = 1;
+        s->bits->alloc[0] = 1;
+        c->live += s->elem_size;
+        c->bytes += s->elem_size;
+        c->objects++;
+        publish_live(c);
+        fresh((void *)s->base, s->elem_size);
+        tz_central_put(s);
+    }
+    void *p = s ? (void *)s->base : NULL;
+    bool zero = s && s->needzero && !noscan;
+    tz_crit_leave();
+    // Outside, for it may be long. Nobody else knows the object; the collector
+    // may find old words in it, which is harmless.
+    if (zero)
+        memset(p, 0, size);
+    return p;
+}
+
+static void *alloc_once(struct tz_tls *t, size_t size, bool noscan)
+{
+    struct tz_mcache *c = t->cache;
+    if (tz_unlikely(!c))
+        tz_fatal("allocation of %zu bytes outside of a goroutine", size);
+    if (tz_unlikely(size > TZ_SMALL_MAX))
+        return large_alloc(c, size, noscan);
+    tz_crit_enter();
+    unsigned sc = tz_spanclass(tz_sizeclass_of(size), noscan);
+    struct tz_cacheslot *slot = &c->slot[sc];
+    void *p = NULL;
+    if (refill(c, sc)) {
+        p = slot->cur;
+        slot->cur += slot->size;
+    }
+    tz_crit_leave();
+    return p;
+}
+
+// Collects first when it is time to, and once more when memory is refused.
+static TZ_NOINLINE void *malloc_slow(size_t size, bool noscan)
+{
+    struct tz_tls *t = tz_tls_get();
+    bool may_collect = t->locks == 0;
+    if (may_collect && (tz_env.stress_gc || (t->cache && t->cache->collect))) {
+        tz_port_gc_trigger();
+        t = tz_tls_get();
+    }
+    void *p = alloc_once(t, size, noscan);
+    if (!p && may_collect && size <= PTRDIFF_MAX / 2) {
+        tz_port_gc_emergency();
+        p = alloc_once(tz_tls_get(), size, noscan);
+    }
+    return p;
+}
+
+// A class that holds size 0 too: every object has an address of its own.
+void *tz_malloc(size_t size, bool noscan)
+{
+    size += size == 0;
+    struct tz_tls *t = tz_tls_get();
+    if (tz_likely(size <= TZ_SMALL_MAX && t->cache)) {
+        unsigned sc = tz_spanclass(tz_sizeclass_of(size), noscan);
+        t->locks++;
+        tz_compiler_barrier();
+        struct tz_cacheslot *slot = &t->cache->slot[sc];
+        char *p = slot->cur;
+        if (tz_likely(p != slot->end)) {
+            slot->cur = p + slot->size;
+            tz_crit_leave();
+            return p;
+        }
+        tz_crit_leave();
+    }
+    return malloc_slow(size, noscan);
+}
+
+void *tuza_alloc(size_t size) { return tz_malloc(size, false); }
+
+void *tuza_alloc_bytes(size_t size) { return tz_malloc(size, true); }
+
+void *tuza_alloc_array(size_t n, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(n, size, &bytes))
+        return NULL;
+    return tz_malloc(bytes, false);
+}
+
+size_t tuza_object_of(const void *p, void **base)
+{
+    struct tz_object o;
+    if (!tz_heap_find((uintptr_t)p, &o))
+        return 0;
+    if (base)
+        *base = (void *)o.base;
+    return o.size;
+}

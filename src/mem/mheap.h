@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// mem/mheap.h: the page heap: where spans come from, and finding the span of
+// an address.
+#ifndef TZ_MEM_MHEAP_H
+#define TZ_MEM_MHEAP_H
+
+#include "mem/pagealloc.h"
+#include "mem/span.h"
+#include "os/lock.h"
+
+// What a page's class byte says: TZ_PAGE_FRESH, TZ_PAGE_FREE, or the span
+// class of its span plus one.
+enum { TZ_PAGE_FRESH = 0, TZ_PAGE_FREE = 255, TZ_MAX_REGIONS = 256 };
+
+// One reservation and its side tables, which are indexed by page.
+struct tz_region {
+    uintptr_t base;          // const after it is published
+    size_t size;             // bytes of address space; const likewise
+    uint8_t *cls;            // class bytes; by whoever owns the pages
+    struct tz_span **spans;  // likewise
+    struct tz_pagebits *bits;
+    struct tz_pagealloc pages; // guarded by the heap lock
+    uint32_t grown;            // pages mapped; guarded by the heap lock
+    uint32_t id;
+    char *tables;            // reservation of all tables; const
+    size_t tables_size;
+    size_t mapped[6];        // bytes mapped of each table, from its start
+};
+
+// Up to 64 pages that one P hands out without the lock. Owned by the P.
+struct tz_pagecache {
+    struct tz_region *region;
+    uint32_t first;  // page number of bit 0
+    uint64_t free;   // bit set: free
+    struct tz_span *spans; // free headers, linked through node.next
+};
+
+struct tz_heap {
+    struct tz_region region[TZ_MAX_REGIONS]; // [0, nregions) are published
+    uint32_t nregions; // atomic; release after a region is complete
+    struct tz_lock lock;
+    struct tz_list free_spans;  // headers; guarded by lock
+    uint64_t live;      // atomic; bytes in objects, see gc
+    uint64_t trigger;   // atomic; collect when live reaches it
+    uint64_t inuse;     // atomic; bytes of spans
+    uint64_t peak;      // atomic; most of inuse
+    uint64_t sys;       // atomic; bytes grown
+    uint64_t meta;      // atomic; bytes of side tables mapped
+};
+extern struct tz_heap tz_heap;
+
+// Reserves the address space; once. 0, or -ENOMEM.
+int tz_heap_init(void);
+
+// A span of npages pages for objects of `cls`; registered, all alloc and mark
+// bits clear. NULL when memory is refused. pc may be NULL.
+struct tz_span *tz_heap_span_alloc(struct tz_pagecache *pc, uint32_t npages,
+                                   unsigned spanclass);
+
+// Gives a span's pages and header back; nothing may point into it any more.
+void tz_heap_span_free(struct tz_span *s);
+
+// Gives what a cache holds back to the heap.
+void tz_heap_pagecache_flush(struct tz_pagecache *pc);
+
+// The region that p lies in, NULL for none. Lock-free, signal-safe.
+TZ_INLINE struct tz_region *tz_heap_region(uintptr_t p)
+{
+    struct tz_region *r = &tz_heap.region[0];
+    if (tz_likely(p - r->base < r->size))
+        return r;
+    uint32_t n = tz_load_acq(&tz_heap.nregions);
+    for (uint32_t i = 1; i < n; i++)
+        if (p - tz_heap.region[i].base < tz_heap.region[i].size)
+            return &tz_heap.region[i];
+    return NULL;
+}
+
+// An object of the heap, found from an address inside it.
+struct tz_object {
+    uintptr_t base;
+    size_t size;
+    bool noscan;
+    struct tz_pagebits *bits; // of its span
+    uint32_t index;           // in its span
+};
+
+// The allocated object that p points into. False for free slots, for the
+// bytes behind the last object of a span and for addresses outside the heap.
+bool tz_heap_find(uintptr_t p, struct tz_object *out);
+
+#endif

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// mem/port.h: what the heap needs from rooms to its right. Weak no-ops by
+// default.
+#ifndef TZ_MEM_PORT_H
+#define TZ_MEM_PORT_H
+
+// The heap has reached its trigger: collects, unless another thread does so
+// at this moment, in which case it waits for that. On a goroutine, outside
+// critical sections.
+void tz_port_gc_trigger(void);
+
+// Memory was refused: a full collection, as above.
+void tz_port_gc_emergency(void);
+
+#endif

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// os/env.c: reads the environment, strictly.
+//
+// A value is taken whole or not at all; each that is not taken is told in one
+// line, so that a misspelt setting does not silently do nothing. Where a name
+// stands twice in the environment the first counts, as for getenv.
+//
+// Go keeps this in runtime1.go (parsedebugvars); it ignores what it does not
+// know.
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/print.h"
+#include "os/env.h"
+#include "os/env_sys.h"
+
+enum {
+    MAX_PROCS = 1024,
+    MAX_PERCENT = 1000000000,
+    GC_OFF = -1,
+    GC_NOT_SET = -2,
+    SHOWN = 64, // bytes of a bad value in its line
+};
+
+struct tz_env tz_env = { .gc_percent = GC_NOT_SET };
+
+// A piece of the environment's text.
+struct text {
+    const char *s;
+    size_t n;
+};
+
+static bool is(struct text t, const char *word)
+{
+    return strlen(word) == t.n && memcmp(t.s, word, t.n) == 0;
+}
+
+// Decimal digits only, at most max.
+static bool parse_number(struct text t, uint64_t max, uint64_t *out)
+{
+    uint64_t v = 0;
+    if (t.n == 0)
+        return false;
+    for (size_t i = 0; i < t.n; i++) {
+        unsigned digit = (unsigned char)t.s[i] - (unsigned)'0';
+        if (digit > 9 || digit > max || v > (max - digit) / 10)
+            return false;
+        v = v * 10 + digit;
+    }
+    *out = v;
+    return true;
+}
+
+static void refuse(const char *name, struct text value, const char *wanted)
+{
+    tz_print("tuza: %s: \"%.*s\" is not %s\n", name,
+             (int)tz_min(value.n, SHOWN), value.s, wanted);
+}
+
+// The variable's value; false when it is not there or empty.
+static bool get(const char *name, struct text *out)
+{
+    const char *s = getenv(name);
+    if (!s || !*s)
+        return false;
+    *out = (struct text){ s, strlen(s) };
+    return true;
+}
+
+static void read_maxprocs(void)
+{
+    struct text t;
+    uint64_t v;
+    if (!get("TUZAMAXPROCS", &t))
+        return;
+    if (parse_number(t, MAX_PROCS, &v) && v > 0)
+        tz_env.maxprocs = (int)v;
+    else
+        refuse("TUZAMAXPROCS", t, "a number from 1 to 1024");
+}
+
+static void read_gc(void)
+{
+    struct text t;
+    uint64_t v;
+    if (!get("TUZAGC", &t))
+        return;
+    if (is(t, "off"))
+        tz_env.gc_percent = GC_OFF;
+    else if (parse_number(t, MAX_PERCENT, &v))
+        tz_env.gc_percent = (int)v;
+    else
+        refuse("TUZAGC", t, "a percentage or off");
+}
+
+static void read_stack(void)
+{
+    struct text t, digits;
+    uint64_t v;
+    if (!get("TUZASTACK", &t))
+        return;
+    digits = t;
+    size_t unit = 1;
+    if (t.s[t.n - 1] == 'K')
+        unit = TZ_KIB;
+    else if (t.s[t.n - 1] == 'M')
+        unit = TZ_MIB;
+    if (unit > 1)
+        digits.n--;
+    if (parse_number(digits, SIZE_MAX / unit, &v) && v > 0)
+        tz_env.stack_size = (size_t)v * unit;
+    else
+        refuse("TUZASTACK", t, "a size such as 65536, 64K or 1M");
+}
+
+static void read_stack_guard(void)
+{
+    static const char *const ways[] = { "", "marker", "mprotect", "off" };
+    struct text t;
+    if (!get("TUZASTACKGUARD", &t))
+        return;
+    for (size_t i = 1; i < tz_countof(ways); i++) {
+        if (is(t, ways[i])) {
+            tz_env.stack_guard = (int)i;
+            return;
+        }
+    }
+    refuse("TUZASTACKGUARD", t, "marker, mprotect or off");
+}
+
+// --- TUZADEBUG
+
+static void debug_gctrace(struct text value)
+{
+    uint64_t v;
+    if (parse_number(value, INT32_MAX, &v))
+        tz_env.gctrace = (int)v;
+    else
+        refuse("TUZADEBUG: gctrace", value, "a number");
+}
+
+static void debug_stress(struct text value)
+{
+    if (is(value, "gc"))
+        tz_env.stress_gc = true;
+    else if (is(value, "yield"))
+        tz_env.stress_yield = true;
+    else if (is(value, "steal"))
+        tz_env.stress_steal = true;
+    else
+        refuse("TUZADEBUG: stress", value, "gc, yield or steal");
+}
+
+static void debug_efence(struct text value)
+{
+    uint64_t v;
+    if (parse_number(value, 1, &v))
+        tz_env.efence = v != 0;
+    else
+        refuse("TUZADEBUG: efence", value, "0 or 1");
+}
+
+static void debug_accept(struct text value)
+{
+    (void)value; // another room's business
+}
+
+static const struct {
+    const char *key;
+    void (*set)(struct text value);
+} debug_keys[] = {
+    { "gctrace", debug_gctrace },   { "stress", debug_stress },
+    { "efence", debug_efence },     { "schedtrace", debug_accept },
+    { "gcmode", debug_accept },     { "check", debug_accept },
+    { "oscalls", debug_accept },    { "mapstack", debug_accept },
+    { "hooks", debug_accept },      { "thp", debug_accept },
+};
+
+static void read_debug_item(struct text item)
+{
+    const char *equals = memchr(item.s, '=', item.n);
+    struct text key = { item.s, equals ? (size_t)(equals - item.s) : item.n };
+    for (size_t i = 0; i < tz_countof(debug_keys); i++) {
+        if (!is(key, debug_keys[i].key))
+            continue;
+        if (equals)
+            debug_keys[i].set((struct text){ equals + 1, item.n - key.n - 1 });
+        else
+            refuse("TUZADEBUG", item, "of the form key=value");
+        return;
+    }
+    tz_print("tuza: TUZADEBUG: unknown key \"%.*s\"\n",
+             (int)tz_min(key.n, SHOWN), key.s);
+}
+
+static void read_debug(void)
+{
+    struct text t;
+    if (!get("TUZADEBUG", &t))
+        return;
+    for (const char *s = t.s;;) {
+        size_t n = strcspn(s, ",");
+        if (n > 0)
+            read_debug_item((struct text){ s, n });
+        if (!s[n])
+            return;
+        s += n + 1;
+    }
+}
+
+void tz_env_init(void)
+{
+    tz_env = (struct tz_env){ .gc_percent = GC_NOT_SET };
+    if (tz_envsys_secure())
+        return;
+    read_maxprocs();
+    read_gc();
+    read_stack();
+    read_stack_guard();
+    read_debug();
+}

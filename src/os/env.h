@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// os/env.h: settings from the environment.
+//
+// TUZAMAXPROCS, TUZAGC, TUZASTACK, … are single values; TUZADEBUG holds
+// key=value pairs separated by commas. All are ignored in set-uid programs. A
+// value that cannot be is told in one line on standard error and ignored.
+#ifndef TZ_OS_ENV_H
+#define TZ_OS_ENV_H
+
+#include "base/base.h"
+
+struct tz_env {
+    int maxprocs;      // TUZAMAXPROCS, 1..1024; 0 not set
+    int gc_percent;    // TUZAGC, 0.. or off (-1); -2 not set
+    size_t stack_size; // TUZASTACK, bytes with an optional K or M; 0 not set
+    int stack_guard;   // TUZASTACKGUARD: 0 not set, 1 marker, 2 mprotect, 3 off
+    // TUZADEBUG keys:
+    int gctrace;       // 1: a line a collection
+    bool stress_gc;    // stress=gc: collect at every allocation
+    bool stress_yield; // stress=yield: yield at each channel operation
+    bool stress_steal; // stress=steal: steal before looking at home
+    bool efence;       // efence=1: reserved
+};
+
+// Read once, by tz_env_init; const afterwards.
+extern struct tz_env tz_env;
+
+// Parses the environment; told once, before anything else runs.
+void tz_env_init(void);
+
+// 16 random bytes from the system (getrandom, else AT_RANDOM, else the clock).
+void tz_env_random(uint64_t out[2]);
+
+#endif

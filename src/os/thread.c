@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// os/thread.c: starting threads.
+//
+// Threads are made by pthread_create, so that C libraries find their TLS and
+// stack in order on them. Both words that a new thread needs travel in a slot
+// of a static table, which the thread empties as its first act: libc's malloc
+// may be replaced by one of ours, and a block that only the kernel knows is
+// not found by a collector. More starts at once than slots wait for each other.
+//
+// Signals are blocked before the call and for the child, which inherits that,
+// so that no handler runs on a thread that has no alternate stack yet.
+//
+// Go keeps this in os_linux.go (newosproc) and runtime/cgo; ours knows only the
+// latter's way.
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+
+#include "base/atomic.h"
+#include "os/thread.h"
+
+enum { SLOTS = 64 };
+
+struct start {
+    uint32_t state; // atomic; enum slot_state
+    void (*fn)(void *);
+    void *arg;
+};
+
+enum slot_state { FREE, TAKEN };
+
+static struct start slots[SLOTS];
+
+static struct start *take_slot(void)
+{
+    for (;; tz_thread_yield())
+        for (int i = 0; i < SLOTS; i++)
+            // Acquire: pairs with the release in leave_slot.
+            if (tz_cas_acq(&slots[i].state, FREE, TAKEN))
+                return &slots[i];
+}
+
+static void leave_slot(struct start *s)
+{
+    tz_store_rel(&s->state, FREE); // partner: take_slot
+}
+
+static void *run(void *slot)
+{
+    struct start *s = slot;
+    void (*fn)(void *) = s->fn;
+    void *arg = s->arg;
+    leave_slot(s);
+    fn(arg);
+    return NULL;
+}
+
+static int create_detached(struct start *s, size_t stack_size)
+{
+    pthread_attr_t attr;
+    int err = pthread_attr_init(&attr);
+    if (err)
+        return err;
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    if (stack_size) {
+        size_t least = (size_t)PTHREAD_STACK_MIN;
+        err = pthread_attr_setstacksize(&attr, tz_max(stack_size, least));
+    }
+    pthread_t thread;
+    if (!err)
+        err = pthread_create(&thread, &attr, run, s);
+    pthread_attr_destroy(&attr);
+    return err;
+}
+
+int tz_thread_start(void (*fn)(void *), void *arg, size_t stack_size)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    int saved = errno;
+    struct start *s = take_slot();
+    s->fn = fn;
+    s->arg = arg;
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int err = create_detached(s, stack_size);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (err)
+        leave_slot(s);
+    errno = saved;
+    return -err;
+}
+
+void tz_thread_yield(void)
+{
+    sched_yield();
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// os/thread.h: threads of the system.
+#ifndef TZ_OS_THREAD_H
+#define TZ_OS_THREAD_H
+
+#include "base/base.h"
+
+// Starts a detached thread that runs fn(arg), with all signals blocked until
+// fn unblocks them. stack_size 0 is the system's default. 0, or -EAGAIN,
+// -ENOMEM.
+int tz_thread_start(void (*fn)(void *), void *arg, size_t stack_size);
+
+// Bounds [*lo, *hi) of the calling thread's stack.
+void tz_thread_stack(uintptr_t *lo, uintptr_t *hi);
+
+// The kernel's number of the calling thread.
+int tz_thread_id(void);
+
+// Sends signo to thread tid of this process. 0, or -errno.
+int tz_thread_signal(int tid, int signo);
+
+// The calling thread's thread pointer: identifies its TLS (os/tlsroots.h).
+uintptr_t tz_thread_pointer(void);
+
+void tz_thread_yield(void);        // sched_yield
+void tz_thread_sleep(int64_t ns);  // without the signal wrappers of libc
+void tz_thread_name(const char *); // at most 15 bytes, for debuggers
+
+#endif

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// os/tlsroots.h: where static and thread-local variables are, for the
+// collector.
+//
+// tz_roots_snapshot asks the dynamic linker, which takes its lock: call it
+// while the world runs. The two others only read what it stored, plus the
+// thread's own vector of TLS blocks, and may run while threads are stopped
+// anywhere.
+#ifndef TZ_OS_TLSROOTS_H
+#define TZ_OS_TLSROOTS_H
+
+#include "base/base.h"
+
+// Brings the table of loaded objects up to date (cheap when nothing changed).
+void tz_roots_snapshot(void);
+
+// Calls visit for each writable data segment (.data, .bss) of each object,
+// [lo, hi) cut to whole words.
+void tz_roots_each_data(void (*visit)(void *arg, uintptr_t lo, uintptr_t hi),
+                        void *arg);
+
+// The same for the TLS blocks that the thread with this thread pointer has.
+void tz_roots_each_tls(uintptr_t thread_pointer,
+                       void (*visit)(void *arg, uintptr_t lo, uintptr_t hi),
+                       void *arg);
+
+#endif

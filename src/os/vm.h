@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// os/vm.h: memory from the operating system.
+//
+// A range of addresses is in one of three states:
+//
+//     none --reserve--> reserved --map--> ready --unused--> ready, contents
+//       ^                  |                |               gone (zero)
+//       +------- free -----+------ free ----+
+//
+// alloc goes from none to ready at any address. All sizes and addresses are
+// multiples of the OS page. Every call goes through one table of functions
+// (os/vm_hook.h). Callable on any thread, before the runtime is up, with any
+// lock of the runtime held except VM. Nothing here is ever executable.
+// Errors: NULL or -errno, with nothing changed and no statistic moved.
+#ifndef TZ_OS_VM_H
+#define TZ_OS_VM_H
+
+#include "base/base.h"
+
+// What memory is for: each ready or reserved byte is charged to one.
+enum tz_vm_use {
+    TZ_VM_HEAP,  // objects
+    TZ_VM_STACK, // goroutine stacks
+    TZ_VM_META,  // the runtime's own tables and structures
+    TZ_VM_USES
+};
+
+struct tz_vm_stats {
+    uint64_t ready[TZ_VM_USES];    // bytes mapped for use; atomic
+    uint64_t reserved[TZ_VM_USES]; // bytes held without memory; atomic
+    uint64_t calls;                // of the hook table; atomic
+    uint64_t unmap_deferred; // bytes that munmap refused for now; atomic
+};
+
+// Bytes of the OS page, from the kernel: 4096 to 65536.
+size_t tz_vm_page(void);
+
+// n zeroed bytes at any address, ready. NULL when refused.
+void *tz_vm_alloc(size_t n, enum tz_vm_use use);
+
+// n bytes of address space without memory, aligned to `align` (a power of two,
+// or 0), preferably at hint. NULL when refused. Costs no commit charge.
+void *tz_vm_reserve(void *hint, size_t n, size_t align, enum tz_vm_use use);
+
+// Makes n bytes of a reservation ready: zeroed, readable and writable. 0,
+// -ENOMEM, or -EINVAL for what is no whole OS pages.
+int tz_vm_map(void *p, size_t n, enum tz_vm_use use);
+
+// Gives the memory of a ready range back and keeps the range ready: what is
+// read next is zero.
+void tz_vm_unused(void *p, size_t n);
+
+// Ready memory for stacks: n bytes aligned to `align`, lazily committed,
+// without huge pages, MAP_STACK where the system has it. NULL when refused.
+void *tz_vm_alloc_stacks(size_t n, size_t align);
+
+// Makes n ready bytes inaccessible for good. `tz_vm_guard` does it without a
+// VMA of its own (Linux guard markers; whether they work is found out once,
+// by effect); tz_vm_protect with mprotect. 0, or -errno (-EOPNOTSUPP where
+// markers do not work).
+int tz_vm_guard(void *p, size_t n);
+int tz_vm_protect(void *p, size_t n);
+
+// Whether tz_vm_guard works here.
+bool tz_vm_guard_works(void);
+
+// Gives a ready or reserved range back. A munmap that fails with ENOMEM (the
+// limit of mappings) is kept on a list and tried again later.
+void tz_vm_free(void *p, size_t n, enum tz_vm_use use, bool was_ready);
+
+void tz_vm_stats_read(struct tz_vm_stats *out);
+
+#endif

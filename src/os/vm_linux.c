@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// os/vm_linux.c: flags, advice and names of mappings on Linux.
+//
+// MAP_NORESERVE: reservations cost no commit charge, and stacks only what they
+// touch (RLIMIT_DATA and overcommit mode 2 charge writable memory all the
+// same). MAP_STACK is what newer kernels take for "no huge pages", which would
+// turn a 64 KiB stack into 64 KiB of memory; older ones need the advice too.
+
+#include <errno.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+#include "os/vm_sys.h"
+
+enum {
+    // Names that libc's headers may not have yet.
+    ADVICE_GUARD_INSTALL = 102, // Linux 6.13
+    SET_VMA = 0x53564d41,       // 5.17, if configured
+    SET_VMA_ANON_NAME = 0,
+};
+
+int tz_vmsys_flags(enum tz_vmsys_map kind)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+    switch (kind) {
+    case TZ_VMSYS_ALLOC:
+        break;
+    case TZ_VMSYS_RESERVE:
+        flags |= MAP_NORESERVE;
+        break;
+    case TZ_VMSYS_STACK:
+        flags |= MAP_NORESERVE | MAP_STACK;
+        break;
+    }
+    return flags;
+}
+
+int tz_vmsys_advice(enum tz_vmsys_advice what)
+{
+    switch (what) {
+    case TZ_VMSYS_UNUSED:
+        return MADV_DONTNEED;
+    case TZ_VMSYS_NO_HUGEPAGE:
+        return MADV_NOHUGEPAGE;
+    case TZ_VMSYS_GUARD:
+        return ADVICE_GUARD_INSTALL;
+    }
+    return -1;
+}
+
+bool tz_vmsys_faults(void *p)
+{
+    // uname stores at p what nobody needs. It wants no descriptor, so that the
+    // answer does not depend on how many are open.
+    int saved = errno;
+    bool faults = syscall(SYS_uname, p) < 0 && errno == EFAULT;
+    errno = saved;
+    return faults;
+}
+
+void tz_vmsys_name(void *p, size_t n, const char *text)
+{
+    static uint32_t refused; // atomic; set once, orders nothing
+    if (tz_load_rlx(&refused))
+        return;
+    int saved = errno;
+    if (prctl(SET_VMA, SET_VMA_ANON_NAME, p, n, text) && errno == EINVAL)
+        tz_store_rlx(&refused, 1);
+    errno = saved;
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// os/vm_sys.h: between os/vm.c and what differs from system to system.
+#ifndef TZ_OS_VM_SYS_H
+#define TZ_OS_VM_SYS_H
+
+#include "base/base.h"
+
+// The kinds of mapping that vm.c makes.
+enum tz_vmsys_map {
+    TZ_VMSYS_ALLOC,   // ready memory at any address
+    TZ_VMSYS_RESERVE, // address space
+    TZ_VMSYS_STACK,   // ready memory for stacks, committed lazily
+};
+// The flags of mmap for a kind.
+int tz_vmsys_flags(enum tz_vmsys_map kind);
+
+enum tz_vmsys_advice {
+    TZ_VMSYS_UNUSED,      // drop the contents
+    TZ_VMSYS_NO_HUGEPAGE, // commit page by page
+    TZ_VMSYS_GUARD,       // guard markers
+};
+// The advice of madvise for it; -1 where the system has none.
+int tz_vmsys_advice(enum tz_vmsys_advice what);
+
+// Whether the kernel finds that nothing can be stored at p, a mapped page of
+// ours. Does not raise a signal.
+bool tz_vmsys_faults(void *p);
+
+// Shows text for the range in the system's list of mappings, where it can.
+void tz_vmsys_name(void *p, size_t n, const char *text);
+
+// Calls through the hook table (os/vm_hook.c), which count themselves and keep
+// errno. 0, or a positive errno. madvise is tried again on EAGAIN.
+int tz_vmcall_mmap(void *addr, size_t n, int prot, int flags, void **out);
+int tz_vmcall_munmap(void *addr, size_t n);
+int tz_vmcall_mprotect(void *addr, size_t n, int prot);
+int tz_vmcall_madvise(void *addr, size_t n, int advice);
+// How many there were.
+uint64_t tz_vmcall_count(void);
+
+#endif

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// sched/g.h: a goroutine.
+#ifndef TZ_SCHED_G_H
+#define TZ_SCHED_G_H
+
+#include "arch/ctx.h"
+#include "base/tls.h"
+#include "stack/stack.h"
+
+// Who may change a status: the G's own thread, or whoever holds the G's lock
+// on life: the waker of a WAITING one, the P that runs a RUNNABLE one.
+//
+//            spawn             execute             park
+//   DEAD ------------> RUNNABLE ------> RUNNING --------> WAITING
+//    ^                    ^  ^----yield---|  |  ^            |
+//    |                    |        exit   |  |  | enter/exit |
+//    +--------------------|---------------+  v  |            |
+//                         |               SYSCALL            |
+//                         +--------------- ready ------------+
+enum tz_gstatus {
+    TZ_G_DEAD, // not in use: on a free list, or not yet spawned
+    TZ_G_RUNNABLE,
+    TZ_G_RUNNING,
+    TZ_G_SYSCALL, // in a declared call; its saved state may be scanned
+    TZ_G_WAITING
+};
+
+// Why a goroutine waits: what its dump says in brackets.
+enum tz_wait {
+    TZ_WAIT_NONE,
+    TZ_WAIT_CHAN_SEND,
+    TZ_WAIT_CHAN_RECV,
+    TZ_WAIT_CHAN_SEND_NIL,
+    TZ_WAIT_CHAN_RECV_NIL,
+    TZ_WAIT_SELECT,
+    TZ_WAIT_SELECT_NO_CASES,
+    TZ_WAIT_SLEEP,
+    TZ_WAIT_MUTEX,
+    TZ_WAIT_WAITGROUP,
+    TZ_WAIT_YIELD,
+    TZ_WAIT_COUNT
+};
+const char *tz_wait_name(enum tz_wait why);
+
+enum { TZ_G_ARGS = 48 };
+
+// 256 bytes or less: a million of them are memory too. Lives in persistent
+// memory and is reused, never freed [sched.I1].
+struct tz_g {
+    struct tz_ctx ctx;     // where to resume; valid unless RUNNING
+    struct tz_stack stack; // 0 until the first run
+    uint32_t status;       // atomic; enum tz_gstatus
+    uint8_t wait;          // enum tz_wait, of a WAITING one
+    uint8_t started;       // has run: args are no longer here
+    uint8_t is_system;     // not the program's: out of counts and dumps
+    uint8_t is_g0;         // a thread's scheduler, not a goroutine
+    uint64_t id;
+    struct tz_m *m;        // runs it, or waits in a call of its; else NULL
+    struct tz_g *link;     // on one list at a time: run queue, free list
+    void *param;           // from whoever readied it; owned by the waiting op
+    uint32_t select_done;  // atomic; 1 once a case of its select was taken
+    int32_t saved_errno;   // of the last declared call
+    int64_t wait_since;    // clock when it began to wait, 0 unknown
+    const char *name;      // of fn, for reports
+    const char *site;      // "file:line" that spawned it
+    const char *label;     // by tuza_set_label
+    void (*fn)(void *);
+    void *args_object;     // args too large for `args`: in the heap; a root
+    uint32_t args_size;
+    uint32_t magic;
+    uintptr_t syscall_sp;  // scan from here while in SYSCALL
+    struct tz_ctx_regs syscall_regs;
+    union {
+        char args[TZ_G_ARGS]; // until it has started; a root
+        void *fiber;          // afterwards, in TSan builds
+    };
+};
+_Static_assert(sizeof(struct tz_g) <= 320, "a G is small");
+
+enum { TZ_G_MAGIC = 0x67676767 };
+
+// The current goroutine, or NULL on a thread that runs none (g0 included).
+TZ_INLINE struct tz_g *tz_getg(void)
+{
+    struct tz_g *g = tz_tls_get()->g;
+    return g && !g->is_g0 ? g : NULL;
+}
+
+// The current goroutine; without one, fatal: "<what> outside of a goroutine".
+struct tz_g *tz_need_g(const char *what);
+
+#endif

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// sched/init.c: Ps, the first M and the main goroutine.
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/san.h"
+#include "mem/malloc.h"
+#include "mem/persist.h"
+#include "os/futex.h"
+#include "os/sigpc.h"
+#include "os/thread.h"
+#include "sched/port.h"
+#include "sched/preempt.h"
+#include "sched/proc.h"
+
+static struct tz_p *make_p(uint32_t id)
+{
+    struct tz_p *p = tz_persist_alloc(sizeof *p, TZ_CACHE_LINE);
+    if (!p)
+        return NULL;
+    p->id = id;
+    p->cache = tz_mcache_make();
+    p->stacks = tz_stackcache_make();
+    return p->cache && p->stacks && tz_port_p_init(p) == 0 ? p : NULL;
+}
+
+int tz_sched_init(uint32_t nprocs)
+{
+    TZ_CHECK(nprocs >= 1 && nprocs <= TZ_MAXPROCS);
+    for (uint32_t i = 0; i < nprocs; i++) {
+        tz_sched.allp[i] = make_p(i);
+        if (!tz_sched.allp[i])
+            return -ENOMEM;
+    }
+    tz_sched.nprocs = nprocs;
+    tz_lock_acquire(&tz_sched.lock);
+    for (uint32_t i = nprocs; i-- > 0;)
+        tz_pidle_put(tz_sched.allp[i]);
+    tz_lock_release(&tz_sched.lock);
+    tz_sched.caller_tp = tz_thread_pointer();
+    tz_sig_pc_init();
+    int err = tz_preempt_init();
+    if (!err)
+        err = tz_template_start();
+    return err ? err : tz_sysmon_start();
+}
+
+// The world is stopped: for ever. Tells tuza_run's caller, who waits on another
+// thread.
+static void main_has_returned(void *arg)
+{
+    (void)arg;
+    tz_store(&tz_sched.main_done, 1);
+    tz_futex_wake(&tz_sched.main_done, 1);
+    for (;;)
+        tz_futex_sleep(&tz_sched.main_done, 1, -1);
+}
+
+static void main_goroutine(void *arg)
+{
+    (void)arg;
+    int status = tz_sched.main_fn(tz_sched.argc, tz_sched.argv);
+    if (tz_sched.exit_when_done)
+        exit(status);
+    tz_sched.main_result = status;
+    tz_world_call(main_has_returned, NULL, true);
+    tz_throw("the stopped world has started again");
+}
+
+int tz_main_spawn(int (*fn)(int, char **), int argc, char **argv,
+                  bool exit_when_done)
+{
+    tz_sched.main_fn = fn;
+    tz_sched.argc = argc;
+    tz_sched.argv = argv;
+    tz_sched.exit_when_done = exit_when_done;
+    struct tz_p *p = tz_sched.allp[0];
+    struct tz_g *g = tz_g_get(p);
+    if (!g)
+        return -ENOMEM;
+    g->fn = main_goroutine;
+    g->args_size = 0;
+    g->id = tz_xadd(&tz_sched.goid, 1) + 1;
+    g->name = "main";
+    g->site = "the start of the program";
+    tz_store_rel(&g->status, TZ_G_RUNNABLE);
+    tz_runq_put(p, g, true);
+    return 0;
+}
+
+// The calling thread becomes the first M.
+void tz_main_here(void)
+{
+    tz_tls_get()->locks++;
+    struct tz_m *m = tz_m_make();
+    if (!m)
+        tz_fatal("out of memory at the start");
+    tz_m_adopt(m);
+    tz_lock_acquire(&tz_sched.lock);
+    struct tz_p *p = tz_pidle_get();
+    tz_lock_release(&tz_sched.lock);
+    tz_acquirep(p);
+    tz_schedule();
+}
+
+// A thread of its own becomes the first M.
+int tz_main_elsewhere(void)
+{
+    tz_startm(NULL, false);
+    while (!tz_load_acq(&tz_sched.main_done)) // with main_has_returned
+        tz_futex_sleep(&tz_sched.main_done, 0, -1);
+    return tz_sched.main_result;
+}
+
+struct system_call {
+    void (*fn)(void *);
+    void *arg;
+    struct tz_m *m;
+};
+
+void tz_system_stack(void (*fn)(void *), void *arg)
+{
+    tz_crit_enter();
+    struct tz_tls *t = tz_tls_get();
+    if (!t->g || t->g->is_g0 || tz_sp() - t->g->stack.lo >
+                                    t->g->stack.hi - t->g->stack.lo) {
+        fn(arg); // already on a system stack
+    } else {
+        uintptr_t top = t->m->g0.ctx.sp;
+        TZ_CHECK(top);
+        tz_ctx_call_on(tz_align_down(top - 256, 16), fn, arg);
+    }
+    tz_crit_leave();
+}
+
+void tz_sched_counts(uint64_t *now, uint64_t *started)
+{
+    uint64_t ended = tz_load_rlx(&tz_sched.ended);
+    *started = tz_load_rlx(&tz_sched.goid);
+    *now = *started - ended;
+}

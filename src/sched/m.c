@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// sched/m.c: threads for the scheduler.
+//
+// An M is made when there is a P with work and no idle M; it is never ended,
+// only parked. When the system refuses a thread, the P goes back to the idle
+// ones and the Ms that exist do the work.
+
+#include "base/san.h"
+#include "mem/persist.h"
+#include "os/env.h"
+#include "os/sig.h"
+#include "os/thread.h"
+#include "sched/proc.h"
+
+struct tz_m *tz_m_make(void)
+{
+    struct tz_m *m = tz_persist_alloc(sizeof *m, TZ_CACHE_LINE);
+    if (!m)
+        return NULL;
+    m->g0.is_g0 = 1;
+    m->g0.magic = TZ_G_MAGIC;
+    tz_note_clear(&m->park);
+    m->id = tz_xadd(&tz_sched.mcount, 1);
+    return m;
+}
+
+// The calling thread becomes m's, on its g0.
+void tz_m_adopt(struct tz_m *m)
+{
+    struct tz_tls *t = tz_tls_get();
+    uint64_t seed[2];
+    tz_env_random(seed);
+    t->rand[0] = seed[0];
+    t->rand[1] = seed[1];
+    m->tls = t;
+    m->tp = tz_thread_pointer();
+    m->tid = tz_thread_id();
+    tz_thread_stack(&m->g0.stack.lo, &m->g0.stack.hi);
+#if TZ_TSAN
+    m->g0.fiber = __tsan_get_current_fiber();
+#endif
+    if (tz_sig_altstack() != 0)
+        tz_fatal("out of memory for a signal stack");
+    t->m = m;
+    t->g = &m->g0;
+    do // published last: who walks the list sees a complete M
+        m->alllink = tz_load_acq(&tz_sched.allm);
+    while (!tz_cas_rel(&tz_sched.allm, m->alllink, m));
+}
+
+// m has a thread now, or never will: takes it off the list, and the P that
+// waits for it; NULL when a stop has taken that. With the lock.
+static struct tz_p *started(struct tz_m *m)
+{
+    struct tz_m **at = &tz_sched.starting;
+    while (*at != m)
+        at = &(*at)->link;
+    *at = m->link;
+    struct tz_p *p = m->nextp;
+    m->nextp = NULL;
+    if (!p && m->spinning) {
+        m->spinning = false;
+        tz_xadd(&tz_sched.nmspinning, -1u);
+    }
+    return p;
+}
+
+static void thread_main(void *arg)
+{
+    struct tz_m *m = arg;
+    tz_thread_name("tuza-m");
+    tz_tls_get()->locks++; // g0 is one long critical section
+    tz_m_adopt(m);
+    tz_sig_unblock_all();
+    tz_lock_acquire(&tz_sched.lock);
+    struct tz_p *p = started(m);
+    tz_lock_release(&tz_sched.lock);
+    if (p)
+        tz_acquirep(p);
+    tz_schedule();
+}
+
+// On the template thread. The P goes back; other Ms do the work.
+static void refused(struct tz_threadask *a)
+{
+    struct tz_m *m = a->arg;
+    if (!tz_load_acq(&tz_sched.allm))
+        tz_fatal("the system refuses the first thread; see ulimit -u");
+    tz_lock_acquire(&tz_sched.lock);
+    struct tz_p *p = started(m);
+    if (p)
+        tz_pidle_put(p);
+    if (m->spinning) {
+        m->spinning = false;
+        tz_xadd(&tz_sched.nmspinning, -1u);
+    }
+    tz_xadd(&tz_sched.mcount, -1u); // m itself is lost, some hundred bytes
+    tz_lock_release(&tz_sched.lock);
+}
+
+void tz_m_start(struct tz_p *p, bool spinning)
+{
+    struct tz_m *m = tz_m_make();
+    tz_lock_acquire(&tz_sched.lock);
+    bool stopping = tz_load(&tz_sched.stopping);
+    if (stopping) // it does not wait for threads that are being made
+        tz_stop_count(p);
+    else if (!m)
+        tz_pidle_put(p);
+    if (m) {
+        m->nextp = stopping ? NULL : p;
+        m->spinning = spinning;
+        m->ask = (struct tz_threadask){ thread_main, m, refused, NULL };
+        m->link = tz_sched.starting;
+        tz_sched.starting = m;
+    }
+    tz_lock_release(&tz_sched.lock);
+    if (m)
+        tz_thread_ask(&m->ask);
+    else if (spinning)
+        tz_xadd(&tz_sched.nmspinning, -1u);
+}

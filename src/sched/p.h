@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// sched/p.h: a processor: the right to run goroutines, and what is needed
+// for it without locks.
+#ifndef TZ_SCHED_P_H
+#define TZ_SCHED_P_H
+
+#include "sched/g.h"
+
+enum tz_pstatus {
+    TZ_P_IDLE,    // on the idle list, or on its way to a thread
+    TZ_P_RUNNING, // an M holds it
+    TZ_P_SYSCALL, // its M is in a declared call; anybody may take it
+    TZ_P_STOPPED  // the world is stopped
+};
+
+// Stress builds shrink the queue so that its overflow is ordinary.
+#ifdef TZ_STRESS
+enum { TZ_RUNQ_SIZE = 4 };
+#else
+enum { TZ_RUNQ_SIZE = 256 };
+#endif
+
+struct tz_p {
+    uint32_t status;      // atomic; enum tz_pstatus
+    uint32_t id;          // index in tz_sched.allp
+    struct tz_m *m;       // back link; NULL when idle
+    struct tz_p *link;    // idle list; guarded by the sched lock
+    uint32_t schedtick;   // counts executes; owned by the P, read by sysmon
+    uint32_t syscalltick; // counts declared calls; atomic
+    uint32_t ran_timers;  // schedtick when timers were last looked at
+
+    struct tz_mcache *cache;      // allocation cache; owned by the P
+    struct tz_stackcache *stacks; // owned by the P
+    struct tz_g *gfree;           // dead Gs; owned by the P
+    uint32_t ngfree;
+    uint32_t sysmon_schedtick; // owned by sysmon, with the three below
+    uint32_t sysmon_syscalltick;
+    int64_t sysmon_when;
+
+    struct tz_timers *timers; // the time room's; set by tz_port_p_init
+    int64_t timer_next;       // atomic; when the first is due, INT64_MAX none
+
+    // Run queue: a ring; the owner adds at tail, everybody takes at head.
+    TZ_ALIGNED(TZ_CACHE_LINE) uint32_t runqhead; // atomic; CAS by takers
+    TZ_ALIGNED(TZ_CACHE_LINE) uint32_t runqtail; // atomic; owner stores
+    struct tz_g *runnext; // atomic; runs before the queue; thieves CAS it
+    struct tz_g *runq[TZ_RUNQ_SIZE];
+};
+
+#endif

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// sched/port.h: what the scheduler needs from rooms to its right. Weak no-ops
+// by default.
+#ifndef TZ_SCHED_PORT_H
+#define TZ_SCHED_PORT_H
+
+#include "sched/p.h"
+
+// A new P: give it its timers. 0, or -ENOMEM.
+int tz_port_p_init(struct tz_p *p);
+
+// Runs the timers of p that are due at now, and returns how many ran. On g0 or
+// a goroutine, in a critical section, by any thread that holds a P.
+int tz_port_timers_run(struct tz_p *p, int64_t now);
+
+#endif

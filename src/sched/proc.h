@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// sched/proc.h: the scheduler's state and what its files share.
+#ifndef TZ_SCHED_PROC_H
+#define TZ_SCHED_PROC_H
+
+#include "sched/sched.h"
+
+enum { TZ_MAXPROCS = 1024 };
+
+struct tz_sched {
+    struct tz_lock lock;
+    struct tz_m *midle;    // idle Ms; guarded by lock, with the next
+    uint32_t nmidle;
+    struct tz_m *starting; // Ms whose threads are not there yet; by lock
+    struct tz_p *pidle;    // idle Ps; guarded by lock
+    uint32_t npidle;       // atomic; written with lock
+    uint32_t nmspinning;   // atomic; Ms that look for work
+    struct tz_g *runq, *runqtail; // global queue; guarded by lock
+    uint32_t runqsize;            // atomic; written with lock
+
+    uint32_t nprocs;             // const after init
+    struct tz_p *allp[TZ_MAXPROCS];
+    struct tz_m *allm;           // atomic; push only
+    uint32_t mcount;             // Ms made; atomic
+    uint64_t goid;               // next number; atomic
+    uint64_t ended;              // goroutines that have ended; atomic
+    uint64_t handoffs;           // atomic
+
+    // Stop-the-world (stw.c).
+    struct tz_lock world;  // by who stops it
+    uint32_t stopping;     // atomic; the world is stopped or about to be
+    uint32_t stopwait;     // atomic, a futex; Ps that have not stopped yet
+    uint32_t epoch;        // atomic, a futex; counts starts of the world
+
+    int64_t sleep_until;   // atomic; when an idle M wakes for a timer, else
+                           // INT64_MAX; written with lock
+    uint32_t sysmon_idle;  // atomic, a futex; sysmon sleeps for good
+
+    int (*main_fn)(int, char **); // const after init, with the next two
+    int argc;
+    char **argv;
+    bool exit_when_done;   // TUZA_MAIN: main's end is the process's end
+    int main_result;       // written before main_done
+    uint32_t main_done;    // atomic, a futex
+    uintptr_t caller_tp;   // thread pointer of tuza_run's caller
+};
+extern struct tz_sched tz_sched;
+
+// What a thread is: its own M, or NULL.
+TZ_INLINE struct tz_m *tz_getm(void) { return tz_tls_get()->m; }
+
+// g.c: a G to spawn with (from p's free list) and a dead one to keep.
+struct tz_g *tz_g_get(struct tz_p *p);
+void tz_g_put(struct tz_p *p, struct tz_g *g);
+
+// runq.c: the local queue. put: by the owner of p; next: as runnext.
+void tz_runq_put(struct tz_p *p, struct tz_g *g, bool next);
+struct tz_g *tz_runq_get(struct tz_p *p);
+bool tz_runq_empty(struct tz_p *p);
+// Takes half of victim's queue; one of them is returned, the others are p's.
+struct tz_g *tz_runq_steal(struct tz_p *p, struct tz_p *victim, bool runnext);
+// The global queue; with the sched lock. get: one, and a fair share into p's.
+void tz_globrunq_put(struct tz_g *g);
+void tz_globrunq_put_batch(struct tz_g *head, struct tz_g *tail, uint32_t n);
+struct tz_g *tz_globrunq_get(struct tz_p *p, uint32_t max);
+
+// proc.c
+void tz_acquirep(struct tz_p *p);
+struct tz_p *tz_releasep(void);
+struct tz_p *tz_pidle_get(void);       // with the lock; NULL while stopping
+void tz_pidle_put(struct tz_p *p);     // with the lock
+void tz_startm(struct tz_p *p, bool spinning); // p NULL: an idle one
+void tz_wakep(void);
+void tz_handoffp(struct tz_p *p);
+TZ_NORETURN void tz_schedule(void);    // on g0
+struct tz_g *tz_findrunnable(void);
+
+// m.c: a new M for p; its thread comes later.
+void tz_m_start(struct tz_p *p, bool spinning);
+void tz_m_adopt(struct tz_m *m);       // the calling thread becomes m's
+struct tz_m *tz_m_make(void);
+
+// park.c: leaves the current goroutine g, whose status is set, for the next
+// one; commit runs when its stack is free. Returns when g runs again.
+void tz_leave(struct tz_g *g, bool (*commit)(struct tz_g *, void *), void *arg,
+              bool dying);
+// On g0: switches to g, returns when something has switched back to g0.
+void tz_enter(struct tz_g *g);
+
+// stw.c. Holds p, sees tz_sched.stopping: stops right here until the world starts.
+void tz_stop_in_place(struct tz_p *p);
+// p has stopped without a thread in it.
+void tz_stop_count(struct tz_p *p);
+
+// preempt.c, deadlock.c, sysmon.c
+int tz_preempt_init(void);
+void tz_checkdead(void); // with the sched lock
+int tz_sysmon_start(void);
+void tz_sysmon_wake(void);
+
+
+#endif

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// sched/sched.h: the scheduler as the rooms above see it.
+#ifndef TZ_SCHED_SCHED_H
+#define TZ_SCHED_SCHED_H
+
+#include "os/lock.h"
+#include "sched/m.h"
+#include "sched/template.h"
+
+// Parks the current goroutine: it stops running, and when its stack is no
+// longer in use, commit(g, arg) is called on another stack, which must be
+// brief and must not park. From then on tz_ready may be called for it; commit
+// returns false to take the park back. arg may point into the parking
+// goroutine's stack, which does not move; but once commit has made g visible
+// to a waker it may run and return, so commit must not touch arg after that.
+// tz_park returns when somebody has readied g, perhaps on another thread.
+void tz_park(bool (*commit)(struct tz_g *g, void *arg), void *arg,
+             enum tz_wait why);
+
+// Parks and then releases l, which the caller holds: whoever takes l
+// afterwards may ready g.
+void tz_park_unlock(struct tz_lock *l, enum tz_wait why);
+
+// Makes a WAITING goroutine runnable; it runs next on this P. Exactly one
+// caller per park. May be called with locks held (ranks below SCHED), from a
+// timer's function and from commit, on a thread with or without a P.
+void tz_ready(struct tz_g *g);
+
+// Puts the current goroutine at the end of the global queue.
+void tz_yield(void);
+
+// In stress=yield builds of a test's mind: yields now and then. Call it where
+// parking is allowed and no lock is held.
+void tz_stress_yield(void);
+
+// A new goroutine: see tuza_spawn_copy.
+int tz_spawn(void (*fn)(void *), const void *args, size_t size,
+             const char *name, const char *site);
+TZ_NORETURN void tz_goexit(void);
+
+// Calls fn(arg) on the thread's system stack, or just calls it when already
+// there. fn may block the thread but not park.
+void tz_system_stack(void (*fn)(void *), void *arg);
+
+// Stops the world, calls fn(arg) on the system stack and starts the world
+// again. Meanwhile the caller's registers and stack are complete for a scan.
+// When another thread is stopping the world, takes part in that stop first;
+// then tries again or, without `retry`, returns false. On a goroutine.
+bool tz_world_call(void (*fn)(void *), void *arg, bool retry);
+
+// Tells the scheduler of a timer due at `when` (clock ns): an idle thread that
+// sleeps longer is woken. Callable with locks up to TIMERS held.
+void tz_sched_timer_added(int64_t when);
+
+// All goroutines ever made, dead ones included, in the order of their making.
+// Callable without locks: the table only grows.
+size_t tz_allg_count(void);
+struct tz_g *tz_allg_get(size_t i);
+
+// Start-up (api): the Ps, handlers and sysmon; the main goroutine; then its
+// first thread, which is the caller's (never returns), or another (returns
+// what main has returned). 0, or -errno.
+int tz_sched_init(uint32_t nprocs);
+int tz_main_spawn(int (*fn)(int, char **), int argc, char **argv,
+                  bool exit_when_done);
+TZ_NORETURN void tz_main_here(void);
+int tz_main_elsewhere(void);
+
+// Goroutines that exist now and that were ever started.
+void tz_sched_counts(uint64_t *now, uint64_t *started);
+
+#endif

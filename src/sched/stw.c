@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// sched/stw.c: stopping the world.
+//
+// The world is stopped when no P runs a goroutine. Idle Ps and those whose
+// thread is in a declared call are taken at once, by status. A thread that
+// runs a goroutine stops right where it is, keeping its P, in one of three
+// ways: it polls tls->stop at the end of a critical section; its scheduler
+// loop sees `stopping`; or, after 50 us, a signal makes it wait in the handler
+// (preempt.c), unless it is in a critical section, whose end it will poll.
+//
+//     stopper                            a thread that runs P
+//     stopping = 1
+//     every tls->stop = 1                RUNNING -> STOPPED, stopwait--
+//     idle and syscall Ps -> STOPPED     sleeps on epoch
+//     waits for stopwait == 0
+//        … the world is stopped …
+//     stopping = 0, stop flags = 0
+//     P with a thread: RUNNING           sees its P RUNNING, goes on
+//     P without one: idle
+//     epoch++, wakes all
+//
+// Because a thread keeps its P, starting again moves nothing around. A return
+// from a declared call finds its P gone and waits for an idle one, of which
+// there is none while the world is stopped [sched.I5]. Go stops the same way
+// but parks the threads that stop (proc.c: gcstopm).
+
+#include "base/san.h"
+#include "os/clock.h"
+#include "os/futex.h"
+#include "os/thread.h"
+#include "sched/preempt.h"
+#include "sched/proc.h"
+
+enum { POLL_NS = 50 * 1000, RESIGNAL_NS = 1000 * 1000 };
+
+static void count_down(void)
+{
+    if (tz_xadd(&tz_sched.stopwait, -1u) == 1)
+        tz_futex_wake(&tz_sched.stopwait, 1);
+}
+
+void tz_stop_count(struct tz_p *p)
+{
+    tz_store(&p->status, TZ_P_STOPPED);
+    count_down();
+}
+
+// Runs in the signal handler too: touches no lock and no malloc.
+TZ_NO_SANITIZE void tz_stop_in_place(struct tz_p *p)
+{
+    for (;;) {
+        uint32_t epoch = tz_load_acq(&tz_sched.epoch);
+        if (!tz_load(&tz_sched.stopping))
+            return;
+        // We hold it RUNNING, so the stop that we see cannot have ended, and
+        // nobody else changes the status.
+        tz_san_release(&tz_sched.epoch);
+        tz_stop_count(p);
+        while (tz_load_acq(&p->status) == TZ_P_STOPPED) // with start's release
+            tz_futex_sleep(&tz_sched.epoch, epoch, -1);
+        tz_san_acquire(&tz_sched.epoch);
+    }
+}
+
+static void stop_here(void *arg, uintptr_t sp)
+{
+    struct tz_tls *t = arg;
+    t->m->stop_sp = sp;
+    tz_stop_in_place(t->p);
+    t->m->stop_sp = 0;
+}
+
+// At the end of a critical section of a goroutine.
+void tz_port_stop_here(void)
+{
+    struct tz_tls *t = tz_tls_get();
+    if (!t->m || !t->p || !t->g || t->g->is_g0)
+        return;
+    t->locks++; // the handler must leave us alone
+    tz_ctx_spill(stop_here, t);
+    t->locks--;
+}
+
+// Takes the Ps that nobody runs; with the sched lock.
+static void take_ps(struct tz_p *mine)
+{
+    tz_stop_count(mine);
+    for (uint32_t i = 0; i < tz_sched.nprocs; i++) {
+        struct tz_p *p = tz_sched.allp[i];
+        if (tz_load(&p->status) == TZ_P_SYSCALL &&
+            tz_cas(&p->status, TZ_P_SYSCALL, TZ_P_STOPPED)) {
+            p->syscalltick++;
+            count_down();
+        }
+    }
+    while (tz_sched.pidle) {
+        struct tz_p *p = tz_sched.pidle;
+        tz_sched.pidle = p->link;
+        tz_store(&tz_sched.npidle, tz_sched.npidle - 1);
+        tz_stop_count(p);
+    }
+    // Of threads that are still being made, which may take long [sched.I7].
+    for (struct tz_m *m = tz_sched.starting; m; m = m->link) {
+        struct tz_p *p = m->nextp;
+        m->nextp = NULL;
+        if (p)
+            tz_stop_count(p);
+    }
+}
+
+static void signal_stragglers(void)
+{
+    for (uint32_t i = 0; i < tz_sched.nprocs; i++) {
+        struct tz_p *p = tz_sched.allp[i];
+        struct tz_m *m = tz_load_rlx(&p->m);
+        if (m && tz_load_acq(&p->status) == TZ_P_RUNNING)
+            tz_thread_signal(m->tid, TZ_SIG_STOP);
+    }
+}
+
+static void wait_for_all(void)
+{
+    int64_t start = tz_clock_now();
+    bool signalled = false;
+    for (;;) {
+        uint32_t left = tz_load_acq(&tz_sched.stopwait);
+        if (left == 0)
+            return;
+        if (!signalled && tz_clock_now() - start < POLL_NS) {
+            tz_thread_yield(); // the straggler may need this processor
+            continue;
+        }
+        signal_stragglers(); // again each time: it may have been too early
+        signalled = true;
+        tz_futex_sleep(&tz_sched.stopwait, left, RESIGNAL_NS);
+    }
+}
+
+static void set_stop_flags(uint32_t value)
+{
+    for (struct tz_m *m = tz_load_acq(&tz_sched.allm); m; m = m->alllink)
+        tz_store(&m->tls->stop, value);
+}
+
+static bool stop_world(void)
+{
+    struct tz_tls *t = tz_tls_get();
+    TZ_CHECK(t->p && t->locks > 0);
+    if (!tz_lock_try(&tz_sched.world))
+        return false;
+    tz_lock_acquire(&tz_sched.lock);
+    tz_store(&tz_sched.stopwait, tz_sched.nprocs);
+    tz_store(&tz_sched.stopping, 1);
+    set_stop_flags(1);
+    take_ps(t->p);
+    tz_lock_release(&tz_sched.lock);
+    wait_for_all();
+    tz_san_acquire(&tz_sched.epoch);
+    return true;
+}
+
+// Ps that have a thread go on; returns the others that have work, linked.
+static struct tz_p *restart_ps(void)
+{
+    struct tz_p *work = NULL;
+    for (uint32_t i = tz_sched.nprocs; i-- > 0;) {
+        struct tz_p *p = tz_sched.allp[i];
+        TZ_CHECK(tz_load_rlx(&p->status) == TZ_P_STOPPED);
+        if (p->m) {
+            tz_store_rel(&p->status, TZ_P_RUNNING); // with tz_stop_in_place
+            continue;
+        }
+        tz_store_rel(&p->status, TZ_P_IDLE);
+        if (tz_runq_empty(p)) {
+            tz_pidle_put(p);
+        } else {
+            p->link = work;
+            work = p;
+        }
+    }
+    return work;
+}
+
+static void start_world(void)
+{
+    tz_san_release(&tz_sched.epoch);
+    tz_lock_acquire(&tz_sched.lock);
+    set_stop_flags(0);
+    tz_store(&tz_sched.stopping, 0);
+    struct tz_p *work = restart_ps();
+    tz_xadd(&tz_sched.epoch, 1);
+    tz_lock_release(&tz_sched.lock);
+    tz_futex_wake(&tz_sched.epoch, UINT32_MAX >> 1);
+    while (work) {
+        struct tz_p *p = work;
+        work = p->link;
+        tz_startm(p, false);
+    }
+    tz_wakep();
+    tz_sysmon_wake();
+    tz_lock_release(&tz_sched.world);
+}
+
+struct world_call {
+    void (*fn)(void *);
+    void *arg;
+    bool retry;
+    bool done;
+};
+
+// On the system stack.
+static void world_call_there(void *arg)
+{
+    struct world_call *c = arg;
+    while (!stop_world()) {
+        tz_stop_in_place(tz_tls_get()->p);
+        if (!c->retry)
+            return;
+        tz_thread_yield();
+    }
+    c->fn(c->arg);
+    c->done = true;
+    start_world();
+}
+
+static void world_call_spilled(void *arg, uintptr_t sp)
+{
+    struct tz_m *m = tz_getm();
+    m->stop_sp = sp;
+    tz_system_stack(world_call_there, arg);
+    m->stop_sp = 0;
+}
+
+bool tz_world_call(void (*fn)(void *), void *arg, bool retry)
+{
+    struct world_call c = { fn, arg, retry, false };
+    tz_need_g("stopping the world");
+    tz_crit_enter();
+    tz_ctx_spill(world_call_spilled, &c);
+    tz_crit_leave();
+    return c.done;
+}

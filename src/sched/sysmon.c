@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// sched/sysmon.c: a thread without a P that watches.
+//
+// Every 20 us, slowing down to 10 ms when it finds nothing to do, it
+//  - takes the P of a declared call that has lasted a whole tick, when there
+//    is other work for the P or the call is older than 10 ms;
+//  - wakes a thread for timers that are overdue on Ps that nobody runs.
+// While every P is idle or the world is stopped it sleeps for good, until
+// tz_sysmon_wake, or until the first timer. Go's proc.go: sysmon, retake.
+
+#include "os/clock.h"
+#include "os/futex.h"
+#include "os/thread.h"
+#include "sched/proc.h"
+
+enum { TICK_MIN_US = 20, TICK_MAX_US = 10000, LONG_CALL_MS = 10 };
+
+static void retake_one(struct tz_p *p, int64_t now)
+{
+    if (tz_load_acq(&p->status) != TZ_P_SYSCALL)
+        return;
+    uint32_t tick = tz_load_rlx(&p->syscalltick);
+    if (tick != p->sysmon_syscalltick) { // a new call since we looked
+        p->sysmon_syscalltick = tick;
+        p->sysmon_when = now;
+        return;
+    }
+    // Nobody needs it yet: leave it a while, exit is cheaper then.
+    if (tz_runq_empty(p) && !tz_load(&tz_sched.runqsize) &&
+        tz_load(&tz_sched.nmspinning) + tz_load(&tz_sched.npidle) > 0 &&
+        now - p->sysmon_when < LONG_CALL_MS * TZ_NSEC_PER_MSEC)
+        return;
+    if (tz_load(&tz_sched.stopping) ||
+        !tz_cas(&p->status, TZ_P_SYSCALL, TZ_P_IDLE))
+        return;
+    tz_store_rlx(&p->syscalltick, tick + 1);
+    tz_xadd_rlx(&tz_sched.handoffs, 1);
+    tz_handoffp(p);
+}
+
+// True when something was done: look again soon.
+static bool watch(int64_t now)
+{
+    uint64_t handoffs = tz_load_rlx(&tz_sched.handoffs);
+    int64_t due = INT64_MAX;
+    for (uint32_t i = 0; i < tz_sched.nprocs; i++) {
+        struct tz_p *p = tz_sched.allp[i];
+        retake_one(p, now);
+        int64_t t = tz_load_rlx(&p->timer_next);
+        if (t < due)
+            due = t;
+    }
+    if (due <= now && tz_load(&tz_sched.npidle))
+        tz_wakep();
+    return tz_load_rlx(&tz_sched.handoffs) != handoffs;
+}
+
+static bool nothing_runs(void)
+{
+    return tz_load(&tz_sched.stopping) ||
+           tz_load(&tz_sched.npidle) == tz_sched.nprocs;
+}
+
+static void sysmon_main(void *arg)
+{
+    (void)arg;
+    tz_thread_name("tuza-sysmon");
+    tz_tls_get()->locks++;
+    int64_t tick_us = TICK_MIN_US;
+    int quiet = 0;
+    for (;;) {
+        if (nothing_runs()) {
+            tz_store(&tz_sched.sysmon_idle, 1);
+            if (nothing_runs()) // with the wakers' store of what runs
+                tz_futex_sleep(&tz_sched.sysmon_idle, 1,
+                               100 * TZ_NSEC_PER_MSEC);
+            tz_store(&tz_sched.sysmon_idle, 0);
+            tick_us = TICK_MIN_US;
+            quiet = 0;
+        }
+        tz_thread_sleep(tick_us * TZ_NSEC_PER_USEC);
+        quiet = watch(tz_clock_now()) ? 0 : quiet + 1;
+        if (quiet == 0)
+            tick_us = TICK_MIN_US;
+        else if (quiet > 50 && tick_us < TICK_MAX_US)
+            tick_us = tick_us * 2 < TICK_MAX_US ? tick_us * 2 : TICK_MAX_US;
+    }
+}
+
+void tz_sysmon_wake(void)
+{
+    if (tz_load(&tz_sched.sysmon_idle) &&
+        tz_cas(&tz_sched.sysmon_idle, 1, 0))
+        tz_futex_wake(&tz_sched.sysmon_idle, 1);
+}
+
+int tz_sysmon_start(void) { return tz_thread_start(sysmon_main, NULL, 0); }

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// stack/stack.h: goroutine stacks.
+#ifndef TZ_STACK_STACK_H
+#define TZ_STACK_STACK_H
+
+#include "base/base.h"
+
+struct tz_stackcache;
+
+// One stack: [lo, hi) may be used; below lo lies the guard zone.
+struct tz_stack {
+    uintptr_t lo, hi; // both 0: no stack
+};
+
+// Sets the guard kind and the default size; once, before the others.
+void tz_stack_init(size_t default_size, int guard);
+
+// A per-P cache of stacks; the P's owner uses it. NULL when memory is refused.
+struct tz_stackcache *tz_stackcache_make(void);
+
+// Takes a stack of at least `size` bytes of address space (0: the default),
+// from the cache (NULL: none) or the pool. owner is what tz_stack_find gives.
+// 0, or -ENOMEM. The stack's memory is committed as it is touched.
+int tz_stack_get(struct tz_stackcache *c, size_t size, void *owner,
+                 struct tz_stack *out);
+
+// Puts a stack back that nobody runs on. Checks its canary: a changed one is
+// fatal.
+void tz_stack_put(struct tz_stackcache *c, struct tz_stack *st);
+
+// What addr belongs to: in a stack, or in a stack's guard zone. Lock-free and
+// signal-safe.
+enum tz_stack_where { TZ_STACK_NONE, TZ_STACK_IN, TZ_STACK_GUARD };
+enum tz_stack_where tz_stack_find(uintptr_t addr, struct tz_stack *out,
+                                  void **owner);
+
+// Bytes of address space: of stacks handed out, and of all slabs.
+void tz_stack_stats(uint64_t *inuse, uint64_t *sys);
+
+// Which guard protects stacks, for reports: "marker", "mprotect", "canary".
+const char *tz_stack_guard_name(void);
+
+#endif

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// test/os/env_test.c: what is taken from the environment, and what is told.
+
+#include <sys/mman.h>
+
+#include "os_check.h"
+#include "os/env.h"
+
+enum { NOT_SET = -2 };
+
+static const char *const names[] = { "TUZAMAXPROCS", "TUZAGC", "TUZASTACK",
+                                     "TUZASTACKGUARD", "TUZADEBUG" };
+
+static const char *setting[2]; // name and value for the child
+static struct tz_env *seen;    // what it parsed; shared with it
+
+static void parse_here(void)
+{
+    for (size_t i = 0; i < tz_countof(names); i++)
+        unsetenv(names[i]);
+    if (setting[0])
+        setenv(setting[0], setting[1], 1);
+    tz_env_init();
+    *seen = tz_env;
+}
+
+// Parses in a process of its own; returns what that told.
+static struct os_ended parse(const char *name, const char *value)
+{
+    if (!seen) {
+        seen = mmap(NULL, sizeof *seen, PROT_READ | PROT_WRITE,
+                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        ck_assert_ptr_ne(seen, MAP_FAILED);
+    }
+    memset(seen, 0x55, sizeof *seen);
+    setting[0] = name;
+    setting[1] = value;
+    struct os_ended e = os_child(parse_here);
+    ck_assert_int_eq(e.status, 0);
+    return e;
+}
+
+static void assert_told(const char *name, const char *value, const char *line)
+{
+    struct os_ended e = parse(name, value);
+    ck_assert_str_eq(e.text, line);
+}
+
+START_TEST(nothing_set_gives_the_defaults)
+{
+    assert_told(NULL, NULL, "");
+    ck_assert_int_eq(seen->maxprocs, 0);
+    ck_assert_int_eq(seen->gc_percent, NOT_SET);
+    ck_assert_uint_eq(seen->stack_size, 0);
+    ck_assert_int_eq(seen->stack_guard, 0);
+    ck_assert_int_eq(seen->gctrace, 0);
+    ck_assert(!seen->stress_gc && !seen->stress_yield && !seen->stress_steal);
+    ck_assert(!seen->efence);
+}
+END_TEST
+
+START_TEST(an_empty_value_is_not_set)
+{
+    for (size_t i = 0; i < tz_countof(names); i++)
+        assert_told(names[i], "", "");
+    ck_assert_int_eq(seen->gc_percent, NOT_SET);
+}
+END_TEST
+
+START_TEST(maxprocs_is_1_to_1024)
+{
+    static const struct {
+        const char *value;
+        int want; // 0: told
+    } rows[] = { { "1", 1 },   { "64", 64 }, { "1024", 1024 }, { "1025", 0 },
+                 { "0", 0 },   { "-1", 0 },  { "4x", 0 },      { " 4", 0 },
+                 { "0x4", 0 }, { "99999999999999999999999", 0 } };
+    for (size_t i = 0; i < tz_countof(rows); i++) {
+        char line[200] = "";
+        if (rows[i].want == 0)
+            snprintf(line, sizeof line,
+                     "tuza: TUZAMAXPROCS: \"%s\" is not a number from 1 to "
+                     "1024\n",
+                     rows[i].value);
+        assert_told("TUZAMAXPROCS", rows[i].value, line);
+        ck_assert_int_eq(seen->maxprocs, rows[i].want);
+    }
+}
+END_TEST
+
+START_TEST(gc_is_a_percentage_or_off)
+{
+    static const struct {
+        const char *value;
+        int want;
+    } rows[] = { { "100", 100 },   { "0", 0 },       { "off", -1 },
+                 { "Off", NOT_SET }, { "-1", NOT_SET }, { "50%", NOT_SET } };
+    for (size_t i = 0; i < tz_countof(rows); i++) {
+        struct os_ended e = parse("TUZAGC", rows[i].value);
+        ck_assert_int_eq(seen->gc_percent, rows[i].want);
+        ck_assert_int_eq(os_count(e.text, "\n"), rows[i].want == NOT_SET);
+    }
+    assert_told("TUZAGC", "50%",
+                "tuza: TUZAGC: \"50%\" is not a percentage or off\n");
+}
+END_TEST
+
+START_TEST(stack_sizes_have_units)
+{
+    static const struct {
+        const char *value;
+        size_t want; // 0: told
+    } rows[] = { { "65536", 65536 }, { "64K", 65536 }, { "1M", 1048576 },
+                 { "0", 0 },         { "K", 0 },       { "64k", 0 },
+                 { "1G", 0 },        { "1MK", 0 },     { "1 M", 0 },
+                 { "18446744073709551615", SIZE_MAX },
+                 { "18446744073709551616", 0 },
+                 { "18014398509481983K", SIZE_MAX - 1023 },
+                 { "18014398509481984K", 0 } };
+    for (size_t i = 0; i < tz_countof(rows); i++) {
+        struct os_ended e = parse("TUZASTACK", rows[i].value);
+        ck_assert_uint_eq(seen->stack_size, rows[i].want);
+        ck_assert_int_eq(os_count(e.text, "tuza: TUZASTACK: "),
+                         rows[i].want == 0);
+    }
+}
+END_TEST
+
+START_TEST(stack_guards_have_names)
+{
+    static const char *const ways[] = { "marker", "mprotect", "off" };
+    for (size_t i = 0; i < tz_countof(ways); i++) {
+        assert_told("TUZASTACKGUARD", ways[i], "");
+        ck_assert_int_eq(seen->stack_guard, (int)i + 1);
+    }
+    assert_told("TUZASTACKGUARD", "on",
+                "tuza: TUZASTACKGUARD: \"on\" is not marker, mprotect or off"
+                "\n");
+    ck_assert_int_eq(seen->stack_guard, 0);
+}
+END_TEST
+
+START_TEST(debug_keys_are_taken_each)
+{
+    assert_told("TUZADEBUG",
+                "gctrace=2,stress=gc,,stress=yield,stress=steal,efence=1,", "");
+    ck_assert_int_eq(seen->gctrace, 2);
+    ck_assert(seen->stress_gc && seen->stress_yield && seen->stress_steal);
+    ck_assert(seen->efence);
+}
+END_TEST
+
+START_TEST(keys_of_other_rooms_are_accepted)
+{
+    assert_told("TUZADEBUG",
+                "schedtrace=1000,gcmode=stw,check=1,oscalls=raw,mapstack=1,"
+                "hooks=1,thp=0",
+                "");
+}
+END_TEST
+
+START_TEST(unknown_keys_are_told_and_the_others_taken)
+{
+    assert_told("TUZADEBUG", "gctrac=1,gctrace=1,x,gctrace2=1",
+                "tuza: TUZADEBUG: unknown key \"gctrac\"\n"
+                "tuza: TUZADEBUG: unknown key \"x\"\n"
+                "tuza: TUZADEBUG: unknown key \"gctrace2\"\n");
+    ck_assert_int_eq(seen->gctrace, 1);
+}
+END_TEST
+
+START_TEST(bad_values_of_keys_are_told)
+{
+    assert_told("TUZADEBUG", "gctrace=on,stress=all,efence=2,gctrace",
+                "tuza: TUZADEBUG: gctrace: \"on\" is not a number\n"
+                "tuza: TUZADEBUG: stress: \"all\" is not gc, yield or steal\n"
+                "tuza: TUZADEBUG: efence: \"2\" is not 0 or 1\n"
+                "tuza: TUZADEBUG: \"gctrace\" is not of the form key=value\n");
+    ck_assert_int_eq(seen->gctrace, 0);
+}
+END_TEST
+
+START_TEST(a_long_value_is_cut_in_its_line)
+{
+    char value[1000];
+    memset(value, 'a', sizeof value - 1);
+    value[sizeof value - 1] = 0;
+    struct os_ended e = parse("TUZADEBUG", value);
+    ck_assert_uint_lt(strlen(e.text), 120);
+    ck_assert_int_eq(os_count(e.text, "\n"), 1);
+}
+END_TEST
+
+static void parse_twice_set(void)
+{
+    static char first[] = "TUZAMAXPROCS=3", second[] = "TUZAMAXPROCS=x";
+    static char *both[] = { first, second, NULL };
+    environ = both;
+    tz_env_init();
+    *seen = tz_env;
+}
+
+START_TEST(of_two_settings_the_first_counts)
+{
+    parse(NULL, NULL);
+    struct os_ended e = os_child(parse_twice_set);
+    ck_assert_str_eq(e.text, "");
+    ck_assert_int_eq(seen->maxprocs, 3);
+}
+END_TEST
+
+START_TEST(random_bytes_differ_and_errno_is_kept)
+{
+    enum { N = 200 };
+    uint64_t got[N][2];
+    errno = 77;
+    for (int i = 0; i < N; i++) {
+        tz_env_random(got[i]);
+        for (int k = 0; k < i; k++)
+            ck_assert(got[k][0] != got[i][0] && got[k][1] != got[i][1]);
+    }
+    ck_assert_int_eq(errno, 77);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {
+        nothing_set_gives_the_defaults,
+        an_empty_value_is_not_set,
+        maxprocs_is_1_to_1024,
+        gc_is_a_percentage_or_off,
+        stack_sizes_have_units,
+        stack_guards_have_names,
+        debug_keys_are_taken_each,
+        keys_of_other_rooms_are_accepted,
+        unknown_keys_are_told_and_the_others_taken,
+        bad_values_of_keys_are_told,
+        a_long_value_is_cut_in_its_line,
+        of_two_settings_the_first_counts,
+        random_bytes_differ_and_errno_is_kept,
+        NULL,
+    };
+    return os_check("os/env", tests);
+}
