@@ -3,6 +3,7 @@
 #ifndef TUZA_BASE_H
 #define TUZA_BASE_H
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 

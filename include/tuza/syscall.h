@@ -8,8 +8,6 @@
 #ifndef TUZA_SYSCALL_H
 #define TUZA_SYSCALL_H
 
-#include <errno.h>
-
 #include "tuza/base.h"
 
 TUZA_BEGIN
@@ -29,8 +27,7 @@ TUZA_BEGIN
     __extension__({                                                            \
         enter();                                                               \
         __typeof__(expr) tuza__r = (expr);                                     \
-        int tuza__e = errno;                                                   \
-        tuza_syscall_exit(tuza__e);                                            \
+        int tuza__e = tuza_syscall_exit();                                     \
         tuza__r == (__typeof__(tuza__r))-1                                     \
             ? (__typeof__(tuza__r))(-(intptr_t)tuza__e)                        \
             : tuza__r;                                                         \
@@ -38,10 +35,12 @@ TUZA_BEGIN
 
 /* The pieces, for code that the macros do not fit. Every enter is followed by
  * exactly one exit in the same function; between them, the goroutine calls
- * nothing of tuza and leaves the frames above as they are. */
+ * nothing of tuza and leaves the frames above as they are. exit returns errno
+ * as the call has left it: read here, because the caller's compiler may still
+ * have the address of another thread's. */
 TUZA_API void tuza_syscall_enter(void);
 TUZA_API void tuza_blocking_enter(void);
-TUZA_API void tuza_syscall_exit(int saved_errno);
+TUZA_API int tuza_syscall_exit(void);
 
 /* errno as the goroutine's last declared call left it. */
 TUZA_API int tuza_errno(void);

@@ -37,11 +37,11 @@ static void count_allocations(tuza_memstats *s)
 
 int tuza_memstats_read(tuza_memstats *st)
 {
-    tuza_memstats s = { .heap_live = tz_load_rlx(&tz_heap.live),
-                        .heap_peak = tz_load_rlx(&tz_heap.peak),
-                        .heap_inuse = tz_load_rlx(&tz_heap.inuse),
-                        .heap_sys = tz_load_rlx(&tz_heap.sys),
-                        .next_gc = tz_load_rlx(&tz_heap.trigger) };
+    tuza_memstats s = { .heap_live = tz_load_rlx(&tz_mem.live),
+                        .heap_peak = tz_load_rlx(&tz_mem.peak),
+                        .heap_inuse = tz_load_rlx(&tz_mem.inuse),
+                        .heap_sys = tz_load_rlx(&tz_mem.sys),
+                        .next_gc = tz_load_rlx(&tz_mem.trigger) };
     struct tz_vm_stats vm;
     struct tz_gcstats gc;
     tz_vm_stats_read(&vm);
@@ -59,7 +59,7 @@ int tuza_memstats_read(tuza_memstats *st)
 
 int tuza_schedstats_read(tuza_schedstats *st)
 {
-    tuza_schedstats s = { .peak = tz_allg_count(),
+    tuza_schedstats s = { .peak = tz_load_rlx(&tz_sched.peak),
                           .maxprocs = tz_sched.nprocs,
                           .handoffs = tz_load_rlx(&tz_sched.handoffs) };
     struct tz_gcstats gc;

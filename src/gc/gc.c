@@ -61,7 +61,7 @@ void tz_gc_init(int percent)
 {
     gc.start = tz_clock_now();
     tz_store_rlx(&gc.percent, percent);
-    tz_store_rlx(&tz_heap.trigger, goal_for(0, 0));
+    tz_store_rlx(&tz_mem.trigger, goal_for(0, 0));
 }
 
 // Nothing awaits a sweep any more when this returns. Spans that another thread
@@ -77,7 +77,7 @@ static void finish_sweep(void)
 // Threads cost more than they give on a small heap.
 static uint32_t want_workers(void)
 {
-    return tz_load_rlx(&tz_heap.live) < PARALLEL_MIN ? 1
+    return tz_load_rlx(&tz_mem.live) < PARALLEL_MIN ? 1
                                                      : tz_worker_count() + 1;
 }
 
@@ -117,15 +117,15 @@ static void cycle(void *arg)
     finish_sweep(); // what has joined the lists since step 1
     for (uint32_t i = 0; i < tz_sched.nprocs; i++)
         tz_mcache_flush(tz_sched.allp[i]->cache);
-    t->heap_before = tz_load_rlx(&tz_heap.live);
-    t->goal = tz_load_rlx(&tz_heap.trigger);
+    t->heap_before = tz_load_rlx(&tz_mem.live);
+    t->goal = tz_load_rlx(&tz_mem.trigger);
     gc.nworkers = t->workers = want_workers();
     t->marking = tz_clock_now();
     uint64_t live = mark_all(&t->roots);
     t->marked = tz_clock_now();
     t->heap_after = live;
-    tz_store_rlx(&tz_heap.live, live);
-    tz_store_rlx(&tz_heap.trigger, goal_for(live, t->roots));
+    tz_store_rlx(&tz_mem.live, live);
+    tz_store_rlx(&tz_mem.trigger, goal_for(live, t->roots));
     tz_central_flip();
     tz_worker_sweep();
     t->cycle = tz_xadd_rlx(&gc.cycles, 1) + 1;
@@ -141,7 +141,8 @@ static void count_pause(uint64_t ns)
 
 void tz_gc_collect(bool force)
 {
-    struct tz_gctrace t = { .since_start = tz_clock_now() - gc.start };
+    struct tz_gctrace t = { .since_start = tz_clock_now() - gc.start,
+                             .forced = force };
     tz_roots_snapshot(); // may wait for the dynamic linker's lock: not inside
     tz_worker_want((uint32_t)tz_min(tz_sched.nprocs, (size_t)tz_ncpu()) - 1);
     tz_crit_enter();
@@ -169,7 +170,7 @@ void tuza_gc(void)
 int tuza_gc_set_percent(int percent)
 {
     int old = tz_xchg(&gc.percent, percent < 0 ? -1 : percent);
-    tz_store_rlx(&tz_heap.trigger, goal_for(tz_load_rlx(&tz_heap.live), 0));
+    tz_store_rlx(&tz_mem.trigger, goal_for(tz_load_rlx(&tz_mem.live), 0));
     return old;
 }
 

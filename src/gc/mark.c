@@ -26,10 +26,10 @@ TZ_NO_SANITIZE void tz_mark_range(struct tz_gcwork *w, uintptr_t lo,
                     hi >> 47 != 0))
         tz_throw("scan of %zd bytes at %p: not a range of words",
                  (ssize_t)(hi - lo), (void *)lo);
-    uintptr_t base = tz_heap.region[0].base;
-    size_t size = (size_t)tz_heap.region[0].pages.nchunks * TZ_CHUNK_PAGES *
+    uintptr_t base = tz_mem.region[0].base;
+    size_t size = (size_t)tz_mem.region[0].pages.nchunks * TZ_CHUNK_PAGES *
                   TZ_PAGE_SIZE;
-    bool others = tz_heap.nregions > 1;
+    bool others = tz_mem.nregions > 1;
     for (const uintptr_t *p = (const uintptr_t *)lo; p < (uintptr_t *)hi; p++) {
         uintptr_t word = *p;
         if (word - base < size || (others && tz_heap_region(word)))

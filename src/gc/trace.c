@@ -47,11 +47,11 @@ void tz_gctrace_print(const struct tz_gctrace *t, uint32_t nprocs)
     char at[24], a[24], b[24], c[24], d[24];
     tz_print("gc %llu @%ss %lld%%: %s+%s+%s ms clock, %s+0/%s/0+%s ms cpu, "
              "%llu->%llu->%llu MB, %llu MB goal, %llu MB stacks, 0 MB globals, "
-             "%u P (stw, %u workers)\n",
+             "%u P%s\n",
              (unsigned long long)t->cycle, seconds(at, t->since_start),
              (long long)(all * 100 / could), ms(a, stop),
              ms(b, mark), ms(c, end), a, ms(d, mark * t->workers), c,
              mb(t->heap_before), mb(t->heap_before), mb(t->heap_after),
              t->goal == UINT64_MAX ? 0 : mb(t->goal), mb(t->roots), nprocs,
-             t->workers);
+             t->forced ? " (forced)" : "");
 }

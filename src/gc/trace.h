@@ -16,6 +16,7 @@ struct tz_gctrace {
     uint64_t cycle;   // number of this collection, from 1
     uint64_t heap_before, heap_after, goal, roots;
     uint32_t workers;
+    bool forced; // asked for, not by growth
 };
 
 void tz_gctrace_print(const struct tz_gctrace *t, uint32_t nprocs);

@@ -39,9 +39,9 @@ struct tz_mcache *tz_mcache_make(void)
 // Moves what the cache has taken into the heap's count of live bytes.
 static void publish_live(struct tz_mcache *c)
 {
-    uint64_t live = tz_xadd_rlx(&tz_heap.live, c->live) + c->live;
+    uint64_t live = tz_xadd_rlx(&tz_mem.live, c->live) + c->live;
     c->live = 0;
-    if (live >= tz_load_rlx(&tz_heap.trigger))
+    if (live >= tz_load_rlx(&tz_mem.trigger))
         c->collect = true;
 }
 
@@ -144,7 +144,7 @@ void tz_mcache_flush(struct tz_mcache *c)
 {
     for (unsigned i = 2; i < TZ_SPANCLASS_COUNT; i++)
         release_slot(c, &c->slot[i]);
-    tz_xadd_rlx(&tz_heap.live, c->live);
+    tz_xadd_rlx(&tz_mem.live, c->live);
     c->live = 0;
     c->collect = false;
 }

@@ -17,7 +17,7 @@ struct tz_cacheslot {
 struct tz_mcache {
     struct tz_cacheslot slot[TZ_SPANCLASS_COUNT];
     struct tz_pagecache pages;
-    uint64_t live;      // bytes taken since they were added to tz_heap.live
+    uint64_t live;      // bytes taken since they were added to tz_mem.live
     uint64_t bytes;     // allocated since start, runs in slots included
     uint64_t objects;   // likewise
     bool collect;       // the heap has reached its trigger: collect soon

@@ -25,9 +25,9 @@
 #include "mem/persist.h"
 #include "os/vm.h"
 
-struct tz_heap tz_heap = {
+struct tz_heap tz_mem = {
     .lock = TZ_LOCK_INIT(TZ_RANK_HEAP),
-    .free_spans = TZ_LIST_INIT(tz_heap.free_spans),
+    .free_spans = TZ_LIST_INIT(tz_mem.free_spans),
     .trigger = UINT64_MAX,
 };
 
@@ -81,7 +81,7 @@ static int table_map(struct tz_region *r, int t, size_t bytes)
         tz_vm_map(start + r->mapped[t], bytes - r->mapped[t], TZ_VM_META);
     if (err)
         return err;
-    tz_xadd_rlx(&tz_heap.meta, bytes - r->mapped[t]);
+    tz_xadd_rlx(&tz_mem.meta, bytes - r->mapped[t]);
     r->mapped[t] = bytes;
     return 0;
 }
@@ -137,29 +137,28 @@ static int region_reserve(struct tz_region *r, size_t size)
 // One more region, as large as the system grants, of at least min bytes.
 static struct tz_region *region_add(size_t min)
 {
-    uint32_t i = tz_heap.nregions;
+    uint32_t i = tz_mem.nregions;
     if (i == TZ_MAX_REGIONS)
         return NULL;
     // Later regions follow a refusal of the first size: ask for less at once.
     size_t size = i == 0 ? (TZ_TSAN ? 64 * TZ_GIB : 1024 * TZ_GIB) : TZ_GIB;
     size = tz_max(size, tz_align_up(min, CHUNK_BYTES));
-    struct tz_region *r = &tz_heap.region[i];
+    struct tz_region *r = &tz_mem.region[i];
     while (region_reserve(r, size) != 0) {
         if (size <= tz_align_up(min, CHUNK_BYTES))
             return NULL;
         size = tz_align_up(size / 2, CHUNK_BYTES);
     }
     r->id = i;
-    tz_store_rel(&tz_heap.nregions, i + 1); // with tz_heap_region's acquire
+    tz_store_rel(&tz_mem.nregions, i + 1); // with tz_heap_region's acquire
     return r;
 }
 
 int tz_heap_init(void)
 {
-    tz_sizeclass_init();
-    tz_lock_acquire(&tz_heap.lock);
+    tz_lock_acquire(&tz_mem.lock);
     struct tz_region *r = region_add(CHUNK_BYTES);
-    tz_lock_release(&tz_heap.lock);
+    tz_lock_release(&tz_mem.lock);
     if (!r)
         return -ENOMEM;
 #if TZ_TSAN
@@ -186,7 +185,7 @@ static bool region_grow(struct tz_region *r, uint32_t npages)
         if (n == need)
             return false;
     }
-    tz_xadd_rlx(&tz_heap.sys, (uint64_t)n * CHUNK_BYTES);
+    tz_xadd_rlx(&tz_mem.sys, (uint64_t)n * CHUNK_BYTES);
     tz_pagealloc_grow(&r->pages, n);
     return true;
 }
@@ -194,14 +193,14 @@ static bool region_grow(struct tz_region *r, uint32_t npages)
 // n pages from the lowest region that has them. With the lock.
 static struct tz_region *take_pages(uint32_t npages, uint32_t *page)
 {
-    for (uint32_t i = 0; i < tz_heap.nregions; i++) {
-        struct tz_region *r = &tz_heap.region[i];
+    for (uint32_t i = 0; i < tz_mem.nregions; i++) {
+        struct tz_region *r = &tz_mem.region[i];
         *page = tz_pagealloc_take(&r->pages, npages);
         if (*page != TZ_NO_PAGE)
             return r;
     }
-    for (uint32_t i = 0; i < tz_heap.nregions; i++) {
-        struct tz_region *r = &tz_heap.region[i];
+    for (uint32_t i = 0; i < tz_mem.nregions; i++) {
+        struct tz_region *r = &tz_mem.region[i];
         if (region_grow(r, npages)) {
             *page = tz_pagealloc_take(&r->pages, npages);
             return r;
@@ -218,8 +217,8 @@ static struct tz_region *take_pages(uint32_t npages, uint32_t *page)
 static bool pagecache_fill(struct tz_pagecache *pc)
 {
     for (int grown = 0; grown < 2; grown++) {
-        for (uint32_t i = 0; i < tz_heap.nregions; i++) {
-            pc->region = &tz_heap.region[i];
+        for (uint32_t i = 0; i < tz_mem.nregions; i++) {
+            pc->region = &tz_mem.region[i];
             pc->free = tz_pagealloc_take_64(&pc->region->pages, &pc->first);
             if (pc->free)
                 return true;
@@ -240,16 +239,16 @@ static struct tz_span *span_header(struct tz_pagecache *pc)
         pc->spans = (struct tz_span *)(void *)s->node.next;
         return s;
     }
-    tz_lock_acquire(&tz_heap.lock);
-    struct tz_list *n = tz_list_pop_front(&tz_heap.free_spans);
+    tz_lock_acquire(&tz_mem.lock);
+    struct tz_list *n = tz_list_pop_front(&tz_mem.free_spans);
     for (int i = 0; pc && i < 32; i++) {
-        struct tz_list *more = tz_list_pop_front(&tz_heap.free_spans);
+        struct tz_list *more = tz_list_pop_front(&tz_mem.free_spans);
         if (!more)
             break;
         more->next = (struct tz_list *)(void *)pc->spans;
         pc->spans = tz_list_entry(more, struct tz_span, node);
     }
-    tz_lock_release(&tz_heap.lock);
+    tz_lock_release(&tz_mem.lock);
     if (n)
         return tz_list_entry(n, struct tz_span, node);
     return tz_persist_alloc(sizeof *s, TZ_CACHE_LINE);
@@ -257,9 +256,9 @@ static struct tz_span *span_header(struct tz_pagecache *pc)
 
 static void header_free(struct tz_span *s)
 {
-    tz_lock_acquire(&tz_heap.lock);
-    tz_list_push_front(&tz_heap.free_spans, &s->node);
-    tz_lock_release(&tz_heap.lock);
+    tz_lock_acquire(&tz_mem.lock);
+    tz_list_push_front(&tz_mem.free_spans, &s->node);
+    tz_lock_release(&tz_mem.lock);
 }
 
 // Takes npages pages, through the cache when it is one.
@@ -268,9 +267,9 @@ static struct tz_region *pages_get(struct tz_pagecache *pc, uint32_t npages,
 {
     if (npages == 1 && pc) {
         if (!pc->free) {
-            tz_lock_acquire(&tz_heap.lock);
+            tz_lock_acquire(&tz_mem.lock);
             bool ok = pagecache_fill(pc);
-            tz_lock_release(&tz_heap.lock);
+            tz_lock_release(&tz_mem.lock);
             if (!ok)
                 return NULL;
         }
@@ -279,18 +278,18 @@ static struct tz_region *pages_get(struct tz_pagecache *pc, uint32_t npages,
         *page = pc->first + bit;
         return pc->region;
     }
-    tz_lock_acquire(&tz_heap.lock);
+    tz_lock_acquire(&tz_mem.lock);
     struct tz_region *r = take_pages(npages, page);
-    tz_lock_release(&tz_heap.lock);
+    tz_lock_release(&tz_mem.lock);
     return r;
 }
 
 static void count_inuse(uint64_t bytes)
 {
-    uint64_t now = tz_xadd_rlx(&tz_heap.inuse, bytes) + bytes;
-    uint64_t peak = tz_load_rlx(&tz_heap.peak);
-    while (now > peak && !tz_cas(&tz_heap.peak, peak, now))
-        peak = tz_load_rlx(&tz_heap.peak);
+    uint64_t now = tz_xadd_rlx(&tz_mem.inuse, bytes) + bytes;
+    uint64_t peak = tz_load_rlx(&tz_mem.peak);
+    while (now > peak && !tz_cas(&tz_mem.peak, peak, now))
+        peak = tz_load_rlx(&tz_mem.peak);
 }
 
 static void span_set_up(struct tz_span *s, struct tz_region *r, uint32_t page,
@@ -338,32 +337,32 @@ struct tz_span *tz_heap_span_alloc(struct tz_pagecache *pc, uint32_t npages,
 
 void tz_heap_span_free(struct tz_span *s)
 {
-    struct tz_region *r = &tz_heap.region[s->region];
+    struct tz_region *r = &tz_mem.region[s->region];
     uint32_t page = (uint32_t)((s->base - r->base) >> TZ_PAGE_SHIFT);
     uint32_t npages = s->npages;
     for (uint32_t i = page; i < page + npages; i++) {
         tz_store_rel(&r->cls[i], (uint8_t)TZ_PAGE_FREE);
         r->spans[i] = NULL;
     }
-    tz_lock_acquire(&tz_heap.lock);
+    tz_lock_acquire(&tz_mem.lock);
     tz_pagealloc_put(&r->pages, page, npages);
-    tz_list_push_front(&tz_heap.free_spans, &s->node);
-    tz_lock_release(&tz_heap.lock);
-    tz_xadd_rlx(&tz_heap.inuse, -((uint64_t)npages << TZ_PAGE_SHIFT));
+    tz_list_push_front(&tz_mem.free_spans, &s->node);
+    tz_lock_release(&tz_mem.lock);
+    tz_xadd_rlx(&tz_mem.inuse, -((uint64_t)npages << TZ_PAGE_SHIFT));
 }
 
 void tz_heap_pagecache_flush(struct tz_pagecache *pc)
 {
-    tz_lock_acquire(&tz_heap.lock);
+    tz_lock_acquire(&tz_mem.lock);
     for (uint64_t w = pc->free; w; w &= w - 1)
         tz_pagealloc_put(&pc->region->pages, pc->first + tz_ctz64(w), 1);
     pc->free = 0;
     while (pc->spans) {
         struct tz_span *s = pc->spans;
         pc->spans = (struct tz_span *)(void *)s->node.next;
-        tz_list_push_front(&tz_heap.free_spans, &s->node);
+        tz_list_push_front(&tz_mem.free_spans, &s->node);
     }
-    tz_lock_release(&tz_heap.lock);
+    tz_lock_release(&tz_mem.lock);
 }
 
 TZ_NO_SANITIZE bool tz_heap_find(uintptr_t p, struct tz_object *out)

@@ -47,7 +47,7 @@ struct tz_heap {
     uint64_t sys;       // atomic; bytes grown
     uint64_t meta;      // atomic; bytes of side tables mapped
 };
-extern struct tz_heap tz_heap;
+extern struct tz_heap tz_mem;
 
 // Reserves the address space; once. 0, or -ENOMEM.
 int tz_heap_init(void);
@@ -66,13 +66,13 @@ void tz_heap_pagecache_flush(struct tz_pagecache *pc);
 // The region that p lies in, NULL for none. Lock-free, signal-safe.
 TZ_INLINE struct tz_region *tz_heap_region(uintptr_t p)
 {
-    struct tz_region *r = &tz_heap.region[0];
+    struct tz_region *r = &tz_mem.region[0];
     if (tz_likely(p - r->base < r->size))
         return r;
-    uint32_t n = tz_load_acq(&tz_heap.nregions);
+    uint32_t n = tz_load_acq(&tz_mem.nregions);
     for (uint32_t i = 1; i < n; i++)
-        if (p - tz_heap.region[i].base < tz_heap.region[i].size)
-            return &tz_heap.region[i];
+        if (p - tz_mem.region[i].base < tz_mem.region[i].size)
+            return &tz_mem.region[i];
     return NULL;
 }
 

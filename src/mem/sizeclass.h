@@ -21,12 +21,9 @@ struct tz_sizeclass {
     uint16_t npages; // pages of a span
 };
 
-// Built by tz_sizeclass_init, const afterwards.
-extern struct tz_sizeclass tz_sizeclass[TZ_CLASS_COUNT];
-extern uint8_t tz_class_of_16[1024 / 16 + 1];     // by (size + 15) / 16
-extern uint8_t tz_class_of_128[32768 / 128 + 1];  // by (size + 127) / 128
-
-void tz_sizeclass_init(void);
+extern const struct tz_sizeclass tz_sizeclass[TZ_CLASS_COUNT];
+extern const uint8_t tz_class_of_16[1024 / 16 + 1];    // by (size + 15) / 16
+extern const uint8_t tz_class_of_128[32768 / 128 + 1]; // by (size + 127) / 128
 
 // The class of a size in 0..TZ_SMALL_MAX.
 TZ_INLINE unsigned tz_sizeclass_of(size_t size)

@@ -15,7 +15,7 @@
 //
 // An alternate stack is one mapping; its owner's record lies at the top:
 //
-//     low | guard page | stack, every page touched …   | struct altstack | high
+//     low | guard page | stack, every page touched | struct altstack | high
 //
 // All touched, since kernels 5.2 to 5.4 lost vector registers when the page
 // under a signal frame was not there yet (Go issue 35777).

@@ -10,8 +10,8 @@
 // munmap can fail with ENOMEM: cutting a piece out of a mapping makes two of
 // it, and their number is limited. Such a range loses its memory and its
 // access at once and its addresses later, when a neighbour's going has made
-// the cut free [os.I4]. The list of them is a fixed table, since there may be no
-// memory for a longer one; what does not fit stays mapped for good.
+// the cut free [os.I4]. The list of them is a fixed table, since there may be
+// no memory for a longer one; what does not fit stays mapped for good.
 //
 // Statistics move after success only [os.I3]. No fork handling: a child has
 // copies of everything here.
@@ -333,8 +333,8 @@ void *tz_vm_reserve(void *hint, size_t n, size_t align, enum tz_vm_use use)
 
 // By mprotect, not by a fixed mmap: the pages were never writable, so they are
 // zero; a failure leaves no hole for others to fall into (kernels before 6.12
-// unmap first and fail then); and it alone respects RLIMIT_DATA, which a mapping
-// that replaces another one slips past (seen on Linux 6.18).
+// unmap first and fail then); and it alone respects RLIMIT_DATA, which a
+// mapping that replaces another one slips past (seen on Linux 6.18).
 int tz_vm_map(void *p, size_t n, enum tz_vm_use use)
 {
     if (!p || !whole_pages(p, n))

@@ -4,9 +4,6 @@
 // Gs are made in blocks of persistent memory, are reused from per-P lists and
 // never freed, so that a dump or a scan may follow a stale pointer to one
 // [sched.I1]. The table of all of them only grows: readers need no lock.
-//
-// The number of Gs ever made is also the most goroutines that have existed at
-// one time, give or take what the per-P lists hold.
 
 #include "sched/g.h"
 

@@ -24,6 +24,7 @@ struct tz_sched {
     uint32_t mcount;             // Ms made; atomic
     uint64_t goid;               // next number; atomic
     uint64_t ended;              // goroutines that have ended; atomic
+    uint64_t peak;               // most that existed at once; atomic
     uint64_t handoffs;           // atomic
 
     // Stop-the-world (stw.c).

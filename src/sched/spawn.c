@@ -16,7 +16,15 @@
 #include "tuza/go.h"
 
 // One atomic addition each, so that numbers are in order of creation.
-static uint64_t next_id(void) { return tz_xadd_rlx(&tz_sched.goid, 1) + 1; }
+static uint64_t next_id(void)
+{
+    uint64_t id = tz_xadd_rlx(&tz_sched.goid, 1) + 1;
+    uint64_t now = id - tz_load_rlx(&tz_sched.ended);
+    uint64_t peak = tz_load_rlx(&tz_sched.peak);
+    while (now > peak && !tz_cas(&tz_sched.peak, peak, now))
+        peak = tz_load_rlx(&tz_sched.peak);
+    return id;
+}
 
 static struct tz_g *make(struct tz_p *p, void (*fn)(void *), const void *args,
                          size_t size, void *args_object)

@@ -16,8 +16,9 @@
 // goroutine runs again, so a collection that began meanwhile may be reading it
 // [sched.I6]. Go's proc.go has reentersyscall and exitsyscall.
 
+#include <errno.h>
+
 #include "arch/port.h"
-#include "os/clock.h"
 #include "sched/proc.h"
 #include "tuza/syscall.h"
 
@@ -107,8 +108,9 @@ static bool exit_fast(struct tz_tls *t, struct tz_p *old)
     return true;
 }
 
-void tuza_syscall_exit(int saved_errno)
+int tuza_syscall_exit(void)
 {
+    int saved_errno = errno;
     struct tz_tls *t = tz_tls_get();
     struct tz_g *g = t->g;
     if (!g || tz_load_rlx(&g->status) != TZ_G_SYSCALL)
@@ -122,6 +124,7 @@ void tuza_syscall_exit(int saved_errno)
     else
         tz_leave(g, commit_queue, NULL, false);
     tz_crit_leave();
+    return saved_errno;
 }
 
 int tuza_errno(void)

@@ -40,6 +40,8 @@ IN_GOROUTINES(chan_receive_from_empty_blocks, 4)
         need_eq(tuza_select(TUZA_RECV_OK(c, &v, &ok), TUZA_DEFAULT), 1);
         tuza_send(c, 0);
         tuza_send(c, 0);
+        while (__atomic_load_n(&received, __ATOMIC_RELAXED) != 2)
+            tuza_yield();
     }
 }
 

@@ -56,8 +56,8 @@ static inline struct os_ended os_child(void (*body)(void))
     }
     close(fd[1]);
     size_t len = 0;
-    for (ssize_t n; (n = read(fd[0], e.text + len, sizeof e.text - 1 - len)) > 0;)
-        len += (size_t)n;
+    for (ssize_t n = 1; n > 0; len += n > 0 ? (size_t)n : 0)
+        n = read(fd[0], e.text + len, sizeof e.text - 1 - len);
     close(fd[0]);
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
     e.status = WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);

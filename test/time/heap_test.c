@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// test: parts
 // test/time/heap_test.c: the heap of timers, without a scheduler.
 //
 // This thread pretends to hold a P; time is a variable.
