@@ -30,7 +30,7 @@ IN_GOROUTINES(chan_receive_from_empty_blocks, 4)
     {
         int_chan c = tuza_chan_make(int, cap);
         int base = waiting_now();
-        received = 0;
+        __atomic_store_n(&received, 0, __ATOMIC_RELAXED);
         tuza_go(receive_and_tell, c);
         tuza_go(receive_and_tell, c);
         until_waiting(base + 2);
