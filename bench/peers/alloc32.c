@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// bench/peers/alloc32.c: alloc32_bench.c with another allocator, which bench/run
-// names: MALLOC(size), and FREE(p) where that is somebody's work.
+// bench/peers/alloc32.c: alloc32_bench.c with another allocator, as bench/run
+// names it: MALLOC(size), and FREE(p) where freeing is somebody's work.
 
 #include "../bench.h"
 

@@ -36,6 +36,7 @@ enum { HEAP_MIN = 4 << 20, PARALLEL_MIN = TZ_DEBUG ? 1 << 20 : 32 << 20 };
 static struct {
     int percent;           // atomic
     int64_t start;         // clock at init; const
+    uint32_t busy;         // atomic; a thread is in tz_gc_collect
     uint64_t cycles;       // atomic
     uint64_t pause_total;  // atomic
     uint64_t pause_max;    // atomic
@@ -139,25 +140,43 @@ static void count_pause(uint64_t ns)
         max = tz_load_rlx(&gc.pause_max);
 }
 
+// One goroutine collects at a time. The others go on, if they need not have a
+// collection of their own, until its stop reaches them.
+static bool become_collector(bool force)
+{
+    while (tz_load(&gc.busy) || !tz_cas(&gc.busy, 0, 1)) {
+        if (!force)
+            return false;
+        tz_crit_enter(); // its end is where we stop
+        tz_crit_leave();
+        tz_thread_yield();
+    }
+    return true;
+}
+
 void tz_gc_collect(bool force)
 {
+    if (!become_collector(force))
+        return;
     struct tz_gctrace t = { .since_start = tz_clock_now() - gc.start,
-                             .forced = force };
+                            .forced = force };
     tz_roots_snapshot(); // may wait for the dynamic linker's lock: not inside
     tz_worker_want((uint32_t)tz_min(tz_sched.nprocs, (size_t)tz_ncpu()) - 1);
     tz_crit_enter();
     finish_sweep();
     tz_crit_leave();
     t.stopping = tz_clock_now();
-    if (!tz_world_call(cycle, &t, force))
-        return;
+    tz_world_call(cycle, &t);
     t.end = tz_clock_now();
     count_pause((uint64_t)(t.end - t.stopping));
+    tz_store_rel(&gc.busy, 0); // with the next collector's CAS
     if (tz_env.gctrace)
         tz_gctrace_print(&t, tz_sched.nprocs);
 }
 
-void tz_port_gc_trigger(void) { tz_gc_collect(false); }
+// At every allocation under stress: then each of them, not just one of those
+// that ask at the same time.
+void tz_port_gc_trigger(void) { tz_gc_collect(tz_env.stress_gc); }
 
 void tz_port_gc_emergency(void) { tz_gc_collect(true); }
 

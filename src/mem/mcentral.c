@@ -125,9 +125,11 @@ void tz_central_flip(void)
 {
     for (unsigned i = 0; i < TZ_SPANCLASS_COUNT; i++) {
         struct central *c = &central[i];
+        tz_lock_acquire(&c->lock); // the background sweeper may look at it
         TZ_CHECK(tz_list_empty(&c->unswept));
         splice(&c->unswept, &c->partial);
         splice(&c->unswept, &c->full);
+        tz_lock_release(&c->lock);
     }
     tz_store(&sweep.hint, 0);
 }

@@ -21,6 +21,7 @@
 // not scanned.
 
 #include <link.h>
+#include <string.h>
 
 #include "base/atomic.h"
 #include "base/cpu.h"
@@ -86,12 +87,22 @@ static void add_segment(struct walk *w, const struct dl_phdr_info *o,
     add_data(w, lo, hi);
 }
 
+// The sanitizers' own run time remembers addresses that the program has
+// touched; as roots they would keep dead objects alive.
+static bool is_sanitizer(const char *path)
+{
+    return (TZ_ASAN || TZ_TSAN) &&
+           (strstr(path, "libtsan") || strstr(path, "libasan"));
+}
+
 static int add_object(struct dl_phdr_info *o, size_t size, void *arg)
 {
     struct walk *w = arg;
     (void)size; // all of glibc since 2.4 have the counts and the TLS number
     w->adds = o->dlpi_adds;
     w->subs = o->dlpi_subs;
+    if (is_sanitizer(o->dlpi_name))
+        return 0;
     if (w->before && w->before->adds == o->dlpi_adds &&
         w->before->subs == o->dlpi_subs)
         return 1; // nothing changed
@@ -124,6 +135,7 @@ static void grow_spare(size_t n)
         tz_vm_free(old, old->bytes, TZ_VM_META, true);
 }
 
+// One thread at a time.
 void tz_roots_snapshot(void)
 {
     struct table *current = tz_load_rlx(&tables.current); // only we write it

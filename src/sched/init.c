@@ -64,7 +64,7 @@ static void main_goroutine(void *arg)
     if (tz_sched.exit_when_done)
         exit(status);
     tz_sched.main_result = status;
-    tz_world_call(main_has_returned, NULL, true);
+    tz_world_call(main_has_returned, NULL);
     tz_throw("the stopped world has started again");
 }
 

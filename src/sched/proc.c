@@ -41,7 +41,7 @@ TZ_WEAK int tz_port_timers_run(struct tz_p *p, int64_t now)
 static void wire(struct tz_tls *t, struct tz_p *p)
 {
     t->m->p = p;
-    p->m = t->m;
+    tz_store_rlx(&p->m, t->m);
     t->p = p;
     t->cache = p->cache;
 }
@@ -59,7 +59,7 @@ struct tz_p *tz_releasep(void)
     struct tz_tls *t = tz_tls_get();
     struct tz_p *p = t->p;
     TZ_CHECK(p && p->m == t->m && tz_load_rlx(&p->status) == TZ_P_RUNNING);
-    p->m = NULL;
+    tz_store_rlx(&p->m, NULL);
     t->m->p = NULL;
     t->p = NULL;
     t->cache = NULL;

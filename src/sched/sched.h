@@ -44,9 +44,9 @@ void tz_system_stack(void (*fn)(void *), void *arg);
 
 // Stops the world, calls fn(arg) on the system stack and starts the world
 // again. Meanwhile the caller's registers and stack are complete for a scan.
-// When another thread is stopping the world, takes part in that stop first;
-// then tries again or, without `retry`, returns false. On a goroutine.
-bool tz_world_call(void (*fn)(void *), void *arg, bool retry);
+// When another thread is stopping the world, takes part in that stop first. On
+// a goroutine, outside of critical sections.
+void tz_world_call(void (*fn)(void *), void *arg);
 
 // Tells the scheduler of a timer due at `when` (clock ns): an idle thread that
 // sleeps longer is woken. Callable with locks up to TIMERS held.

@@ -204,8 +204,6 @@ static void start_world(void)
 struct world_call {
     void (*fn)(void *);
     void *arg;
-    bool retry;
-    bool done;
 };
 
 // On the system stack.
@@ -214,12 +212,9 @@ static void world_call_there(void *arg)
     struct world_call *c = arg;
     while (!stop_world()) {
         tz_stop_in_place(tz_tls_get()->p);
-        if (!c->retry)
-            return;
         tz_thread_yield();
     }
     c->fn(c->arg);
-    c->done = true;
     start_world();
 }
 
@@ -231,12 +226,11 @@ static void world_call_spilled(void *arg, uintptr_t sp)
     m->stop_sp = 0;
 }
 
-bool tz_world_call(void (*fn)(void *), void *arg, bool retry)
+void tz_world_call(void (*fn)(void *), void *arg)
 {
-    struct world_call c = { fn, arg, retry, false };
+    struct world_call c = { fn, arg };
     tz_need_g("stopping the world");
     tz_crit_enter();
     tz_ctx_spill(world_call_spilled, &c);
     tz_crit_leave();
-    return c.done;
 }

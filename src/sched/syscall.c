@@ -57,7 +57,7 @@ void tz_port_syscall_enter(const struct tz_ctx_regs *regs, uintptr_t sp,
     tz_store_rel(&g->status, TZ_G_SYSCALL);
     m->oldp = p;
     m->p = NULL;
-    p->m = NULL;
+    tz_store_rlx(&p->m, NULL);
     t->p = NULL;
     t->cache = NULL;
     // seq_cst: against a stop that sets `stopping` and then looks at statuses.
@@ -73,7 +73,7 @@ void tz_port_syscall_enter(const struct tz_ctx_regs *regs, uintptr_t sp,
 static void rewire(struct tz_tls *t, struct tz_p *p)
 {
     t->m->p = p;
-    p->m = t->m;
+    tz_store_rlx(&p->m, t->m);
     t->p = p;
     t->cache = p->cache;
 }

@@ -363,7 +363,7 @@ START_TEST(misuse_is_fatal_and_named)
         int (*fn)(int, char **);
         const char *says;
     } cases[] = { { close_twice, "close of closed channel" },
-                  { close_nil, "close of nil channel" },
+                  { close_nil, "close of NULL channel" },
                   { send_on_closed, "send on closed channel" },
                   { unlock_unlocked, "unlock of unlocked mutex" },
                   { below_zero, "negative" } };
@@ -401,15 +401,17 @@ END_TEST
 
 int main(void)
 {
-    return api_check("report", (const TTest *const[]){
-                                   a_deadlock_is_reported_with_every_goroutine,
-                                   a_deadlock_is_found_however_many_threads,
-                                   sleepers_and_calls_are_no_deadlock,
-                                   a_stack_overflow_names_goroutine_site_and_bounds,
-                                   a_stack_overflow_of_main_is_reported,
-                                   another_fault_is_no_stack_overflow,
-                                   misuse_is_fatal_and_named,
-                                   a_call_outside_of_a_goroutine_is_fatal,
-                                   a_label_is_shown_in_dumps,
-                                   NULL });
+    return api_check(
+        "report",
+        (const TTest *const[]){
+            a_deadlock_is_reported_with_every_goroutine,
+            a_deadlock_is_found_however_many_threads,
+            sleepers_and_calls_are_no_deadlock,
+            a_stack_overflow_names_goroutine_site_and_bounds,
+            a_stack_overflow_of_main_is_reported,
+            another_fault_is_no_stack_overflow,
+            misuse_is_fatal_and_named,
+            a_call_outside_of_a_goroutine_is_fatal,
+            a_label_is_shown_in_dumps,
+            NULL });
 }

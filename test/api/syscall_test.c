@@ -91,6 +91,37 @@ START_TEST(a_read_waits_for_what_a_goroutine_writes)
 }
 END_TEST
 
+static int compare(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static int read_after_idleness(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    enum { ROUNDS = 15 };
+    int64_t took[ROUNDS];
+    char got;
+    ck_assert_int_eq(pipe(pipe_fd), 0);
+    for (int i = 0; i < ROUNDS; i++) {
+        tuza_sleep(TUZA_MS(3)); // nothing runs, nobody watches
+        ck_assert_int_eq(tuza_go(write_one, (char)i), 0);
+        int64_t start = tuza_now();
+        ck_assert_int_eq(TUZA_SYSCALL(read(pipe_fd[0], &got, 1)), 1);
+        took[i] = tuza_now() - start;
+    }
+    qsort(took, ROUNDS, sizeof took[0], compare);
+    ck_assert_int_lt(took[ROUNDS / 2], TUZA_MS(40)); // should be 10 at most
+    return 0;
+}
+
+START_TEST(a_call_that_lasts_is_noticed_soon_after_idleness)
+{
+    api_run(read_after_idleness, 1);
+}
+END_TEST
+
 static int wrapped(int value, int err)
 {
     errno = err;
@@ -250,6 +281,7 @@ int main(void)
             blocking_calls_overlap_on_one_proc,
             syscalls_that_last_overlap_on_one_proc,
             a_read_waits_for_what_a_goroutine_writes,
+            a_call_that_lasts_is_noticed_soon_after_idleness,
             minus_one_becomes_the_negative_errno,
             errno_is_that_of_the_thread_that_made_the_call,
             tuza_errno_belongs_to_the_goroutine,

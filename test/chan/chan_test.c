@@ -57,9 +57,9 @@ struct flow {
 
 static void send_numbers(void *arg)
 {
-    struct flow *f = arg;
-    for (int i = 0; i < f->n; i++)
-        tuza_chan_send(f->c, &i);
+    struct flow f = *(struct flow *)arg; // its owner does not wait for our end
+    for (int i = 0; i < f.n; i++)
+        tuza_chan_send(f.c, &i);
 }
 
 IN_GOROUTINES(values_keep_their_order_through_every_buffer, 2)

@@ -81,7 +81,7 @@ struct api_ended *api_child(void (*body)(void), int seconds)
 void api_ended_with(const struct api_ended *e, int status,
                     const char *const texts[])
 {
-    ck_assert_msg(e->status == status, "ended with %d, not %d, and printed:\n%s",
+    ck_assert_msg(e->status == status, "ended with %d, not %d, printing:\n%s",
                   e->status, status, e->text);
     for (size_t i = 0; texts[i]; i++)
         ck_assert_msg(strstr(e->text, texts[i]), "no \"%s\" in:\n%s", texts[i],
