@@ -25,7 +25,7 @@ set(environment
     PRESET=${TUZA_PRESET} CK_DEFAULT_TIMEOUT=30
     ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0:exitcode=99
     UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:exitcode=99
-    TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:exitcode=66
+    TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:exitcode=66:atexit_sleep_ms=0
     MSAN_OPTIONS=exitcode=99)
 if(TUZA_SANITIZE)
     list(APPEND environment CK_TIMEOUT_MULTIPLIER=4)

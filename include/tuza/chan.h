@@ -53,7 +53,8 @@ typedef struct tuza_case {
 /* Performs exactly one of n cases and returns its index. Among those ready one
  * is taken at random; with none ready: the default if there is one, else waits
  * (may park) for the first, or for the delay. n <= 65535; -EINVAL for more,
- * for two defaults. No case at all parks for ever. */
+ * for two defaults; -ENOMEM when memory is refused that more than 64 cases, or
+ * a delay, can need. No case at all parks for ever. */
 TUZA_API int tuza_chan_select(tuza_case *cases, size_t n);
 
 TUZA_END

@@ -10,7 +10,8 @@ TUZA_BEGIN
 
 /* A mutual-exclusion lock that parks the goroutine, never the thread. Not
  * recursive; may be unlocked by another goroutine than the one that locked. A
- * waiter that has waited 1 ms gets it before newcomers. */
+ * waiter that has waited 1 ms gets it before newcomers. It must stay in place
+ * until every unlock of it has returned. */
 typedef struct tuza_mutex {
     int32_t state;
     uint32_t sema;
@@ -24,7 +25,8 @@ TUZA_API int tuza_mutex_trylock(tuza_mutex *m);
 TUZA_API void tuza_mutex_unlock(tuza_mutex *m);
 
 /* Waits for a number of things to happen: add before starting each, done when
- * one has finished, wait until none is left. */
+ * one has finished, wait until none is left. It may go once every wait has returned.
+ */
 typedef struct tuza_waitgroup {
     uint64_t state;
     uint32_t sema;

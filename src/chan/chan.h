@@ -15,14 +15,14 @@
 // hints. The order of the first two is for compilers that read them directly.
 struct tuza_hchan {
     TZ_ALIGNED(16) size_t qcount; // in the buffer; atomic, guarded by lock
-    size_t dataqsiz;       // capacity; const after init
-    uint32_t elem_size;    // const after init
-    uint32_t closed;       // atomic, guarded by lock; 1 once closed
-    size_t sendx, recvx;   // places in the buffer; guarded by lock
-    struct tz_waitq recvq; // guarded by lock
-    struct tz_waitq sendq; // guarded by lock
-    struct tz_lock lock;   // TZ_RANK_CHAN
-    uint32_t magic;        // TZ_CHAN_MAGIC
+    size_t dataqsiz;              // capacity; const after init
+    uint32_t elem_size;           // const after init
+    uint32_t closed;              // atomic, guarded by lock; 1 once closed
+    size_t sendx, recvx;          // places in the buffer; guarded by lock
+    struct tz_waitq recvq;        // guarded by lock
+    struct tz_waitq sendq;        // guarded by lock
+    struct tz_lock lock;          // TZ_RANK_CHAN
+    uint32_t magic;               // TZ_CHAN_MAGIC
 };
 _Static_assert(offsetof(struct tuza_hchan, qcount) == 0, "word 0");
 _Static_assert(offsetof(struct tuza_hchan, dataqsiz) == sizeof(size_t),
@@ -152,8 +152,7 @@ TZ_INLINE void tz_chan_take_slot(tuza_hchan *c, void *elem,
 
 // 1, -EAGAIN when it has to wait, 0 (and *elem zeroed) when the channel is
 // closed and empty.
-TZ_INLINE int tz_chan_recv_locked(tuza_hchan *c, void *elem,
-                                  struct tz_g **wake)
+TZ_INLINE int tz_chan_recv_locked(tuza_hchan *c, void *elem, struct tz_g **wake)
 {
     *wake = NULL;
     struct tz_sudog *s = NULL;

@@ -203,10 +203,9 @@ static void queue_all(struct selection *s)
     tz_store_rlx(&s->g->select_done, 0);
     for (unsigned i = 0; i < s->n; i++) {
         const tuza_case *k = &s->cases[s->order[i]];
-        s->sudog[i] = (struct tz_sudog){ .g = s->g,
-                                         .elem = k->elem,
-                                         .is_select = true,
-                                         .index = s->order[i] };
+        s->sudog[i] = (struct tz_sudog){
+            .g = s->g, .elem = k->elem, .is_select = true, .index = s->order[i]
+        };
         tz_waitq_push(k->kind == TUZA__CASE_SEND ? &k->chan->sendq
                                                  : &k->chan->recvq,
                       &s->sudog[i]);
@@ -321,8 +320,12 @@ static TZ_NOINLINE int select_small(struct tz_g *g, tuza_case *cases, size_t n)
 {
     uint16_t order[2][SMALL];
     struct tz_sudog sudog[SMALL];
-    struct selection s = { .g = g, .cases = cases, .poll = order[0],
-                           .order = order[1], .sudog = sudog, .after = NONE };
+    struct selection s = { .g = g,
+                           .cases = cases,
+                           .poll = order[0],
+                           .order = order[1],
+                           .sudog = sudog,
+                           .after = NONE };
     return select_in(&s, n);
 }
 
@@ -330,8 +333,12 @@ static TZ_NOINLINE int select_medium(struct tz_g *g, tuza_case *cases, size_t n)
 {
     uint16_t order[2][MEDIUM];
     struct tz_sudog sudog[MEDIUM];
-    struct selection s = { .g = g, .cases = cases, .poll = order[0],
-                           .order = order[1], .sudog = sudog, .after = NONE };
+    struct selection s = { .g = g,
+                           .cases = cases,
+                           .poll = order[0],
+                           .order = order[1],
+                           .sudog = sudog,
+                           .after = NONE };
     return select_in(&s, n);
 }
 
@@ -342,8 +349,12 @@ static TZ_NOINLINE int select_large(struct tz_g *g, tuza_case *cases, size_t n)
     if (!sudog)
         return -ENOMEM;
     uint16_t *order = (uint16_t *)(sudog + n);
-    struct selection s = { .g = g, .cases = cases, .poll = order,
-                           .order = order + n, .sudog = sudog, .after = NONE };
+    struct selection s = { .g = g,
+                           .cases = cases,
+                           .poll = order,
+                           .order = order + n,
+                           .sudog = sudog,
+                           .after = NONE };
     return select_in(&s, n);
 }
 

@@ -25,17 +25,16 @@ struct tz_p {
     uint32_t id;          // index in tz_sched.allp
     struct tz_m *m;       // back link; NULL when idle
     struct tz_p *link;    // idle list; guarded by the sched lock
-    uint32_t schedtick;   // counts executes; owned by the P, read by sysmon
-    uint32_t syscalltick; // counts declared calls; atomic
-    uint32_t ran_timers;  // schedtick when timers were last looked at
+    uint32_t schedtick;   // counts goroutines entered; owned by the P
+    uint32_t syscalltick; // counts ends of declared calls; atomic, written
+                          // by whoever ends the status SYSCALL
 
     struct tz_mcache *cache;      // allocation cache; owned by the P
     struct tz_stackcache *stacks; // owned by the P
     struct tz_g *gfree;           // dead Gs; owned by the P
     uint32_t ngfree;
-    uint32_t sysmon_schedtick; // owned by sysmon, with the three below
-    uint32_t sysmon_syscalltick;
-    int64_t sysmon_when;
+    uint32_t sysmon_syscalltick; // as sysmon last saw it; owned by sysmon
+    int64_t sysmon_when;         // when it saw that first; likewise
 
     struct tz_timers *timers; // the time room's; set by tz_port_p_init
     int64_t timer_next;       // atomic; when the first is due, INT64_MAX none

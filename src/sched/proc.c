@@ -51,7 +51,8 @@ void tz_acquirep(struct tz_p *p)
     struct tz_tls *t = tz_tls_get();
     TZ_CHECK(!t->p && tz_load_rlx(&p->status) == TZ_P_IDLE && !p->m);
     wire(t, p);
-    tz_store_rel(&p->status, TZ_P_RUNNING);
+    tz_store(&p->status, TZ_P_RUNNING);
+    tz_sysmon_wake(); // it may have gone to sleep because nothing ran
 }
 
 struct tz_p *tz_releasep(void)

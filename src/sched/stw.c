@@ -89,7 +89,7 @@ static void take_ps(struct tz_p *mine)
         struct tz_p *p = tz_sched.allp[i];
         if (tz_load(&p->status) == TZ_P_SYSCALL &&
             tz_cas(&p->status, TZ_P_SYSCALL, TZ_P_STOPPED)) {
-            p->syscalltick++;
+            tz_store_rlx(&p->syscalltick, p->syscalltick + 1);
             count_down();
         }
     }

@@ -57,8 +57,14 @@ static bool watch(int64_t now)
 
 static bool nothing_runs(void)
 {
-    return tz_load(&tz_sched.stopping) ||
-           tz_load(&tz_sched.npidle) == tz_sched.nprocs;
+    if (tz_load(&tz_sched.stopping))
+        return true;
+    for (uint32_t i = 0; i < tz_sched.nprocs; i++) {
+        uint32_t status = tz_load(&tz_sched.allp[i]->status);
+        if (status == TZ_P_RUNNING || status == TZ_P_SYSCALL)
+            return false;
+    }
+    return true;
 }
 
 static void sysmon_main(void *arg)
@@ -71,7 +77,7 @@ static void sysmon_main(void *arg)
     for (;;) {
         if (nothing_runs()) {
             tz_store(&tz_sched.sysmon_idle, 1);
-            if (nothing_runs()) // with the wakers' store of what runs
+            if (nothing_runs()) // with tz_acquirep's store of a status
                 tz_futex_sleep(&tz_sched.sysmon_idle, 1,
                                100 * TZ_NSEC_PER_MSEC);
             tz_store(&tz_sched.sysmon_idle, 0);

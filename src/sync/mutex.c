@@ -58,10 +58,10 @@ static bool can_spin(unsigned spins)
 
 // What a waiter knows of its own wait.
 struct attempt {
-    int64_t since;  // when it first queued; 0 not yet
+    int64_t since; // when it first queued; 0 not yet
     unsigned spins;
-    bool awoke;     // WOKEN is set for us
-    bool starving;  // we have waited too long
+    bool awoke;    // WOKEN is set for us
+    bool starving; // we have waited too long
 };
 
 // Spins for a while if there is hope. False: `old` has to be acted upon.
@@ -81,18 +81,18 @@ static bool spin(tuza_mutex *m, int32_t old, struct attempt *a)
 // The state we want to see instead of `old`.
 static int32_t wanted(int32_t old, const struct attempt *a)
 {
-    int32_t new = old;
+    int32_t after = old;
     if (!(old & STARVING))
-        new |= LOCKED; // in starving mode newcomers may not try
+        after |= LOCKED; // in starving mode newcomers may not try
     if (old & (LOCKED | STARVING))
-        new += WAITER;
+        after += WAITER;
     if (a->starving && (old & LOCKED))
-        new |= STARVING;
+        after |= STARVING;
     if (a->awoke) {
         TZ_CHECK(old & WOKEN);
-        new &= ~WOKEN;
+        after &= ~WOKEN;
     }
-    return new;
+    return after;
 }
 
 // Queues and sleeps. True when the mutex was handed to us.
@@ -150,21 +150,22 @@ int tuza_mutex_trylock(tuza_mutex *m)
         tz_stress_yield();
     int32_t old = tz_load_rlx(&m->state);
     // One try: losing a race is as good a reason for "busy" as any.
-    if ((old & (LOCKED | STARVING)) || !tz_cas_acq(&m->state, old, old | LOCKED))
+    if ((old & (LOCKED | STARVING)) ||
+        !tz_cas_acq(&m->state, old, old | LOCKED))
         return -EBUSY;
     return 0;
 }
 
-// `new` is the state after LOCKED was taken off.
-static TZ_NOINLINE void unlock_slow(tuza_mutex *m, int32_t new)
+// `after` is the state after LOCKED was taken off.
+static TZ_NOINLINE void unlock_slow(tuza_mutex *m, int32_t after)
 {
-    if (!((new + LOCKED) & LOCKED))
+    if (!((after + LOCKED) & LOCKED))
         tz_fatal("unlock of an unlocked mutex %p", (void *)m);
-    if (new & STARVING) {
+    if (after & STARVING) {
         tz_sema_release(&m->sema, true);
         return;
     }
-    int32_t old = new;
+    int32_t old = after;
     // Nobody to wake, or somebody is awake or has locked it already?
     while (old >= WAITER && !(old & (LOCKED | WOKEN | STARVING))) {
         if (tz_cas(&m->state, old, (old - WAITER) | WOKEN)) {
@@ -179,7 +180,7 @@ void tuza_mutex_unlock(tuza_mutex *m)
 {
     if (tz_unlikely(tz_env.stress_yield))
         tz_stress_yield();
-    int32_t new = __atomic_sub_fetch(&m->state, LOCKED, __ATOMIC_SEQ_CST);
-    if (tz_unlikely(new != 0))
-        unlock_slow(m, new);
+    int32_t after = __atomic_sub_fetch(&m->state, LOCKED, __ATOMIC_SEQ_CST);
+    if (tz_unlikely(after != 0))
+        unlock_slow(m, after);
 }

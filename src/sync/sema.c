@@ -228,3 +228,45 @@ size_t tz_sema_waiters(uint32_t *addr)
     tz_lock_release(&b->lock);
     return n;
 }
+
+// Checks the line behind w, which is in the tree; returns its length.
+static size_t check_line(const struct waiter *w)
+{
+    size_t n = 1;
+    const struct waiter *last = w;
+    for (; last->next; last = last->next, n++)
+        TZ_CHECK(last->next->addr == w->addr);
+    TZ_CHECK(w->tail == last);
+    return n;
+}
+
+void tz_sema_check(uint32_t *addr)
+{
+    struct bucket *b = bucket_of(addr);
+    size_t n = 0;
+    tz_lock_acquire(&b->lock);
+    TZ_CHECK(!b->root || !b->root->parent);
+    // In order, by parent links: from the leftmost to its successors.
+    const struct waiter *w = b->root, *before = NULL;
+    while (w && w->left)
+        w = w->left;
+    while (w) {
+        TZ_CHECK(!before || (uintptr_t)before->addr < (uintptr_t)w->addr);
+        TZ_CHECK(!w->left || (w->left->parent == w &&
+                              w->left->ticket >= w->ticket)); // [sync.I3]
+        TZ_CHECK(!w->right || (w->right->parent == w &&
+                               w->right->ticket >= w->ticket));
+        n += check_line(w);
+        before = w;
+        if (w->right) {
+            for (w = w->right; w->left;)
+                w = w->left;
+            continue;
+        }
+        while (w->parent && w->parent->right == w)
+            w = w->parent;
+        w = w->parent;
+    }
+    TZ_CHECK(n == tz_load(&b->nwait));
+    tz_lock_release(&b->lock);
+}

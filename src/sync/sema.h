@@ -18,4 +18,7 @@ void tz_sema_release(uint32_t *addr, bool handoff);
 // Goroutines queued on addr now: for tests.
 size_t tz_sema_waiters(uint32_t *addr);
 
+// Walks the bucket that addr belongs to and throws where it is out of order.
+void tz_sema_check(uint32_t *addr);
+
 #endif

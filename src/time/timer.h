@@ -12,8 +12,8 @@
 struct tz_timers;
 
 struct tz_timer {
-    int64_t when;           // clock ns when it is due; const while started
-    void (*fn)(void *arg);  // const after init, with arg
+    int64_t when;          // clock ns when it is due; const while started
+    void (*fn)(void *arg); // const after init, with arg
     void *arg;
     struct tz_timers *heap; // where it was last put; NULL before
     uint32_t pos;           // place in heap from 1, 0 off; guarded by its lock

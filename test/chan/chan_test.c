@@ -22,13 +22,20 @@ IN_GOROUTINES(a_new_channel_is_empty_and_has_its_capacity, 1)
 
 IN_GOROUTINES(sizes_that_cannot_be_are_refused, 1)
 {
-    static const size_t bad[][2] = { // element size, capacity
-        { 65536, 0 },           { 65536, 1 },
-        { 8, SIZE_MAX },        { 8, SIZE_MAX / 8 },
-        { 8, SIZE_MAX / 8 + 1 }, { 8, SIZE_MAX / 16 },
-        { 8, SIZE_MAX / 8 - 11 }, { 0, SIZE_MAX },
-        { 1, SIZE_MAX },        { 65535, SIZE_MAX / 65535 },
-        { 4, (size_t)1 << 59 }, { 1, (size_t)1 << 62 },
+    static const size_t bad[][2] = {
+        // element size, capacity
+        { 65536, 0 },
+        { 65536, 1 },
+        { 8, SIZE_MAX },
+        { 8, SIZE_MAX / 8 },
+        { 8, SIZE_MAX / 8 + 1 },
+        { 8, SIZE_MAX / 16 },
+        { 8, SIZE_MAX / 8 - 11 },
+        { 0, SIZE_MAX },
+        { 1, SIZE_MAX },
+        { 65535, SIZE_MAX / 65535 },
+        { 4, (size_t)1 << 59 },
+        { 1, (size_t)1 << 62 },
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         need(tuza_chan_new(bad[i][0], bad[i][1]) == NULL);
@@ -97,8 +104,9 @@ static void send_patterns(void *arg)
 
 IN_GOROUTINES(elements_of_every_size_arrive_whole, 2)
 {
-    static const size_t sizes[] = { 0,  1,  2,   3,   4,    5,    7,    8,    9,
-                                    12, 16, 100, 999, 4096, 8193, 65534, 65535 };
+    static const size_t sizes[] = { 0,   1,    2,    3,     4,    5,
+                                    7,   8,    9,    12,    16,   100,
+                                    999, 4096, 8193, 65534, 65535 };
     for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++) {
         for (size_t cap = 0; cap < 3; cap++) {
             struct flow f = { .c = tuza_chan_new(sizes[k], cap),
@@ -399,7 +407,8 @@ DEATH(an_attempt_to_send_on_a_closed_channel_is_fatal,
     tuza_try_send(c, 1);
 }
 
-DEATH(a_close_under_a_waiting_sender_is_fatal, "fatal: send on closed channel 0x")
+DEATH(a_close_under_a_waiting_sender_is_fatal,
+      "fatal: send on closed channel 0x")
 {
     shared = tuza_chan_new(4, 0);
     int base = waiting_now();

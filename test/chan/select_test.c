@@ -351,7 +351,8 @@ static void race_receiver(void *arg)
 {
     tuza_hchan *c = arg;
     for (int i = 0, v; i < scaled(2000); i++) {
-        tuza_case two[] = { receive_case(c, &v, NULL), after_case(i % 40 * 500) };
+        tuza_case two[] = { receive_case(c, &v, NULL),
+                            after_case(i % 40 * 500) };
         if (tuza_chan_select(two, 2) == 0)
             got += v;
     }

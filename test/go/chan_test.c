@@ -495,9 +495,9 @@ IN_GOROUTINES(collection_while_parking, 2)
 
 tuza_fn(select_twice_on_c, int_chan, c, int_chan, d, int_chan, e)
 {
-    need_eq(tuza_select(TUZA_RECV(c, NULL), TUZA_RECV(c, NULL),
-                        TUZA_RECV(d, NULL)),
-            2);
+    need_eq(
+        tuza_select(TUZA_RECV(c, NULL), TUZA_RECV(c, NULL), TUZA_RECV(d, NULL)),
+        2);
     tuza_send(e, 9);
 }
 

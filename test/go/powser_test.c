@@ -95,9 +95,9 @@ static void get2(ps in[2], struct rat out[2])
     tuza_chan(struct rat) dat[2] = { NULL, NULL };
     int ask = 1;
     for (int left = 4; left > 0; left--) {
-        int k = tuza_select(TUZA_SEND(req[0], &ask), TUZA_SEND(req[1], &ask),
-                            TUZA_RECV(dat[0], &out[0]),
-                            TUZA_RECV(dat[1], &out[1]));
+        int k =
+            tuza_select(TUZA_SEND(req[0], &ask), TUZA_SEND(req[1], &ask),
+                        TUZA_RECV(dat[0], &out[0]), TUZA_RECV(dat[1], &out[1]));
         if (k < 2) {
             dat[k] = in[k]->dat;
             req[k] = NULL;
@@ -358,8 +358,8 @@ static void all_series(void)
     need_series(integrate(zero, substitute(rep(one), neg(one), 2)), a, N);
 
     static const struct rat exp_ones[N] = {
-        { 1, 1 },       { 1, 1 },       { 3, 2 },        { 13, 6 },
-        { 73, 24 },     { 167, 40 },    { 4051, 720 },   { 37633, 5040 },
+        { 1, 1 },        { 1, 1 },           { 3, 2 },      { 13, 6 },
+        { 73, 24 },      { 167, 40 },        { 4051, 720 }, { 37633, 5040 },
         { 43817, 4480 }, { 4596553, 362880 }
     };
     need_series(exponential(rep(one)), exp_ones, N);

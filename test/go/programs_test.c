@@ -257,9 +257,18 @@ static int_chan ready_to_receive(void)
     return c;
 }
 
-static void send_null(void) { tuza_send(null_chan, 7); }
-static void receive_null(void) { tuza_recv(null_chan, NULL); }
-static void send_buffered(void) { tuza_send(tuza_chan_make(int, 1), 7); }
+static void send_null(void)
+{
+    tuza_send(null_chan, 7);
+}
+static void receive_null(void)
+{
+    tuza_recv(null_chan, NULL);
+}
+static void send_buffered(void)
+{
+    tuza_send(tuza_chan_make(int, 1), 7);
+}
 static void receive_closed(void)
 {
     int v = 5, ok = 5;
@@ -271,8 +280,14 @@ static void receive_closed(void)
     need_eq(tuza_select(TUZA_RECV_OK(closed_chan, &v, &ok)), 0);
     need(v == 0 && ok == 0);
 }
-static void receive_empty(void) { tuza_recv(tuza_chan_make(int, 0), NULL); }
-static void select_nothing(void) { tuza_chan_select(NULL, 0); }
+static void receive_empty(void)
+{
+    tuza_recv(tuza_chan_make(int, 0), NULL);
+}
+static void select_nothing(void)
+{
+    tuza_chan_select(NULL, 0);
+}
 static void select_receive_null(void)
 {
     tuza_select(TUZA_RECV(null_chan, NULL));

@@ -210,9 +210,9 @@ static void step(struct ring *r, int state)
     case 2:
     case 4:
     case 6:
-        need_eq(tz_timer_start(&r->t, tuza_now() +
-                                          TUZA_SEC(60) * minutes[state]),
-                0);
+        need_eq(
+            tz_timer_start(&r->t, tuza_now() + TUZA_SEC(60) * minutes[state]),
+            0);
         break;
     default:
         need(tz_timer_stop(&r->t));
@@ -240,16 +240,11 @@ IN_GOROUTINES(adjust_timers, 2)
 int main(void)
 {
     const TTest *const tests[] = {
-        sleep_is_long_enough,
-        after_is_long_enough,
-        after_stress,
-        after_queuing,
-        timer_stop_stress,
-        sleep_zero_deadlock,
-        overflow_sleep,
-        timer_modified_earlier,
-        adjust_timers,
-        NULL,
+        sleep_is_long_enough, after_is_long_enough,
+        after_stress,         after_queuing,
+        timer_stop_stress,    sleep_zero_deadlock,
+        overflow_sleep,       timer_modified_earlier,
+        adjust_timers,        NULL,
     };
     return api_check("go/sleep", tests);
 }

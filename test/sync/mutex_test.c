@@ -177,6 +177,7 @@ IN_GOROUTINES(a_starving_mutex_is_not_for_newcomers, 1)
     need_eq(taken, 0);
     tuza_waitgroup_wait(&group);
     need_eq(taken, 2);
+    need_eq(turns[0], 0); // the one that woke in vain stayed in front
     need(mutex.state == 0 && mutex.sema == 0);
 }
 

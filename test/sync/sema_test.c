@@ -139,10 +139,10 @@ IN_GOROUTINES(the_tree_agrees_with_simple_queues, 1)
             tz_sema_release(counter(a), rnd(&seed, 2));
             until_logged(++woken);
             need_eq(log_of[(woken - 1) % 3000], queue[a][0]);
-            memmove(queue[a], &queue[a][1],
-                    sizeof(int) * (size_t)--length[a]);
+            memmove(queue[a], &queue[a][1], sizeof(int) * (size_t)--length[a]);
         }
         need_eq(tz_sema_waiters(counter(a)), length[a]);
+        tz_sema_check(counter(a));
     }
     tuza_waitgroup_wait(&group);
 }

@@ -19,8 +19,8 @@ static void setup(void)
 enum { MOST = 20000 };
 static struct tz_timer timers[MOST];
 static bool started[MOST];
-static int ran[MOST];      // times
-static int64_t last_when;  // of the timer that ran last
+static int ran[MOST];     // times
+static int64_t last_when; // of the timer that ran last
 static int total_ran;
 
 static void note_run(void *arg)
