@@ -88,7 +88,9 @@ static void change_bits(uint64_t *bits, uint32_t first, uint32_t end, bool set)
 static void fresh(void *p, size_t n)
 {
 #if TZ_TSAN
-    __tsan_java_alloc((unsigned long)p, n);
+    // It knows of one range of addresses.
+    if ((uintptr_t)p - tz_mem.region[0].base < tz_mem.region[0].size)
+        __tsan_java_alloc((unsigned long)p, n);
 #endif
     (void)p, (void)n;
 }
@@ -129,6 +131,7 @@ static void release_slot(struct tz_mcache *c, struct tz_cacheslot *slot)
                                   slot->size);
         uint32_t n = (uint32_t)(rest / slot->size);
         change_bits(s->bits->alloc, end - n, end, false);
+        s->next = end - n; // else who takes the span next finds it full
         s->nalloc -= n;
         s->needzero = 1;
         c->live -= rest;
@@ -204,7 +207,8 @@ static void *alloc_once(struct tz_tls *t, size_t size, bool noscan)
     unsigned sc = tz_spanclass(tz_sizeclass_of(size), noscan);
     struct tz_cacheslot *slot = &c->slot[sc];
     void *p = NULL;
-    if (refill(c, sc)) {
+    // A goroutine that changed its P since it looked may find a run here.
+    if (slot->cur != slot->end || refill(c, sc)) {
         p = slot->cur;
         slot->cur += slot->size;
     }

@@ -142,12 +142,13 @@ static struct tz_region *region_add(size_t min)
         return NULL;
     // Later regions follow a refusal of the first size: ask for less at once.
     size_t size = i == 0 ? (TZ_TSAN ? 64 * TZ_GIB : 1024 * TZ_GIB) : TZ_GIB;
-    size = tz_max(size, tz_align_up(min, CHUNK_BYTES));
+    min = tz_align_up(min, CHUNK_BYTES);
+    size = tz_max(size, min);
     struct tz_region *r = &tz_mem.region[i];
     while (region_reserve(r, size) != 0) {
-        if (size <= tz_align_up(min, CHUNK_BYTES))
+        if (size == min)
             return NULL;
-        size = tz_align_up(size / 2, CHUNK_BYTES);
+        size = tz_max(tz_align_up(size / 2, CHUNK_BYTES), min);
     }
     r->id = i;
     tz_store_rel(&tz_mem.nregions, i + 1); // with tz_heap_region's acquire
@@ -167,11 +168,16 @@ int tz_heap_init(void)
     return 0;
 }
 
+static uint32_t chunks_needed(uint32_t npages)
+{
+    return (npages + TZ_CHUNK_PAGES - 1) / TZ_CHUNK_PAGES;
+}
+
 // Maps more of r: at least npages in a row at its end, more when the heap is
 // large. With the lock.
 static bool region_grow(struct tz_region *r, uint32_t npages)
 {
-    uint32_t need = (npages + TZ_CHUNK_PAGES - 1) / TZ_CHUNK_PAGES;
+    uint32_t need = chunks_needed(npages);
     uint32_t have = r->pages.nchunks, room = chunks_of(r) - have;
     if (need > room)
         return false;
@@ -205,6 +211,9 @@ static struct tz_region *take_pages(uint32_t npages, uint32_t *page)
             *page = tz_pagealloc_take(&r->pages, npages);
             return r;
         }
+        // There were addresses, but no memory: more addresses do not help.
+        if (chunks_needed(npages) <= chunks_of(r) - r->pages.nchunks)
+            return NULL;
     }
     struct tz_region *r = region_add((size_t)npages << TZ_PAGE_SHIFT);
     if (!r || !region_grow(r, npages))

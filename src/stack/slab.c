@@ -59,7 +59,8 @@ struct tz_slab *tz_slab_of(uintptr_t addr)
     return s && addr - s->base < s->stride * s->count ? s : NULL;
 }
 
-// Enters the slab for every granule it covers. With the pool's lock.
+// Enters the slab for every granule it covers; for none when memory for a
+// part of the table is refused. With the pool's lock.
 static bool publish(struct tz_slab *s)
 {
     uintptr_t first = s->base >> TZ_SLAB_GRANULE_SHIFT;
@@ -67,16 +68,17 @@ static bool publish(struct tz_slab *s)
         (s->base + s->stride * s->count - 1) >> TZ_SLAB_GRANULE_SHIFT;
     if (last >> (LEAF_BITS + ROOT_BITS))
         return false;
-    for (uintptr_t i = first; i <= last; i++) {
-        struct leaf **l = &table.leaf[i >> LEAF_BITS];
-        if (!*l) {
-            struct leaf *new = tz_persist_alloc(sizeof *new, 0);
-            if (!new)
-                return false;
-            tz_store_rel(l, new);
-        }
-        tz_store_rel(&(*l)->slab[i & ((1 << LEAF_BITS) - 1)], s);
+    for (uintptr_t i = first >> LEAF_BITS; i <= last >> LEAF_BITS; i++) {
+        if (table.leaf[i])
+            continue;
+        struct leaf *new = tz_persist_alloc(sizeof *new, 0);
+        if (!new)
+            return false;
+        tz_store_rel(&table.leaf[i], new);
     }
+    for (uintptr_t i = first; i <= last; i++)
+        tz_store_rel(&table.leaf[i >> LEAF_BITS]
+                          ->slab[i & ((1 << LEAF_BITS) - 1)], s);
     return true;
 }
 

@@ -171,6 +171,48 @@ IN_GOROUTINES(the_choice_is_fair_among_those_ready, 1)
     need(hits > 1680 && hits < 2320); // 10 standard deviations
 }
 
+// A token is in one of two channels at every moment, but not always in the
+// same: a default taken would have been decided by two looks at two moments.
+static int stop_moving; // atomic
+
+static void wait_for_token(tuza_hchan *c)
+{
+    while (tuza_chan_try_recv(c, NULL) != 1)
+        tz_cpu_relax(); // main has it for a moment
+}
+
+static void move_token(void *arg)
+{
+    int token = 1;
+    (void)arg;
+    while (!__atomic_load_n(&stop_moving, __ATOMIC_RELAXED)) {
+        need_eq(tuza_chan_try_send(chans[1], &token), 0);
+        wait_for_token(chans[0]);
+        need_eq(tuza_chan_try_send(chans[0], &token), 0);
+        wait_for_token(chans[1]);
+    }
+    tuza_waitgroup_done(&group);
+}
+
+IN_GOROUTINES(the_default_is_decided_at_one_moment, 2)
+{
+    int token = 1;
+    make_receives(2, 1, &token, NULL);
+    cases[2] = default_case();
+    tuza_chan_send(chans[0], &token);
+    tuza_waitgroup_add(&group, 1);
+    tuza_spawn(move_token, NULL);
+    for (int i = 0, n = scaled(300000); i < n; i++) {
+        int k = tuza_chan_select(cases, 3);
+        need(k == 0 || k == 1);
+        need_eq(tuza_chan_try_send(chans[k], &token), 0);
+        if (i % 4096 == 0)
+            tuza_yield(); // should the other not run yet
+    }
+    __atomic_store_n(&stop_moving, 1, __ATOMIC_RELAXED);
+    tuza_waitgroup_wait(&group);
+}
+
 // Waiting.
 
 struct waiter {
@@ -471,6 +513,7 @@ int main(void)
         what_cannot_be_is_invalid,
         the_choice_is_fair,
         the_choice_is_fair_among_those_ready,
+        the_default_is_decided_at_one_moment,
         a_select_that_waits_is_woken_by_any_case,
         a_channel_may_be_in_several_cases,
         what_can_never_be_ready_blocks_for_ever,

@@ -165,6 +165,7 @@ IN_GOROUTINES(a_starving_mutex_is_not_for_newcomers, 1)
     tuza_waitgroup_add(&group, 2);
     tuza_mutex_lock(&mutex);
     tuza_spawn(take_turn, &id[0]);
+    until_waiting(base + 1);
     tuza_spawn(take_turn, &id[1]);
     until_waiting(base + 2);
     tuza_sleep(TUZA_MS(2));
