@@ -5,7 +5,7 @@
 #   test/<room>/<name>_test.c   a program with libcheck -> ctest <room>/<name>
 #   test/<room>/<name>_test.sh  run by bash             -> ctest <room>/<name>
 #   test/soak/<name>_soak.c     built, run by `make soak` only
-#   test/support/*.c            linked into every C test
+#   test/support/*.c            a library: linked into the C tests that use it
 #   tools/<check>               the structural checks   -> ctest house/<check>
 
 find_package(PkgConfig REQUIRED)
@@ -66,10 +66,10 @@ endfunction()
 # LIBRARY is tuza_internal, or tuza_objects for all of the library.
 function(tuza_test_program target file output library)
     get_filename_component(name ${file} NAME_WE)
-    add_executable(${target} ${file} ${support})
+    add_executable(${target} ${file})
     target_include_directories(${target} PRIVATE
         ${PROJECT_SOURCE_DIR}/test ${PROJECT_SOURCE_DIR}/test/support)
-    target_link_libraries(${target} PRIVATE tuza_internal ${library}
+    target_link_libraries(${target} PRIVATE ${support} tuza_internal ${library}
         PkgConfig::CHECK)
     set_target_properties(${target} PROPERTIES OUTPUT_NAME ${name}
         RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/test/${output})
@@ -79,12 +79,12 @@ set(test_root ${PROJECT_SOURCE_DIR}/test)
 set(support)
 file(GLOB support_files CONFIGURE_DEPENDS ${test_root}/support/*.c)
 if(support_files)
-    add_library(test_support OBJECT ${support_files})
+    add_library(test_support STATIC ${support_files})
     target_include_directories(test_support PRIVATE
         ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include
         ${test_root} ${test_root}/support)
     target_link_libraries(test_support PRIVATE PkgConfig::CHECK)
-    set(support $<TARGET_OBJECTS:test_support>)
+    set(support test_support)
 endif()
 
 file(GLOB test_files CONFIGURE_DEPENDS RELATIVE ${test_root}

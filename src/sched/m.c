@@ -80,7 +80,9 @@ static void thread_main(void *arg)
     tz_schedule();
 }
 
-// On the template thread. The P goes back; other Ms do the work.
+// On the template thread. The P goes back; other Ms do the work. One that fell
+// asleep because this P was on its way to m must look again, or nobody would:
+// at what is queued, or whether all are asleep now for good.
 static void refused(struct tz_threadask *a)
 {
     struct tz_m *m = a->arg;
@@ -88,14 +90,17 @@ static void refused(struct tz_threadask *a)
         tz_fatal("the system refuses the first thread; see ulimit -u");
     tz_lock_acquire(&tz_sched.lock);
     struct tz_p *p = started(m);
-    if (p)
-        tz_pidle_put(p);
     if (m->spinning) {
         m->spinning = false;
         tz_xadd(&tz_sched.nmspinning, -1u);
     }
     tz_xadd(&tz_sched.mcount, -1u); // m itself is lost, some hundred bytes
+    bool sleeper = tz_sched.midle;
+    if (p && !sleeper)
+        tz_pidle_put(p);
     tz_lock_release(&tz_sched.lock);
+    if (p && sleeper)
+        tz_startm(p, false);
 }
 
 void tz_m_start(struct tz_p *p, bool spinning)

@@ -365,8 +365,13 @@ struct tz_g *tz_findrunnable(void)
         }
         check_timers(p);
         struct tz_g *g = NULL;
-        if (p->schedtick % 61 == 0)
+        if (p->schedtick % 61 == 0) {
+            // Two that ready each other are always next; the others must have
+            // their turn too, the global queue's first.
             g = take_global(p, 1);
+            if (!g)
+                g = tz_runq_get_oldest(p);
+        }
         if (!g && !tz_env.stress_steal)
             g = tz_runq_get(p);
         if (!g)

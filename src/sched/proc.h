@@ -57,8 +57,10 @@ void tz_g_put(struct tz_p *p, struct tz_g *g);
 // runq.c: the local queue. put: by the owner of p; next: as runnext.
 void tz_runq_put(struct tz_p *p, struct tz_g *g, bool next);
 struct tz_g *tz_runq_get(struct tz_p *p);
+struct tz_g *tz_runq_get_oldest(struct tz_p *p); // of the ring: not runnext
 bool tz_runq_empty(struct tz_p *p);
 // Takes half of victim's queue; one of them is returned, the others are p's.
+// NULL: there is nothing, or no room for it in p's.
 struct tz_g *tz_runq_steal(struct tz_p *p, struct tz_p *victim, bool runnext);
 // The global queue; with the sched lock. get: one, and a fair share into p's.
 void tz_globrunq_put(struct tz_g *g);

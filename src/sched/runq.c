@@ -56,20 +56,25 @@ void tz_runq_put(struct tz_p *p, struct tz_g *g, bool next)
     }
 }
 
+struct tz_g *tz_runq_get_oldest(struct tz_p *p)
+{
+    for (;;) {
+        uint32_t head = tz_load_acq(&p->runqhead);
+        if (head == p->runqtail)
+            return NULL;
+        struct tz_g *g = tz_load_rlx(&p->runq[head % TZ_RUNQ_SIZE]);
+        if (tz_cas_rel(&p->runqhead, head, head + 1)) // the slot is consumed
+            return g;
+    }
+}
+
 struct tz_g *tz_runq_get(struct tz_p *p)
 {
     struct tz_g *g = tz_load_rlx(&p->runnext);
     // Only thieves change it besides us, and only to NULL.
     if (g && tz_cas(&p->runnext, g, NULL))
         return g;
-    for (;;) {
-        uint32_t head = tz_load_acq(&p->runqhead);
-        if (head == p->runqtail)
-            return NULL;
-        g = tz_load_rlx(&p->runq[head % TZ_RUNQ_SIZE]);
-        if (tz_cas_rel(&p->runqhead, head, head + 1)) // the slot is consumed
-            return g;
-    }
+    return tz_runq_get_oldest(p);
 }
 
 // Racy when p is not the caller's; then "empty" may be a moment old, but not
@@ -122,6 +127,10 @@ static uint32_t grab(struct tz_p *victim, struct tz_p *p, uint32_t at,
 struct tz_g *tz_runq_steal(struct tz_p *p, struct tz_p *victim, bool runnext)
 {
     uint32_t tail = p->runqtail;
+    // The free half has room for half of another ring. Only stress=steal
+    // steals while it has work of its own.
+    if (tail - tz_load_acq(&p->runqhead) > TZ_RUNQ_SIZE / 2)
+        return NULL;
     uint32_t n = grab(victim, p, tail, runnext);
     if (n == 0)
         return NULL;

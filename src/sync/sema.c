@@ -254,8 +254,8 @@ void tz_sema_check(uint32_t *addr)
         TZ_CHECK(!before || (uintptr_t)before->addr < (uintptr_t)w->addr);
         TZ_CHECK(!w->left || (w->left->parent == w &&
                               w->left->ticket >= w->ticket)); // [sync.I3]
-        TZ_CHECK(!w->right || (w->right->parent == w &&
-                               w->right->ticket >= w->ticket));
+        TZ_CHECK(!w->right ||
+                 (w->right->parent == w && w->right->ticket >= w->ticket));
         n += check_line(w);
         before = w;
         if (w->right) {

@@ -37,6 +37,36 @@ START_TEST(objects_are_zeroed_aligned_and_disjoint)
 }
 END_TEST
 
+__attribute__((noinline)) static void dirty(size_t size, int n)
+{
+    while (n-- > 0)
+        memset(tuza_alloc(size), 0xff, size);
+}
+
+static int use_again(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    static const size_t sizes[] = { 8, 16, 48, 200, 1024, 9000, 40000, 300000 };
+    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
+        int n = sizes[s] < 10000 ? 2000 : 50;
+        dirty(sizes[s], n);
+        tuza_gc();
+        for (int i = 0; i < 2 * n; i++) {
+            const unsigned char *p = tuza_alloc(sizes[s]);
+            for (size_t at = 0; at < sizes[s]; at++)
+                if (p[at] != 0)
+                    ck_abort_msg("byte %zu of %zu", at, sizes[s]);
+        }
+    }
+    return 0;
+}
+
+START_TEST(memory_that_is_used_again_is_zeroed)
+{
+    api_run(use_again, 1);
+}
+END_TEST
+
 static int absurd_sizes(int argc, char **argv)
 {
     (void)argc, (void)argv;
@@ -207,6 +237,7 @@ int main(void)
     return api_check("mem",
                      (const TTest *const[]){
                          objects_are_zeroed_aligned_and_disjoint,
+                         memory_that_is_used_again_is_zeroed,
                          absurd_sizes_give_null,
                          a_pointer_into_an_object_finds_it,
                          what_stacks_statics_tls_and_channels_hold_stays,

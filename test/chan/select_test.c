@@ -173,7 +173,7 @@ IN_GOROUTINES(the_choice_is_fair_among_those_ready, 1)
 
 // A token is in one of two channels at every moment, but not always in the
 // same: a default taken would have been decided by two looks at two moments.
-static int stop_moving; // atomic
+static int moving, stop_moving; // atomic
 
 static void wait_for_token(tuza_hchan *c)
 {
@@ -185,6 +185,7 @@ static void move_token(void *arg)
 {
     int token = 1;
     (void)arg;
+    __atomic_store_n(&moving, 1, __ATOMIC_RELAXED);
     while (!__atomic_load_n(&stop_moving, __ATOMIC_RELAXED)) {
         need_eq(tuza_chan_try_send(chans[1], &token), 0);
         wait_for_token(chans[0]);
@@ -202,12 +203,12 @@ IN_GOROUTINES(the_default_is_decided_at_one_moment, 2)
     tuza_chan_send(chans[0], &token);
     tuza_waitgroup_add(&group, 1);
     tuza_spawn(move_token, NULL);
+    while (!__atomic_load_n(&moving, __ATOMIC_RELAXED))
+        tz_cpu_relax(); // it must run on the other P
     for (int i = 0, n = scaled(300000); i < n; i++) {
         int k = tuza_chan_select(cases, 3);
         need(k == 0 || k == 1);
         need_eq(tuza_chan_try_send(chans[k], &token), 0);
-        if (i % 4096 == 0)
-            tuza_yield(); // should the other not run yet
     }
     __atomic_store_n(&stop_moving, 1, __ATOMIC_RELAXED);
     tuza_waitgroup_wait(&group);

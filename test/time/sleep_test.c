@@ -2,7 +2,11 @@
 // test: whole
 // test/time/sleep_test.c: sleeping, and timers on a real scheduler.
 
+#include <sys/mman.h>
+
+#include "mem/persist.h"
 #include "os/clock.h"
+#include "os/vm_hook.h"
 #include "support/goroutines.h"
 #include "time/timer.h"
 
@@ -182,6 +186,69 @@ IN_GOROUTINES(every_start_ends_in_one_run_or_one_stop, 2)
     need_eq(runs + stops, starts);
 }
 
+// The system refuses memory when the heap of timers has to grow.
+
+static int refuse; // atomic
+
+static int map_unless_refused(void *addr, size_t n, int prot, int flags,
+                              void **out)
+{
+    if (__atomic_load_n(&refuse, __ATOMIC_RELAXED))
+        return ENOMEM;
+    *out = mmap(addr, n, prot, flags, -1, 0);
+    return *out == MAP_FAILED ? errno : 0;
+}
+
+static int unmap(void *addr, size_t n)
+{
+    return munmap(addr, n) ? errno : 0;
+}
+
+enum { SLEEPERS = 100 }; // more than fit into the first chunk
+static tuza_hchan *go_ahead;
+
+static void sleep_when_told(void *arg)
+{
+    tuza_chan_recv(go_ahead, NULL); // it has its stack now
+    sleep_for(arg);
+}
+
+static int sleep_without_memory(int argc, char **argv)
+{
+    static int64_t ns = TUZA_MS(30);
+    int base = waiting_now();
+    (void)argc, (void)argv;
+    go_ahead = tuza_chan_new(0, 0);
+    tuza_hchan *never = tuza_chan_new(0, 0);
+    tuza_waitgroup_add(&group, SLEEPERS);
+    for (int i = 0; i < SLEEPERS; i++)
+        tuza_spawn(sleep_when_told, &ns);
+    until_waiting(base + SLEEPERS);
+    __atomic_store_n(&refuse, 1, __ATOMIC_RELAXED);
+    for (size_t size = 65536; size >= 16; size /= 2)
+        while (tz_persist_alloc(size, 16))
+            ;
+    tuza_chan_close(go_ahead);
+    for (int i = 0; i < SLEEPERS; i++)
+        tuza_yield();
+    // The heap has its first chunk and is full.
+    need_eq(tuza_select(TUZA_AFTER(TUZA_SEC(1))), -ENOMEM);
+    need_eq(tuza_select(TUZA_RECV((tuza_chan(int))never, NULL),
+                        TUZA_AFTER(TUZA_SEC(1))),
+            -ENOMEM);
+    need_eq(tuza_chan_try_send(never, NULL), -EAGAIN); // nobody was queued
+    tuza_waitgroup_wait(&group);
+    return 0;
+}
+
+START_TEST(without_memory_for_timers_sleeps_still_end)
+{
+    struct tz_vm_hooks hooks = { .mmap = map_unless_refused, .munmap = unmap };
+    ck_assert_int_eq(tz_vm_set_hooks(&hooks), 0);
+    api_run(sleep_without_memory, 1);
+}
+END_TEST
+
 IN_GOROUTINES(the_clock_does_not_go_back, 2)
 {
     int64_t last = tuza_now();
@@ -204,6 +271,7 @@ int main(void)
         waiting_costs_no_processor_time,
         a_busy_p_has_its_timers_run_by_others,
         every_start_ends_in_one_run_or_one_stop,
+        without_memory_for_timers_sleeps_still_end,
         the_clock_does_not_go_back,
         NULL,
     };

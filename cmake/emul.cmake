@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# The emulators of test/emul, for its tests and test/emul/matrix. In release
+# only: a sanitizer has an interposer and an address plan of its own.
+if(NOT TUZA_PRESET STREQUAL release OR NOT CMAKE_SYSTEM_NAME STREQUAL Linux)
+    return()
+endif()
+
+set(emul_root ${PROJECT_SOURCE_DIR}/test/emul)
+foreach(name hostile vmalimit)
+    add_library(emul_${name} MODULE ${emul_root}/${name}.c)
+    target_link_libraries(emul_${name} PRIVATE ${CMAKE_DL_LIBS})
+    set_target_properties(emul_${name} PROPERTIES OUTPUT_NAME ${name}
+        LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/test/emul)
+endforeach()
+
+add_executable(emul_probe ${emul_root}/probe.c)
+set_target_properties(emul_probe PROPERTIES OUTPUT_NAME probe)
+set(programs emul_probe)
+if(TUZA_CPU STREQUAL amd64) # regs_amd64.h: one for another CPU is missing yet
+    add_executable(emul_kernel ${emul_root}/kernel.c)
+    set_target_properties(emul_kernel PROPERTIES OUTPUT_NAME emul-kernel)
+    list(APPEND programs emul_kernel)
+endif()
+set_target_properties(${programs} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/test/emul)

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// test: parts
+// test/mem/refuse_test.c: a heap on a system that refuses memory.
+
+#include "mem_check.h"
+
+static struct tz_vm_stats stats(void)
+{
+    struct tz_vm_stats s;
+    tz_vm_stats_read(&s);
+    return s;
+}
+
+START_TEST(a_refused_tebibyte_becomes_a_smaller_region)
+{
+    sys_install();
+    sys.mmap_max = 3 * TZ_GIB;
+    heap_start();
+    ck_assert_uint_eq(tz_mem.nregions, 1);
+    ck_assert_uint_eq(tz_mem.region[0].size, 2 * TZ_GIB);
+    ck_assert_uint_eq(tz_mem.region[0].base % (4 * TZ_MIB), 0);
+    ck_assert_ptr_nonnull(tz_heap_span_alloc(NULL, 1000, 0));
+}
+END_TEST
+
+START_TEST(the_smallest_region_is_one_chunk)
+{
+    sys_install();
+    sys.mmap_max = 8 * TZ_MIB; // the reservation, and room to align it
+    heap_start();
+    ck_assert_uint_le(tz_mem.region[0].size, 8 * TZ_MIB);
+    ck_assert_ptr_nonnull(tz_heap_span_alloc(NULL, TZ_CHUNK_PAGES, 0));
+}
+END_TEST
+
+START_TEST(no_region_at_all_is_enomem_and_leaves_nothing)
+{
+    sys_install();
+    sys.fail_at = 1, sys.fail_on = true;
+    ck_assert_int_eq(tz_heap_init(), -ENOMEM);
+    struct tz_vm_stats s = stats();
+    ck_assert_uint_eq(s.reserved[TZ_VM_HEAP] + s.reserved[TZ_VM_META], 0);
+    ck_assert_ptr_null(tz_heap_region(0));
+    sys.fail_at = 0;
+    heap_start();
+    ck_assert_ptr_nonnull(tz_heap_span_alloc(NULL, 1, 0));
+}
+END_TEST
+
+START_TEST(a_refused_table_gives_the_region_back)
+{
+    sys_install();
+    sys.fail_at = 2; // the tables of the first size
+    heap_start();
+    struct tz_vm_stats s = stats();
+    ck_assert_uint_eq(s.reserved[TZ_VM_HEAP], tz_mem.region[0].size);
+    ck_assert_uint_eq(s.reserved[TZ_VM_META], tz_mem.region[0].tables_size);
+    ck_assert_uint_eq(s.unmap_deferred, 0);
+}
+END_TEST
+
+// A first region of 8 MiB, then as much as max allows.
+static void tiny_first(size_t max)
+{
+    sys_install();
+    sys.mmap_max = 12 * TZ_MIB;
+    heap_start();
+    ck_assert_uint_le(tz_mem.region[0].size, 12 * TZ_MIB);
+    sys.mmap_max = max;
+}
+
+START_TEST(a_second_region_serves_when_the_first_is_full)
+{
+    tiny_first(0);
+    struct tz_pagecache pc = { 0 };
+    uint32_t small = (uint32_t)(tz_mem.region[0].size >> TZ_PAGE_SHIFT);
+    for (uint32_t i = 0; i < small + 100; i++) {
+        struct tz_span *s =
+            tz_heap_span_alloc(&pc, 1, tz_spanclass(5, true));
+        ck_assert_ptr_nonnull(s);
+        s->bits->alloc[0] = 1;
+        struct tz_object o;
+        ck_assert(tz_heap_find(s->base + 79, &o));
+        ck_assert_uint_eq(o.base, s->base);
+        ck_assert_uint_eq(s->region, i >= small);
+        *(char *)(s->base + TZ_PAGE_SIZE - 1) = 1;
+    }
+    ck_assert_uint_eq(tz_mem.nregions, 2);
+    struct tz_region *r = &tz_mem.region[1];
+    ck_assert_uint_eq(r->size, TZ_GIB);
+    ck_assert_ptr_eq(tz_heap_region(r->base), r);
+    ck_assert_ptr_eq(tz_heap_region(r->base + r->size - 1), r);
+}
+END_TEST
+
+START_TEST(spans_of_the_second_region_are_freed_and_used_again)
+{
+    tiny_first(0);
+    struct tz_span *a = tz_heap_span_alloc(NULL, 5000, 0);
+    ck_assert_uint_eq(a->region, 1);
+    uintptr_t base = a->base;
+    tz_heap_span_free(a);
+    a = tz_heap_span_alloc(NULL, 5000, 0);
+    ck_assert_uint_eq(a->base, base);
+    ck_assert_uint_eq(a->needzero, 1);
+    struct tz_span *b = tz_heap_span_alloc(NULL, 10, 0);
+    ck_assert_uint_eq(b->region, 1); // grown pages before growth
+}
+END_TEST
+
+START_TEST(objects_of_the_second_region_can_be_allocated)
+{
+    tiny_first(0);
+    cache_start();
+    char *p[20];
+    for (int i = 0; i < 20; i++) {
+        p[i] = tz_malloc(3 * TZ_MIB, false);
+        ck_assert_ptr_nonnull(p[i]);
+        ck_assert_uint_eq(object_at(p[i]).size, 3 * TZ_MIB);
+        memset(p[i], i, 3 * TZ_MIB);
+    }
+    ck_assert_uint_eq(tz_mem.nregions, 2);
+    for (int i = 0; i < 20; i++)
+        ck_assert_int_eq(p[i][TZ_MIB], i);
+}
+END_TEST
+
+// Symptom: halving the size went below what was asked for; a request that
+// would have fitted was refused, and a useless region stayed.
+START_TEST(a_further_region_is_never_smaller_than_the_request)
+{
+    tiny_first(800 * TZ_MIB);
+    struct tz_span *s = tz_heap_span_alloc(NULL, 600 * 128, 0); // 600 MiB
+    ck_assert_ptr_nonnull(s);
+    ck_assert_uint_eq(tz_mem.nregions, 2);
+    ck_assert_uint_eq(tz_mem.region[1].size, 600 * TZ_MIB);
+}
+END_TEST
+
+// Symptom: each refused allocation left one more reservation behind, until
+// there were 256.
+START_TEST(refused_memory_does_not_pile_up_regions)
+{
+    sys_install();
+    heap_start();
+    sys.protect_max = 64 * TZ_MIB;
+    uint64_t reserved = stats().reserved[TZ_VM_HEAP];
+    for (int i = 0; i < 20; i++)
+        ck_assert_ptr_null(tz_heap_span_alloc(NULL, 128 * 128, 0));
+    ck_assert_uint_eq(tz_mem.nregions, 1);
+    ck_assert_uint_eq(stats().reserved[TZ_VM_HEAP], reserved);
+    ck_assert_ptr_nonnull(tz_heap_span_alloc(NULL, 128, 0));
+}
+END_TEST
+
+START_TEST(a_refused_extra_growth_falls_back_to_what_is_needed)
+{
+    sys_install();
+    heap_start();
+    ck_assert_ptr_nonnull(tz_heap_span_alloc(NULL, 128 * TZ_CHUNK_PAGES, 0));
+    uint64_t before = tz_mem.sys;
+    sys.protect_max = 4 * TZ_MIB;
+    ck_assert_ptr_nonnull(tz_heap_span_alloc(NULL, TZ_CHUNK_PAGES, 0));
+    ck_assert_uint_eq(tz_mem.sys, before + 4 * TZ_MIB);
+    sys.protect_max = 0; // an eighth of what there is, from now on
+    ck_assert_ptr_nonnull(tz_heap_span_alloc(NULL, TZ_CHUNK_PAGES, 0));
+    ck_assert_uint_eq(tz_mem.sys, before + 17 * 4 * TZ_MIB);
+}
+END_TEST
+
+// A little of everything; counts what was refused.
+static int workload(void)
+{
+    int refused = 0;
+    static const size_t sizes[] = { 16, 100, 1000, 5000, 30000, 100000,
+                                    5 * TZ_MIB, 9 * TZ_MIB };
+    for (int round = 0; round < 40; round++) {
+        for (size_t i = 0; i < tz_countof(sizes); i++) {
+            size_t n = sizes[i];
+            char *p = tz_malloc(n, i % 2);
+            if (!p) {
+                refused++;
+                continue;
+            }
+            ck_assert_uint_ge(object_at(p).size, n);
+            p[0] = p[n - 1] = 1;
+        }
+    }
+    return refused;
+}
+
+static int fail_at;
+
+static void fail_body(void)
+{
+    sys_install();
+    sys.fail_at = fail_at;
+    if (tz_heap_init() != 0)
+        tz_heap_init();
+    tz_central_init();
+    struct tz_mcache *c = tz_mcache_make();
+    if (!c)
+        c = tz_mcache_make();
+    tz_tls_get()->cache = c;
+    int refused = workload();
+    if (refused > 1)
+        _exit(10);
+    sys.fail_at = 0;
+    if (workload() != 0)
+        _exit(11);
+    struct tz_vm_stats s = stats();
+    if (s.ready[TZ_VM_HEAP] != tz_mem.sys ||
+        s.ready[TZ_VM_META] < tz_mem.meta)
+        _exit(12);
+}
+
+START_TEST(whichever_call_fails_it_is_null_once_at_most_and_works_again)
+{
+    for (fail_at = 1; fail_at <= 60; fail_at++) {
+        struct os_ended e = os_child(fail_body);
+        ck_assert_msg(e.status == 0, "call %d: %d %s", fail_at, e.status,
+                      e.text);
+    }
+}
+END_TEST
+
+// No memory from call fail_at on: nothing moves any more but what succeeds.
+static void fail_on_body(void)
+{
+    sys_install();
+    heap_start();
+    cache_start();
+    sys.calls = 0;
+    sys.fail_at = fail_at;
+    sys.fail_on = true;
+    if (workload() == 0)
+        _exit(10);
+    tz_mcache_flush(tz_tls_get()->cache);
+    uint64_t live = tz_mem.live, inuse = tz_mem.inuse, meta = tz_mem.meta;
+    struct tz_vm_stats before = stats();
+    for (int i = 0; i < 10; i++)
+        if (tz_malloc(20 * TZ_MIB, false) || tz_malloc(TZ_GIB, true))
+            _exit(11);
+    struct tz_vm_stats after = stats();
+    after.calls = before.calls;
+    if (tz_mem.live != live || tz_mem.inuse != inuse || tz_mem.meta != meta ||
+        memcmp(&before, &after, sizeof before) != 0)
+        _exit(12);
+    sys.fail_at = 0;
+    if (workload() != 0)
+        _exit(13);
+}
+
+START_TEST(while_all_is_refused_statistics_stand_still)
+{
+    for (fail_at = 1; fail_at <= 60; fail_at++) {
+        struct os_ended e = os_child(fail_on_body);
+        ck_assert_msg(e.status == 0, "from call %d: %d %s", fail_at, e.status,
+                      e.text);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    return os_check(
+        "mem/refuse",
+        (const TTest *const[]){
+            a_refused_tebibyte_becomes_a_smaller_region,
+            the_smallest_region_is_one_chunk,
+            no_region_at_all_is_enomem_and_leaves_nothing,
+            a_refused_table_gives_the_region_back,
+            a_second_region_serves_when_the_first_is_full,
+            spans_of_the_second_region_are_freed_and_used_again,
+            objects_of_the_second_region_can_be_allocated,
+            a_further_region_is_never_smaller_than_the_request,
+            refused_memory_does_not_pile_up_regions,
+            a_refused_extra_growth_falls_back_to_what_is_needed,
+            whichever_call_fails_it_is_null_once_at_most_and_works_again,
+            while_all_is_refused_statistics_stand_still, NULL });
+}

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// test/sched/stw_test.c: the world stops, wherever its goroutines are, and goes
+// on as if nothing had been.
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "sched/preempt.h"
+#include "sched/proc.h"
+#include "support/goroutines.h"
+
+static tuza_waitgroup group;
+static uint32_t stop; // atomic
+
+// Goroutines that make no call at all, so that only a signal stops them.
+enum { SPINNERS = 4 };
+static struct {
+    TZ_ALIGNED(TZ_CACHE_LINE) uint64_t n;
+} spun[SPINNERS];
+
+static void spin(void *arg)
+{
+    uint64_t *n = arg;
+    while (!tz_load_rlx(&stop))
+        tz_store_rlx(n, tz_load_rlx(n) + 1);
+    tuza_waitgroup_done(&group);
+}
+
+static void start_spinners(int n)
+{
+    tuza_waitgroup_add(&group, n);
+    for (int i = 0; i < n; i++)
+        tuza_spawn(spin, &spun[i].n);
+    for (int i = 0; i < n; i++)
+        while (!tz_load_rlx(&spun[i].n))
+            tuza_yield();
+}
+
+static void end_spinners(void)
+{
+    tz_store(&stop, 1);
+    tuza_waitgroup_wait(&group);
+}
+
+static void nothing_moves(void *arg)
+{
+    uint64_t before[SPINNERS];
+    (void)arg;
+    for (int i = 0; i < SPINNERS; i++)
+        before[i] = tz_load_rlx(&spun[i].n);
+    for (int i = 0; i < 50; i++)
+        sched_yield();
+    for (int i = 0; i < SPINNERS; i++)
+        need_eq(tz_load_rlx(&spun[i].n), before[i]);
+    for (uint32_t i = 0; i < tz_sched.nprocs; i++)
+        need_eq(tz_load(&tz_sched.allp[i]->status), TZ_P_STOPPED);
+}
+
+static void stop_spinners(int n, int times)
+{
+    start_spinners(n);
+    for (int k = 0; k < times; k++) {
+        if (k % 2)
+            tuza_gc();
+        else
+            tz_world_call(nothing_moves, NULL);
+        for (int i = 0; i < n; i++) { // and each goes on
+            uint64_t at = tz_load_rlx(&spun[i].n);
+            while (tz_load_rlx(&spun[i].n) == at)
+                sched_yield();
+        }
+    }
+    end_spinners();
+}
+
+IN_GOROUTINES(a_loop_without_calls_is_stopped_on_two_procs, 2)
+{
+    stop_spinners(1, 100);
+}
+
+IN_GOROUTINES(four_loops_without_calls_are_stopped_and_go_on, 5)
+{
+    stop_spinners(4, 40);
+}
+
+// Four loops on two Ps, of which two wait for their turn: each ends by itself.
+static void spin_a_while(void *arg)
+{
+    uint64_t *n = arg;
+    for (int i = 0; i < 3000000; i++)
+        tz_store_rlx(n, tz_load_rlx(n) + 1);
+    tuza_waitgroup_done(&group);
+}
+
+IN_GOROUTINES(collections_run_beside_four_loops_on_two_procs, 2)
+{
+    for (int k = 0; k < 5; k++) {
+        tuza_waitgroup_add(&group, SPINNERS);
+        for (int i = 0; i < SPINNERS; i++)
+            tuza_spawn(spin_a_while, &spun[i].n);
+        for (int i = 0; i < 5; i++) {
+            tuza_gc();
+            tuza_yield();
+        }
+        tuza_waitgroup_wait(&group);
+    }
+}
+
+// All stop the world at once, over and over: each gets its turn.
+static int calls;
+
+static void count_call(void *arg)
+{
+    (void)arg;
+    calls++; // not atomic: the world is stopped
+}
+
+static void stop_often(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < scaled(500); i++)
+        tz_world_call(count_call, NULL);
+    tuza_waitgroup_done(&group);
+}
+
+IN_GOROUTINES(every_goroutine_may_stop_the_world, 4)
+{
+    tuza_waitgroup_add(&group, 8);
+    for (int i = 0; i < 8; i++)
+        tuza_spawn(stop_often, NULL);
+    tuza_waitgroup_wait(&group);
+    need_eq(calls, 8 * scaled(500));
+}
+
+// Stops while goroutines come, go, park, wake and sleep.
+static void live(void *arg)
+{
+    tuza_chan(int) c = arg;
+    int v;
+    while (tuza_recv(c, &v) == 1) {
+        if (v % 3 == 0)
+            tuza_yield();
+        if (v % 101 == 0)
+            tuza_sleep(TUZA_US(v % 50));
+    }
+    tuza_waitgroup_done(&group);
+}
+
+IN_GOROUTINES(the_world_stops_amid_everything, 4)
+{
+    tuza_chan(int) c = tuza_chan_make(int, 7);
+    tuza_waitgroup_add(&group, 20);
+    for (int i = 0; i < 20; i++)
+        tuza_spawn(live, (void *)c);
+    for (int i = 0; i < scaled(20000); i++) {
+        tuza_send(c, i);
+        if (i % 20 == 0)
+            tz_world_call(count_call, NULL);
+    }
+    tuza_close(c);
+    tuza_waitgroup_wait(&group);
+}
+
+// A thousand goroutines in calls: each keeps a thread, none is waited for.
+static int fd[2];
+
+static void read_to_end(void *arg)
+{
+    (void)arg;
+    char byte;
+    need_eq(TUZA_BLOCKING(read(fd[0], &byte, 1)), 0);
+    tuza_waitgroup_done(&group);
+}
+
+IN_GOROUTINES(a_thousand_goroutines_in_calls_are_not_waited_for, 2)
+{
+    int n = scaled(1000);
+    ck_assert_int_eq(pipe(fd), 0);
+    tuza_waitgroup_add(&group, n);
+    for (int i = 0; i < n; i++)
+        tuza_spawn(read_to_end, NULL);
+    while (tz_load(&tz_sched.handoffs) < (uint64_t)n)
+        tuza_yield();
+    for (int i = 0; i < 20; i++) {
+        tuza_gc();
+        tz_world_call(count_call, NULL);
+    }
+    close(fd[1]);
+    tuza_waitgroup_wait(&group);
+}
+
+// errno is as it was, whatever the handler did.
+static uint64_t errno_checks;
+
+static void watch_errno(void *arg)
+{
+    volatile int *e = arg ? arg : &errno;
+    *e = 123456;
+    while (!tz_load_rlx(&stop)) {
+        need(*e == 123456);
+        tz_store_rlx(&errno_checks, errno_checks + 1);
+    }
+    tuza_waitgroup_done(&group);
+}
+
+static void stops_with(void (*fn)(void *), const uint64_t *progress)
+{
+    tuza_waitgroup_add(&group, 1);
+    tuza_spawn(fn, NULL);
+    for (int i = 0; i < scaled(300); i++) {
+        uint64_t at = tz_load_rlx(progress);
+        while (tz_load_rlx(progress) == at)
+            sched_yield();
+        tuza_gc();
+    }
+    tz_store(&stop, 1);
+    tuza_waitgroup_wait(&group);
+}
+
+IN_GOROUTINES(a_stop_leaves_errno_alone, 2)
+{
+    stops_with(watch_errno, &errno_checks);
+}
+
+// The program's own SIGURG comes through; the runtime's own does not.
+static int urgent; // atomic
+
+static void on_urgent(int signo)
+{
+    (void)signo;
+    tz_xadd(&urgent, 1);
+}
+
+static int urgent_main(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    stop_spinners(1, 20);
+    need_eq(tz_load(&urgent), 0);
+    for (int i = 1; i <= 10; i++) {
+        kill(getpid(), TZ_SIG_STOP);
+        while (tz_load(&urgent) < i)
+            tuza_yield();
+    }
+    tuza_gc();
+    need_eq(tz_load(&urgent), 10);
+    return 0;
+}
+
+START_TEST(the_programs_own_sigurg_reaches_its_handler)
+{
+    struct sigaction sa = { .sa_handler = on_urgent };
+    sigaction(TZ_SIG_STOP, &sa, NULL);
+    api_run(urgent_main, 2);
+}
+END_TEST
+
+// Without a handler of the program it stays harmless.
+IN_GOROUTINES(a_stray_sigurg_is_ignored, 2)
+{
+    start_spinners(1);
+    for (int i = 0; i < 1000; i++)
+        kill(getpid(), TZ_SIG_STOP);
+    tuza_gc();
+    end_spinners();
+}
+
+int main(void)
+{
+    return api_check("stw",
+                     (const TTest *const[]){
+                         a_loop_without_calls_is_stopped_on_two_procs,
+                         four_loops_without_calls_are_stopped_and_go_on,
+                         collections_run_beside_four_loops_on_two_procs,
+                         every_goroutine_may_stop_the_world,
+                         the_world_stops_amid_everything,
+                         a_thousand_goroutines_in_calls_are_not_waited_for,
+                         a_stop_leaves_errno_alone,
+                         the_programs_own_sigurg_reaches_its_handler,
+                         a_stray_sigurg_is_ignored, NULL });
+}
