@@ -9,6 +9,8 @@
 
 #include "gc/work.h"
 
+#include <string.h>
+
 #include "base/san.h"
 #include "os/lock.h"
 #include "os/thread.h"
@@ -162,4 +164,6 @@ void tz_work_release(struct tz_gcwork *w)
     if (w->spare)
         put_empty(w->spare);
     w->buf = w->spare = NULL;
+    // The queue is static data, and so a root of the next collection.
+    memset(w->fifo, 0, sizeof w->fifo);
 }

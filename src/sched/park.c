@@ -73,9 +73,10 @@ static void after_switch(void)
         return;
     m->from = NULL;
     if (m->commit && !m->commit(g, m->commit_arg)) {
-        // The park is taken back: it runs as soon as we park.
+        // The park is taken back: it runs as soon as we park, or elsewhere.
         tz_store_rel(&g->status, TZ_G_RUNNABLE);
         tz_runq_put(m->p, g, true);
+        tz_wakep();
     }
 }
 
@@ -186,8 +187,11 @@ void tz_park_unlock(struct tz_lock *l, enum tz_wait why)
 static bool commit_yield(struct tz_g *g, void *arg)
 {
     (void)arg;
+    struct tz_tls *t = tz_tls_get();
     tz_store_rel(&g->status, TZ_G_RUNNABLE);
-    tz_runq_put(tz_tls_get()->p, g, false);
+    tz_runq_put(t->p, g, false);
+    if (!t->g->is_g0) // g0 looks at the queue, but who runs already may not
+        tz_wakep();   // for long: work was queued [sched.I4]
     return true;
 }
 

@@ -222,6 +222,9 @@ static struct tz_g *take_global(struct tz_p *p, uint32_t max)
     tz_lock_acquire(&tz_sched.lock);
     struct tz_g *g = tz_globrunq_get(p, max);
     tz_lock_release(&tz_sched.lock);
+    // Who looked while they were neither here nor there may sleep by now.
+    if (g && !tz_runq_empty(p))
+        tz_wakep();
     return g;
 }
 
@@ -349,9 +352,12 @@ struct tz_g *tz_findrunnable(void)
     for (;;) {
         struct tz_p *p = m->p;
         if (!p) {
+            // A stop may have taken the P that a new M was made for, while the
+            // M still counted as looking: it has to look [sched.I4].
+            if (any_work() && get_idle_p())
+                continue;
             tz_lock_acquire(&tz_sched.lock);
-            p = tz_sched.runqsize ? tz_pidle_get() : NULL;
-            if (p) {
+            if (tz_sched.runqsize && (p = tz_pidle_get()) != NULL) {
                 tz_lock_release(&tz_sched.lock);
                 tz_acquirep(p);
             } else {

@@ -60,6 +60,24 @@ START_TEST(throw_aborts_where_sigabrt_is_blocked_and_ignored)
 }
 END_TEST
 
+static void leave(int sig)
+{
+    (void)sig;
+    _exit(5);
+}
+
+static void throw_handled_body(void)
+{
+    signal(SIGABRT, leave);
+    throw_body();
+}
+
+START_TEST(throw_aborts_whatever_handler_the_program_has)
+{
+    ck_assert_int_eq(os_child(throw_handled_body).status, -SIGABRT);
+}
+END_TEST
+
 static void check_body(void)
 {
     int one = 1;
@@ -168,6 +186,7 @@ int main(void)
             fatal_reports_dumps_and_exits_with_2_at_once,
             throw_reports_dumps_and_aborts,
             throw_aborts_where_sigabrt_is_blocked_and_ignored,
+            throw_aborts_whatever_handler_the_program_has,
             a_failed_check_shows_what_and_where,
             a_debug_check_costs_nothing_in_other_builds, a_long_reason_is_cut,
             a_failure_while_reporting_is_told_and_ends_the_process,

@@ -26,11 +26,10 @@ static void assert_as_model(void)
     int i = 0;
     tz_list_for(n, &list)
     {
-        ck_assert_int_lt(i, length);
-        ck_assert_ptr_eq(tz_list_entry(n, struct item, node),
-                         &items[order[i]]);
-        ck_assert_ptr_eq(n->next->prev, n);
-        ck_assert_ptr_eq(n->prev->next, n);
+        if (i >= length ||
+            tz_list_entry(n, struct item, node) != &items[order[i]] ||
+            n->next->prev != n || n->prev->next != n)
+            ck_abort_msg("place %d of %d", i, length);
         i++;
     }
     ck_assert_int_eq(i, length);

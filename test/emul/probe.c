@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -216,9 +217,9 @@ static void balance(void)
 // it has seen mapped is unmapped behind its back.
 static void unbalanced(void)
 {
+    char *q = (char *)syscall(SYS_mmap, NULL, 2 * page, RW, ANON, -1, 0L);
     char *p = map(NULL, 4 * page, RW, ANON);
     syscall(SYS_munmap, p, 4 * page);
-    char *q = (char *)syscall(SYS_mmap, NULL, 2 * page, RW, ANON, -1, 0L);
     unmap(q, 2 * page);
     puts("done");
 }
@@ -226,7 +227,7 @@ static void unbalanced(void)
 static void dies(const char *how)
 {
     if (!strcmp(how, "signal"))
-        *(volatile char *)8 = 1;
+        raise(SIGSEGV);
     _exit(atoi(how));
 }
 

@@ -5,7 +5,6 @@
 // Each routine gets the complement of an address, makes the pointer in one
 // place only, waits there, and gives the complement of what it finds back.
 
-#include <sched.h>
 #include <unistd.h>
 
 #include "canary.h"
@@ -193,8 +192,8 @@ static bool kept_while_spinning(uintptr_t (*hold)(uintptr_t, uint32_t *))
     tuza_spawn(spinner, NULL);
     while (!tz_load(&spinning))
         tuza_yield();
-    for (int i = 0; i < 20; i++) // it is in the loop by now, or nearly
-        sched_yield();
+    for (int i = 0; i < 10000; i++) // it is in the loop by now, or nearly
+        tz_compiler_barrier();
     collect_well();
     bool whole = is_whole(spin_hidden, 0, 48);
     tz_store(&go_on, 1);

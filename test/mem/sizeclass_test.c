@@ -49,6 +49,23 @@ START_TEST(spans_are_filled_but_for_a_quarter)
 }
 END_TEST
 
+START_TEST(the_sizes_are_gos_without_8_and_24)
+{
+    static const uint16_t sizes[] = {
+        0,     16,    32,    48,    64,    80,    96,    112,   128,   144,
+        160,   176,   192,   208,   224,   240,   256,   288,   320,   352,
+        384,   416,   448,   480,   512,   576,   640,   704,   768,   896,
+        1024,  1152,  1280,  1408,  1536,  1792,  2048,  2304,  2688,  3072,
+        3200,  3456,  4096,  4864,  5120,  5376,  6144,  6528,  6784,  6912,
+        8192,  9472,  9728,  10240, 10880, 12288, 13568, 14336, 16384, 18432,
+        19072, 20480, 21760, 24576, 27264, 28672, 32768
+    };
+    ck_assert_uint_eq(tz_countof(sizes), TZ_CLASS_COUNT);
+    for (size_t i = 0; i < TZ_CLASS_COUNT; i++)
+        ck_assert_uint_eq(tz_sizeclass[i].size, sizes[i]);
+}
+END_TEST
+
 START_TEST(the_index_by_magic_is_the_quotient_for_every_offset)
 {
     for (unsigned i = 1; i < TZ_CLASS_COUNT; i++)
@@ -79,6 +96,7 @@ int main(void)
             every_size_gets_the_smallest_class_that_holds_it,
             no_size_above_128_wastes_a_sixth_of_its_object,
             spans_are_filled_but_for_a_quarter,
+            the_sizes_are_gos_without_8_and_24,
             the_index_by_magic_is_the_quotient_for_every_offset,
             a_span_class_names_class_and_kind, NULL });
 }

@@ -2,6 +2,7 @@
 // test/sched/proc_test.c: threads find work, and know when there is none.
 
 #include <pthread.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include "sched/proc.h"
@@ -137,6 +138,52 @@ START_TEST(stealing_with_a_full_ring_of_ones_own_overwrites_nothing)
     api_run(fill_rings, 4);
 }
 END_TEST
+
+// Whoever runs next may never park: what was put into the queue meanwhile is
+// for other threads, which may just have gone to sleep.
+static int let_go;
+
+static void spin_until_let_go(void *arg)
+{
+    (void)arg;
+    while (!tz_load_rlx(&let_go))
+        ;
+    tuza_waitgroup_done(&group);
+}
+
+IN_GOROUTINES(one_that_yields_is_not_left_behind_a_busy_one, 2)
+{
+    for (int i = 0; i < scaled(3000); i++) {
+        let_go = 0;
+        tuza_waitgroup_add(&group, 1);
+        tuza_spawn(spin_until_let_go, NULL);
+        for (int j = 0; j < i % 7 * 300; j++)
+            tz_compiler_barrier();
+        tuza_yield();
+        tz_store(&let_go, 1);
+        tuza_waitgroup_wait(&group);
+    }
+}
+
+static bool not_after_all(struct tz_g *g, void *arg)
+{
+    (void)g, (void)arg;
+    return false;
+}
+
+IN_GOROUTINES(one_that_takes_its_park_back_is_not_left_behind_a_busy_one, 2)
+{
+    for (int i = 0; i < scaled(3000); i++) {
+        let_go = 0;
+        tuza_waitgroup_add(&group, 1);
+        tuza_spawn(spin_until_let_go, NULL);
+        for (int j = 0; j < i % 7 * 300; j++)
+            tz_compiler_barrier();
+        tz_park(not_after_all, NULL, TZ_WAIT_NONE);
+        tz_store(&let_go, 1);
+        tuza_waitgroup_wait(&group);
+    }
+}
 
 // Deadlock: reported once all threads have gone to sleep, however many.
 static tuza_chan(int) never;
@@ -304,6 +351,8 @@ int main(void)
             nothing_is_lost_when_everybody_steals,
             nothing_is_lost_when_everybody_yields,
             stealing_with_a_full_ring_of_ones_own_overwrites_nothing,
+            one_that_yields_is_not_left_behind_a_busy_one,
+            one_that_takes_its_park_back_is_not_left_behind_a_busy_one,
             a_deadlock_is_reported_when_all_threads_are_idle,
             helpers_of_the_collector_do_not_hide_a_deadlock,
             a_goroutine_in_a_call_is_no_deadlock_on_one_proc,
