@@ -178,7 +178,14 @@ void tz_gc_collect(bool force)
 // that ask at the same time.
 void tz_port_gc_trigger(void) { tz_gc_collect(tz_env.stress_gc); }
 
-void tz_port_gc_emergency(void) { tz_gc_collect(true); }
+// What is garbage has to be free pages before the second attempt.
+void tz_port_gc_emergency(void)
+{
+    tz_gc_collect(true);
+    tz_crit_enter();
+    finish_sweep();
+    tz_crit_leave();
+}
 
 void tuza_gc(void)
 {

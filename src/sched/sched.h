@@ -18,7 +18,8 @@ void tz_park(bool (*commit)(struct tz_g *g, void *arg), void *arg,
              enum tz_wait why);
 
 // Parks and then releases l, which the caller holds: whoever takes l
-// afterwards may ready g.
+// afterwards may ready g. The next goroutine may get its first stack while l
+// is held, so l's rank is below STACKPOOL.
 void tz_park_unlock(struct tz_lock *l, enum tz_wait why);
 
 // Makes a WAITING goroutine runnable; it runs next on this P. Exactly one

@@ -17,9 +17,10 @@ static void seed_it(void)
 
 START_TEST(numbers_stay_below_their_bound)
 {
-    static const uint32_t bounds[] = { 1,       2,          3,         7,
-                                       64,      1000,       1u << 20,  (1u << 31),
-                                       (1u << 31) + 1, UINT32_MAX };
+    static const uint32_t bounds[] = { 1,        2,        3,
+                                       7,        64,       1000,
+                                       1u << 20, 1u << 31, (1u << 31) + 1,
+                                       UINT32_MAX };
     seed_it();
     for (size_t i = 0; i < tz_countof(bounds); i++)
         for (int k = 0; k < 20000; k++)

@@ -138,8 +138,19 @@ static void install(const struct filter *f)
 
 // --- kinds
 
+enum { FAILS_MAX = 8 };
+
+struct fail {
+    int call;
+    uint64_t from, to, made; // the first and last to fail; calls so far
+    int err;
+};
+
+// What the tracer changes; const once it runs, but for `made`.
 static struct {
-    bool nohint, nonoreplace; // what the tracer changes
+    bool nohint, nonoreplace, some_fail;
+    int nfails;
+    struct fail fails[FAILS_MAX];
 } change;
 
 static uint32_t fail_with(int err)
@@ -229,6 +240,51 @@ static void install_fakeguard(const char *value)
     install_advice(ADVICE_GUARD_REMOVE, 0);
 }
 
+static const struct {
+    const char *name;
+    int call;
+} calls[] = {
+    { "mmap", SYS_mmap }, { "munmap", SYS_munmap },
+    { "mprotect", SYS_mprotect }, { "madvise", SYS_madvise },
+    { "clone3", SYS_clone3 }, { "sigaltstack", SYS_sigaltstack },
+    { "sigaction", SYS_rt_sigaction }, { "prctl", SYS_prctl },
+    { "open", SYS_openat }, { "epoll_ctl", SYS_epoll_ctl },
+};
+
+// "clone3:2:EAGAIN", "mmap:40+:ENOMEM"
+static bool take_fail(const char *value)
+{
+    size_t n = strcspn(value, ":");
+    struct fail f = { .call = -1 };
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+        if (strlen(calls[i].name) == n && !memcmp(calls[i].name, value, n))
+            f.call = calls[i].call;
+    if (f.call < 0 || !value[n] || change.nfails == FAILS_MAX)
+        return false;
+    char *end;
+    f.from = f.to = strtoull(value + n + 1, &end, 10);
+    if (*end == '+') {
+        f.to = UINT64_MAX;
+        end++;
+    }
+    if (f.from == 0 || *end != ':')
+        return false;
+    f.err = errno_of(end + 1, strlen(end + 1));
+    change.fails[change.nfails++] = f;
+    return f.err != 0;
+}
+
+static void install_fail(const char *value)
+{
+    (void)value; // installs all at once; once more does no harm
+    for (int i = 0; i < change.nfails; i++) {
+        struct filter f;
+        begin(&f, change.fails[i].call);
+        finish(&f, SECCOMP_RET_TRACE);
+        install(&f);
+    }
+}
+
 static const struct kind {
     const char *name;
     // Either a call that always fails, with this errno unless told ("name=E"),
@@ -236,6 +292,7 @@ static const struct kind {
     // or a function, which needs a value ("name=V"), or the tracer.
     void (*install)(const char *value);
     bool needs_value;
+    bool (*take)(const char *value); // reads it, before the tracer is there
     bool *changes;
     const char *does;
 } kinds[] = {
@@ -244,6 +301,10 @@ static const struct kind {
     { .name = "nonoreplace", .install = install_nonoreplace,
       .changes = &change.nonoreplace,
       .does = "MAP_FIXED_NOREPLACE is unknown: the address is a hint" },
+    { .name = "fail", .install = install_fail, .needs_value = true,
+      .take = take_fail, .changes = &change.some_fail,
+      .does = "=CALL:K[+]:ERRNO: the K-th CALL since exec fails (+: all from"
+              " there)" },
     { .name = "reserve", .install = install_reserve, .needs_value = true,
       .does = "=SIZE[KMG]: mmap of more than SIZE bytes: ENOMEM" },
     { .name = "nowx", .install = install_nowx,
@@ -312,11 +373,28 @@ static void put_on(char **args)
 
 // --- the tracer
 
+// Counts a call; the errno it is to fail with, or 0.
+static int scripted(int call)
+{
+    int err = 0;
+    for (int i = 0; i < change.nfails; i++) {
+        struct fail *f = &change.fails[i];
+        if (f->call == call && ++f->made >= f->from && f->made <= f->to)
+            err = f->err;
+    }
+    return err;
+}
+
 static void change_call(pid_t tid)
 {
     struct emul_regs regs;
     if (!emul_regs_get(tid, &regs))
         return; // killed meanwhile
+    int err = scripted(emul_regs_call(&regs));
+    if (err)
+        emul_regs_answer(tid, &regs, -err);
+    if (err || emul_regs_call(&regs) != SYS_mmap)
+        return;
     uint64_t addr = emul_regs_arg0(&regs), flags = emul_regs_arg3(&regs);
     if (change.nonoreplace)
         flags &= ~(uint64_t)NOREPLACE;
@@ -403,6 +481,10 @@ int main(int argc, char **argv)
     for (; n < argc && strcmp(argv[n], "--") != 0; n++) {
         const char *value;
         const struct kind *k = find(argv[n], &value);
+        if (k->take && !k->take(value)) {
+            fprintf(stderr, "emul-kernel: what is '%s'?\n", argv[n]);
+            usage();
+        }
         if (k->changes)
             *k->changes = traced = true;
     }

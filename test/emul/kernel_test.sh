@@ -61,6 +61,11 @@ kind nomunmap=ENOMEM -- 'ok ok ok' 'ENOMEM ENOMEM ENOMEM' munmap 3
 kind nohint nowx reserve=64M -- 'moved by 0; ok ok ok; ok' \
     'elsewhere; EACCES EACCES ok; ENOMEM' hint wx map 65
 
+kind fail=clone3:1:EAGAIN -- 'ok; ok' 'EAGAIN; ok' thread thread
+kind fail=clone3:2+:EPERM -- 'ok; ok; ok' 'ok; EPERM; EPERM' thread thread thread
+kind fail=madvise:2:EINVAL fail=madvise:3:ENOMEM nohint -- \
+    'ok ok ok ok; moved by 0' 'ok EINVAL ENOMEM ok; elsewhere' madvise 4 hint
+
 # Children and threads are under it too; so is what they exec.
 answers "a child" elsewhere "$kernel" nohint -- bash -c "$probe hint & wait"
 answers "threads" 'ok; elsewhere' "$kernel" nohint -- "$probe" thread hint
@@ -98,7 +103,8 @@ for ((i = 0; i < 100; i++)); do
 done
 [ -n "$sleeper" ] && [ $i -lt 100 ] || fail "the wrapped program lives on"
 
-for bad in nonsense reserve nohint=1 noclone3=ENOTHING; do
+for bad in nonsense reserve nohint=1 noclone3=ENOTHING fail=clone3:0:EPERM \
+    fail=nothing:1:EPERM fail=mmap:1; do
     ends "$bad" 99 "$kernel" $bad -- true
     said "$bad" "what is '$bad'"
 done

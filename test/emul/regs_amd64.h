@@ -21,6 +21,20 @@ static inline bool emul_regs_get(pid_t tid, struct emul_regs *regs)
     return ptrace(PTRACE_GETREGS, tid, 0, &regs->r) == 0;
 }
 
+static inline int emul_regs_call(const struct emul_regs *regs)
+{
+    return (int)regs->r.orig_rax;
+}
+
+// The call is not made; the program sees this result.
+static inline void emul_regs_answer(pid_t tid, struct emul_regs *regs,
+                                    int64_t result)
+{
+    regs->r.orig_rax = UINT64_MAX;
+    regs->r.rax = (uint64_t)result;
+    ptrace(PTRACE_SETREGS, tid, 0, &regs->r);
+}
+
 static inline uint64_t emul_regs_arg0(const struct emul_regs *regs)
 {
     return regs->r.rdi;

@@ -91,13 +91,13 @@ static inline int count_there(const uintptr_t *hidden, int n)
 static inline void need_all_whole(const uintptr_t *hidden, int n, size_t size)
 {
     for (int i = 0; i < n; i++)
-        if (!is_whole(hidden[i], i, size)) ck_abort_msg("i=%d size=%zu there=%d",i,size,is_there(hidden[i]));
+        need(is_whole(hidden[i], i, size));
 }
 
 // Nearly all of them.
 static inline void need_reclaimed(const uintptr_t *hidden, int n)
 {
-    if (count_there(hidden, n) > n / 8) ck_abort_msg("there: %d of %d", count_there(hidden,n), n);
+    need(count_there(hidden, n) <= n / 8);
 }
 
 #endif

@@ -72,7 +72,9 @@ END_TEST
 START_TEST(absurd_sizes_are_refused_without_a_collection)
 {
     start();
+    get(40000, false); // so that there are free pages
     ck_assert_ptr_null(tuza_alloc(SIZE_MAX));
+    ck_assert_ptr_null(tuza_alloc(SIZE_MAX - TZ_PAGE_SIZE));
     ck_assert_ptr_null(tuza_alloc(SIZE_MAX / 2));
     ck_assert_ptr_null(tuza_alloc(SIZE_MAX / 4 + 9));
     ck_assert_ptr_null(tuza_alloc_array(SIZE_MAX / 8, 9));
@@ -294,6 +296,11 @@ START_TEST(a_changed_cache_keeps_its_run)
     other = tz_mcache_make();
     change_cache();
     char *p = get(48, false);
+    for (int i = 1; i < 170; i++)
+        get(48, false);
+    mark(p + 4 * 48); // two runs: [0, 4) and [5, 170)
+    collect(other);
+    ck_assert_ptr_eq(get(48, false), p);
     uint64_t objects = other->objects;
     tz_tls_get()->cache = cache;
     cache->collect = true;

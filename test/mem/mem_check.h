@@ -31,10 +31,12 @@ static struct {
 static inline bool sys_refuses(void)
 {
     int64_t n = tz_xadd(&sys.calls, 1) + 1;
-    return sys.fail_at && (n == sys.fail_at || (sys.fail_on && n > sys.fail_at));
+    return sys.fail_at &&
+           (n == sys.fail_at || (sys.fail_on && n > sys.fail_at));
 }
 
-static inline int sys_mmap(void *addr, size_t n, int prot, int flags, void **out)
+static inline int sys_mmap(void *addr, size_t n, int prot, int flags,
+                           void **out)
 {
     if (sys_refuses() || (sys.mmap_max && n > sys.mmap_max))
         return ENOMEM;

@@ -194,7 +194,7 @@ IN_GOROUTINES(a_thread_without_a_proc_may_wake_on_two_procs, 2)
 }
 
 // The lock is released when the stack is free, not before.
-static struct tz_lock gate = TZ_LOCK_INIT(TZ_RANK_LEAF);
+static struct tz_lock gate = TZ_LOCK_INIT(TZ_RANK_SEMA);
 static struct tz_g *behind_gate;
 
 static void opener(void *arg)

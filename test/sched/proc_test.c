@@ -153,7 +153,7 @@ static void spin_until_let_go(void *arg)
 
 IN_GOROUTINES(one_that_yields_is_not_left_behind_a_busy_one, 2)
 {
-    for (int i = 0; i < scaled(3000); i++) {
+    for (int i = 0; i < scaled(400); i++) {
         let_go = 0;
         tuza_waitgroup_add(&group, 1);
         tuza_spawn(spin_until_let_go, NULL);
@@ -173,7 +173,7 @@ static bool not_after_all(struct tz_g *g, void *arg)
 
 IN_GOROUTINES(one_that_takes_its_park_back_is_not_left_behind_a_busy_one, 2)
 {
-    for (int i = 0; i < scaled(3000); i++) {
+    for (int i = 0; i < scaled(400); i++) {
         let_go = 0;
         tuza_waitgroup_add(&group, 1);
         tuza_spawn(spin_until_let_go, NULL);

@@ -180,6 +180,26 @@ START_TEST(slabs_shrink_when_large_mappings_are_refused)
 }
 END_TEST
 
+START_TEST(a_slab_smaller_than_a_table_entry_ends_where_it_ends)
+{
+    sys_install();
+    tz_stack_init(0, 0);
+    char *room = mmap(NULL, 4 * TZ_MIB, PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    munmap(room, 4 * TZ_MIB);
+    sys.mmap_max = 512 * TZ_KIB;
+    sys.place = tz_align_up((uintptr_t)room, TZ_MIB);
+    st = stack_get(NULL, 16 * TZ_KIB, NULL);
+    const struct tz_slab *s = slab_at(st.lo);
+    ck_assert_uint_eq(s->count, 32);
+    struct tz_stack found;
+    void *who;
+    uintptr_t end = s->base + 512 * TZ_KIB;
+    ck_assert_int_eq(tz_stack_find(end - 1, &found, &who), TZ_STACK_IN);
+    ck_assert_int_eq(tz_stack_find(end, &found, &who), TZ_STACK_NONE);
+}
+END_TEST
+
 START_TEST(refused_memory_is_enomem_and_counts_nothing)
 {
     sys_install();
@@ -250,6 +270,7 @@ int main(void)
             a_single_refused_marker_becomes_mprotect_and_that_a_canary,
             mprotect_guards_stop_at_a_quarter_of_the_mappings,
             guards_have_names, slabs_shrink_when_large_mappings_are_refused,
+            a_slab_smaller_than_a_table_entry_ends_where_it_ends,
             refused_memory_is_enomem_and_counts_nothing,
             a_slab_that_is_given_up_leaves_no_trace_in_the_table, NULL });
 }

@@ -27,7 +27,8 @@ static struct {
     int64_t balance;  // bytes mapped
 } sys;
 
-static inline int sys_mmap(void *addr, size_t n, int prot, int flags, void **out)
+static inline int sys_mmap(void *addr, size_t n, int prot, int flags,
+                           void **out)
 {
     if ((sys.mmap_max && n > sys.mmap_max) || n == sys.refuse)
         return ENOMEM;

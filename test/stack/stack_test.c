@@ -214,8 +214,8 @@ END_TEST
 // Threads get, write, look and put; what a stack holds is its holder's.
 static void *churn(void *arg)
 {
-    enum { HELD = 100 };
-    static const size_t sizes[] = { 16 * TZ_KIB, 64 * TZ_KIB, 0, TZ_MIB };
+    enum { HELD = 400 };
+    static const size_t sizes[] = { 16 * TZ_KIB, 16 * TZ_KIB, 16 * TZ_KIB, 0 };
     uint64_t seed = (uint64_t)(uintptr_t)arg;
     struct tz_stackcache *c = tz_stackcache_make();
     struct tz_stack held[HELD] = { 0 };
@@ -223,6 +223,9 @@ static void *churn(void *arg)
         uint64_t r = tz_rand_next(&seed);
         size_t i = n < 30000 ? r % HELD : (size_t)n - 30000;
         struct tz_stackcache *from = r >> 32 & 3 ? c : NULL;
+        bool puts = n / 1000 % 2; // in turns, so that caches spill and fill
+        if (n < 30000 && puts != !!held[i].lo)
+            continue;
         struct tz_stack *st = &held[i], found;
         void *who;
         if (st->lo) {

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// test/gc/mark_test.c: what marking reaches, in graphs of every shape, alone
+// and with helpers.
+
+#include <sched.h>
+
+#include "canary.h"
+#include "gc/gc.h"
+#include "gc/mark.h"
+#include "gc/markroot.h"
+#include "gc/worker.h"
+#include "mem/malloc.h"
+#include "mem/mcentral.h"
+#include "sched/proc.h"
+
+struct node {
+    struct node *next, *other;
+    uint64_t number;
+};
+
+static struct node *volatile root;
+
+static uint64_t heap_live(void)
+{
+    tuza_memstats st = { .size = sizeof st };
+    tuza_memstats_read(&st);
+    return st.heap_live;
+}
+
+static uint64_t live_after_collection(void)
+{
+    collect_well();
+    return heap_live();
+}
+
+// Builds in a goroutine of its own, so that no stale word is left on ours.
+static int built;
+
+static void run_builder(void (*build)(void *), void *arg)
+{
+    built = 0;
+    tuza_spawn(build, arg);
+    while (!tz_load(&built))
+        tuza_yield();
+}
+
+static void build_list(void *arg)
+{
+    int n = *(int *)arg;
+    struct node *list = NULL;
+    for (int i = 0; i < n; i++) {
+        struct node *x = tuza_new(struct node);
+        x->next = list;
+        x->number = (uint64_t)i;
+        list = x;
+        if (i % 1000 == 0)
+            root = list; // a collection may come by itself
+    }
+    root = list;
+    tz_store(&built, 1);
+}
+
+IN_GOROUTINES(a_list_of_a_million_is_marked_without_recursion, 2)
+{
+    int n = scaled(1000000);
+    uint64_t before = live_after_collection();
+    run_builder(build_list, &n);
+    for (int k = 0; k < 3; k++) {
+        tuza_gc();
+        uint64_t i = (uint64_t)n;
+        for (struct node *x = root; x; x = x->next)
+            need_eq(x->number, --i);
+        need_eq(i, 0);
+    }
+    need(heap_live() - before >= (uint64_t)n * sizeof(struct node));
+    root = NULL;
+    need(live_after_collection() - before < (uint64_t)n);
+}
+
+static void build_fan(void *arg)
+{
+    int n = *(int *)arg;
+    struct node **fan = tuza_new_array(struct node *, (size_t)n);
+    root = (struct node *)fan;
+    for (int i = 0; i < n; i++) {
+        fan[i] = tuza_new(struct node);
+        fan[i]->number = (uint64_t)i;
+        fan[i]->other = (struct node *)fan;
+    }
+    tz_store(&built, 1);
+}
+
+IN_GOROUTINES(an_object_may_refer_to_very_many, 2)
+{
+    int n = scaled(300000);
+    uint64_t before = live_after_collection();
+    run_builder(build_fan, &n);
+    for (int k = 0; k < 3; k++) {
+        tuza_gc();
+        struct node **fan = (struct node **)root;
+        for (int i = 0; i < n; i++)
+            need_eq(fan[i]->number, i);
+    }
+    root = NULL;
+    need(live_after_collection() - before < (uint64_t)n * 4);
+}
+
+static void build_rings(void *arg)
+{
+    for (int k = 0; k < *(int *)arg; k++) {
+        struct node *first = tuza_new(struct node), *last = first;
+        for (int i = 0; i < 9; i++) {
+            struct node *x = tuza_new(struct node);
+            x->other = last;
+            last->next = x;
+            last = x;
+        }
+        last->next = first;
+        first->other = last;
+    }
+    tz_store(&built, 1);
+}
+
+IN_GOROUTINES(cycles_nobody_refers_to_are_reclaimed, 2)
+{
+    int n = scaled(20000);
+    uint64_t before = live_after_collection();
+    run_builder(build_rings, &n);
+    need(live_after_collection() - before < (uint64_t)n * 10);
+}
+
+IN_GOROUTINES(garbage_is_reclaimed_again_and_again, 2)
+{
+    uint64_t first = 0;
+    for (int round = 0; round < 10; round++) {
+        int n = scaled(50000);
+        run_builder(build_list, &n);
+        root = NULL;
+        uint64_t live = live_after_collection();
+        if (round == 0)
+            first = live;
+        need(live < first + 100000);
+    }
+}
+
+// Large objects are scanned in pieces: a pointer in any word counts.
+static void build_large(void *arg)
+{
+    size_t words = *(size_t *)arg;
+    struct node **big = tuza_new_array(struct node *, words);
+    root = (struct node *)big;
+    for (size_t i = 0; i < words; i += 97) {
+        big[i] = tuza_new(struct node);
+        big[i]->number = i;
+    }
+    big[words - 1] = tuza_new(struct node);
+    big[words - 1]->number = words - 1;
+    tz_store(&built, 1);
+}
+
+IN_GOROUTINES(every_word_of_a_large_object_counts, 2)
+{
+    static const size_t sizes[] = { 16383, 16384, 16385, 32768, 40000, 500001 };
+    for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++) {
+        size_t words = sizes[k];
+        run_builder(build_large, &words);
+        collect_well();
+        struct node **big = (struct node **)root;
+        for (size_t i = 0; i < words; i += 97)
+            need_eq(big[i]->number, i);
+        need_eq(big[words - 1]->number, words - 1);
+        root = NULL;
+    }
+}
+
+// An object without pointers is not looked into.
+enum { N = 64 };
+static uintptr_t hidden[N];
+static void *volatile held[N];
+
+static NOINLINE void put_into(void *volatile *where)
+{
+    for (int i = 0; i < N; i++)
+        where[i] = (void *)~hidden[i];
+}
+
+static void holds(bool noscan, size_t size)
+{
+    make_canaries(hidden, N, 48);
+    void *box = noscan ? tuza_alloc_bytes(size) : tuza_alloc(size);
+    memset(box, 0, size);
+    held[0] = box;
+    put_into((void *volatile *)box);
+    collect_well();
+    if (noscan)
+        need_reclaimed(hidden, N);
+    else
+        need_all_whole(hidden, N, 48);
+    need(tuza_object_of(box, NULL) >= size); // itself it stays
+    held[0] = NULL;
+}
+
+IN_GOROUTINES(objects_without_pointers_are_not_looked_into, 2)
+{
+    static const size_t sizes[] = { N * 8, 1024, 32768, 40000, 300000 };
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        holds(false, sizes[i]);
+        holds(true, sizes[i]);
+    }
+}
+
+// A word that points at a free slot brings nothing back to life, and does not
+// disturb what gets the slot later.
+IN_GOROUTINES(a_pointer_to_a_freed_slot_does_not_revive_it, 2)
+{
+    make_canaries(hidden, N, 48);
+    tuza_gc();
+    tuza_gc(); // free now
+    need_reclaimed(hidden, N);
+    int there = count_there(hidden, N);
+    put_into(held);
+    for (int i = 0; i < 3; i++) {
+        tuza_gc();
+        need(count_there(hidden, N) <= there);
+    }
+    for (int i = 0; i < 10000; i++)
+        need_eq(*(uint64_t *)tuza_alloc(48), 0);
+    tuza_gc();
+    for (int i = 0; i < 10000; i++)
+        need_eq(*(uint64_t *)tuza_alloc(48), 0);
+}
+
+// Words that look like pointers but are none: everywhere around the heap.
+IN_GOROUTINES(words_that_are_no_pointers_do_no_harm, 2)
+{
+    enum { WORDS = 100000 };
+    uint64_t seed = test_seed();
+    uintptr_t *junk = tuza_alloc(WORDS * sizeof *junk);
+    uintptr_t somewhere = (uintptr_t)junk;
+    for (int round = 0; round < 10; round++) {
+        for (int i = 0; i < WORDS; i++) {
+            uint64_t r = (uint64_t)rnd(&seed, 1u << 31) << rnd(&seed, 33);
+            junk[i] = i % 3 == 0 ? r : i % 3 == 1 ? somewhere + r
+                                                  : somewhere - r;
+        }
+        tuza_gc();
+    }
+    tuza_keepalive(junk);
+}
+
+// Marking alone and with helpers must find the same: by the mark bits of all
+// pages, with the world stopped in between.
+enum { GRAPH = 30000, ROOTS = 40 };
+static void **graph_roots[ROOTS];
+static uint32_t next_job, njobs;
+static struct tz_gcwork work[TZ_WORKERS_MAX + 1];
+static uint64_t sum[3], bits[3];
+
+static void build_graph(void *arg)
+{
+    uint64_t *seed = arg;
+    void ***all = tuza_new_array(void **, GRAPH);
+    held[0] = all;
+    for (int i = 0; i < GRAPH; i++) {
+        size_t words = 2 + rnd(seed, rnd(seed, 50) ? 30 : 500);
+        if (i % 3000 == 0)
+            words = 40000; // in pieces
+        all[i] = rnd(seed, 5) ? tuza_alloc(words * 8)
+                              : tuza_alloc_bytes(words * 8);
+        for (size_t w = 0; w < words; w++)
+            all[i][w] = i && rnd(seed, 3) == 0
+                            ? all[rnd(seed, (uint32_t)i)] : (void *)w;
+    }
+    for (int i = 0; i < ROOTS; i++)
+        graph_roots[i] = all[rnd(seed, GRAPH)];
+    held[0] = NULL;
+    tz_store(&built, 1);
+}
+
+static void mark_worker(uint32_t i)
+{
+    struct tz_gcwork *w = &work[i];
+    uint32_t job;
+    w->countdown = 1 + i; // share early
+    while ((job = tz_xadd(&next_job, 1)) < njobs)
+        tz_markroot(w, job);
+    tz_mark_drain(w);
+    tz_work_release(w);
+}
+
+// Adds up the mark bits, and clears them.
+static void gather_marks(int k)
+{
+    sum[k] = 1469598103934665603u;
+    bits[k] = 0;
+    for (uint32_t id = 0; id < tz_mem.nregions; id++) {
+        struct tz_region *r = &tz_mem.region[id];
+        size_t pages = (size_t)r->pages.nchunks * TZ_CHUNK_PAGES;
+        for (size_t page = 0; page < pages; page++) {
+            if (r->cls[page] == TZ_PAGE_FRESH || r->cls[page] == TZ_PAGE_FREE)
+                continue;
+            for (int i = 0; i < 8; i++) {
+                uint64_t *m = &r->bits[page].mark[i];
+                bits[k] += (uint64_t)__builtin_popcountll(*m);
+                sum[k] = (sum[k] ^ *m) * 1099511628211u + page;
+                need((*m & ~r->bits[page].alloc[i]) == 0);
+                *m = 0;
+            }
+        }
+    }
+}
+
+static void mark_twice(void *arg)
+{
+    (void)arg;
+    while (tz_central_sweep_one())
+        ;
+    while (!tz_central_swept())
+        sched_yield();
+    for (uint32_t i = 0; i < tz_sched.nprocs; i++)
+        tz_mcache_flush(tz_sched.allp[i]->cache);
+    static const uint32_t workers[3] = { 1, 2, 2 };
+    for (int k = 0; k < 3; k++) {
+        njobs = tz_markroot_prepare();
+        next_job = 0;
+        tz_work_start(workers[k]);
+        tz_worker_run(mark_worker, workers[k]);
+        gather_marks(k);
+    }
+}
+
+IN_GOROUTINES(helpers_mark_what_one_worker_marks, 2)
+{
+    uint64_t seed = test_seed();
+    tz_worker_want(1);
+    while (tz_worker_count() == 0)
+        tuza_yield();
+    for (int round = 0; round < scaled(20); round++) {
+        run_builder(build_graph, &seed);
+        tuza_gc();
+        tz_world_call(mark_twice, NULL);
+        need(bits[0] > 1000);
+        need_eq(bits[1], bits[0]);
+        need_eq(bits[2], bits[0]);
+        need(sum[1] == sum[0] && sum[2] == sum[0]);
+    }
+}
+
+// A scan of what cannot be a range is a broken invariant, not "nothing".
+static int scan_backwards(int argc, char **argv)
+{
+    (void)argv;
+    static uintptr_t words[4];
+    uintptr_t lo = (uintptr_t)words;
+    tz_mark_range(&work[0], lo, argc == 0 ? lo - 8 : argc == 1 ? lo + 3
+                                                     : UINT64_C(1) << 62);
+    return 0;
+}
+static int which;
+static void scan_child(void)
+{
+    tuza_config config = { .size = sizeof config, .maxprocs = 1 };
+    tuza_run(scan_backwards, which, NULL, &config);
+}
+
+START_TEST(a_scan_of_no_range_aborts)
+{
+    for (which = 0; which < 3; which++)
+        api_ended_with(api_child(scan_child, 25), -6,
+                       (const char *[]){ "not a range of words", NULL });
+}
+END_TEST
+
+int main(void)
+{
+    return api_check(
+        "mark", (const TTest *const[]){
+                    a_list_of_a_million_is_marked_without_recursion,
+                    an_object_may_refer_to_very_many,
+                    cycles_nobody_refers_to_are_reclaimed,
+                    garbage_is_reclaimed_again_and_again,
+                    every_word_of_a_large_object_counts,
+                    objects_without_pointers_are_not_looked_into,
+                    a_pointer_to_a_freed_slot_does_not_revive_it,
+                    words_that_are_no_pointers_do_no_harm,
+                    helpers_mark_what_one_worker_marks,
+                    a_scan_of_no_range_aborts, NULL });
+}
