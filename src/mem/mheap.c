@@ -317,14 +317,14 @@ static void span_set_up(struct tz_span *s, struct tz_region *r, uint32_t page,
     s->next = 0;
     s->needzero = 0;
     s->bits = &r->bits[page];
+    for (size_t i = 0; i < 8; i++)
+        s->bits->alloc[i] = s->bits->mark[i] = 0;
     for (uint32_t i = page; i < page + npages; i++) {
         s->needzero |= r->cls[i] != TZ_PAGE_FRESH;
         r->spans[i] = s;
         // Release: who sees the class byte sees the span (tz_heap_find).
         tz_store_rel(&r->cls[i], (uint8_t)(spanclass + 1));
     }
-    for (size_t i = 0; i < 8; i++)
-        s->bits->alloc[i] = s->bits->mark[i] = 0;
 }
 
 struct tz_span *tz_heap_span_alloc(struct tz_pagecache *pc, uint32_t npages,

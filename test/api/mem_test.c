@@ -232,6 +232,38 @@ START_TEST(garbage_is_used_again)
 }
 END_TEST
 
+enum { ALLOCATORS = 16 };
+static tuza_waitgroup group;
+
+tuza_fn(allocate_hard)
+{
+    for (int i = 0; i < 100000; i++)
+        tuza_alloc_bytes(512);
+    tuza_waitgroup_done(&group);
+}
+
+static int outrun(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    tuza_memstats st = { .size = sizeof st };
+    tuza_waitgroup_add(&group, ALLOCATORS);
+    for (int i = 0; i < ALLOCATORS; i++)
+        ck_assert_int_eq(tuza_go(allocate_hard), 0);
+    tuza_waitgroup_wait(&group);
+    ck_assert_int_eq(tuza_memstats_read(&st), 0);
+    ck_assert_uint_lt(st.heap_peak, 64 << 20);
+    return 0;
+}
+
+// More threads than processors: the one that collects is often not running,
+// and the others must not go on for ever meanwhile. All of it is garbage.
+START_TEST(threads_that_allocate_do_not_outrun_the_collector)
+{
+    unsetenv("TUZAGC");
+    api_run(outrun, ALLOCATORS);
+}
+END_TEST
+
 int main(void)
 {
     return api_check("mem",
@@ -243,5 +275,6 @@ int main(void)
                          what_stacks_statics_tls_and_channels_hold_stays,
                          stress_collects_at_every_allocation,
                          garbage_is_used_again,
+                         threads_that_allocate_do_not_outrun_the_collector,
                          NULL });
 }
