@@ -140,18 +140,33 @@ static void count_pause(uint64_t ns)
         max = tz_load_rlx(&gc.pause_max);
 }
 
-// One goroutine collects at a time. The others go on, if they need not have a
-// collection of their own, until its stop reaches them.
+// Another goroutine is about to collect: lets it.
+static void step_aside(void)
+{
+    tz_crit_enter(); // its end is where we stop
+    tz_crit_leave();
+    tz_thread_yield();
+}
+
+// One goroutine collects at a time. The others go on until its stop reaches
+// them, if they need not have a collection of their own.
 static bool become_collector(bool force)
 {
     while (tz_load(&gc.busy) || !tz_cas(&gc.busy, 0, 1)) {
         if (!force)
             return false;
-        tz_crit_enter(); // its end is where we stop
-        tz_crit_leave();
-        tz_thread_yield();
+        step_aside();
     }
     return true;
+}
+
+// The heap is an eighth over its trigger: whoever collects may be waiting for
+// a processor, and those that allocate must not outrun it meanwhile.
+static bool outrun(void)
+{
+    uint64_t trigger = tz_load_rlx(&tz_mem.trigger);
+    return tz_load(&gc.busy) &&
+           tz_load_rlx(&tz_mem.live) > trigger + trigger / 8;
 }
 
 void tz_gc_collect(bool force)
@@ -176,7 +191,12 @@ void tz_gc_collect(bool force)
 
 // At every allocation under stress: then each of them, not just one of those
 // that ask at the same time.
-void tz_port_gc_trigger(void) { tz_gc_collect(tz_env.stress_gc); }
+void tz_port_gc_trigger(void)
+{
+    tz_gc_collect(tz_env.stress_gc);
+    while (outrun())
+        step_aside();
+}
 
 // What is garbage has to be free pages before the second attempt.
 void tz_port_gc_emergency(void)

@@ -25,7 +25,7 @@ static void meet(void *arg)
 
 static void meet_all(int n)
 {
-    for (int round = 0; round < 20; round++) {
+    for (int round = 0; round < scaled(20); round++) {
         arrived = 0;
         expected = n;
         tuza_waitgroup_add(&group, n - 1);
