@@ -130,6 +130,7 @@ int tuza_chan_send(tuza_hchan *c, const void *elem)
 {
     struct tz_g *g = current("tuza_send");
     enter("tuza_send", c);
+    tz_yield_point();
     if (tz_unlikely(!c))
         block_for_ever(TZ_WAIT_CHAN_SEND_NIL);
     struct tz_g *wake;
@@ -152,6 +153,7 @@ int tuza_chan_recv(tuza_hchan *c, void *elem)
 {
     struct tz_g *g = current("tuza_recv");
     enter("tuza_recv", c);
+    tz_yield_point();
     if (tz_unlikely(!c))
         block_for_ever(TZ_WAIT_CHAN_RECV_NIL);
     struct tz_g *wake;

@@ -365,6 +365,7 @@ int tuza_chan_select(tuza_case *cases, size_t n)
         g = tz_need_g("tuza_select");
     if (tz_unlikely(tz_env.stress_yield))
         tz_stress_yield();
+    tz_yield_point();
     if (n <= SMALL)
         return select_small(g, cases, n);
     if (n <= MEDIUM)

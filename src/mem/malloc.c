@@ -174,6 +174,7 @@ static void *large_alloc(struct tz_mcache *c, size_t size, bool noscan)
     if (npages >= TZ_NO_PAGE / 2)
         return NULL;
     tz_crit_enter();
+    tz_central_reclaim(npages);
     struct tz_span *s =
         tz_heap_span_alloc(&c->pages, (uint32_t)npages, tz_spanclass(0, noscan));
     if (s) {
@@ -192,7 +193,7 @@ static void *large_alloc(struct tz_mcache *c, size_t size, bool noscan)
     // Outside, for it may be long. Nobody else knows the object; the collector
     // may find old words in it, which is harmless.
     if (zero)
-        memset(p, 0, size);
+        memset(p, 0, npages << TZ_PAGE_SHIFT); // all of it is scanned
     return p;
 }
 

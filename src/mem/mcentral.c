@@ -134,8 +134,10 @@ void tz_central_flip(void)
     tz_store(&sweep.hint, 0);
 }
 
-bool tz_central_sweep_one(void)
+// Sweeps one span; false when none awaits it. *freed: pages that are free now.
+static bool sweep_next(size_t *freed)
 {
+    *freed = 0;
     for (uint32_t i = tz_load(&sweep.hint); i < TZ_SPANCLASS_COUNT; i++) {
         struct central *c = &central[i];
         tz_lock_acquire(&c->lock);
@@ -147,14 +149,29 @@ bool tz_central_sweep_one(void)
         tz_lock_release(&c->lock);
         if (!s)
             continue;
-        if (sweep_span(s) == 0)
+        if (sweep_span(s) == 0) {
+            *freed = s->npages;
             tz_heap_span_free(s);
-        else
+        } else {
             tz_central_put(s);
+        }
         tz_xadd(&sweep.sweeping, -1u);
         return true;
     }
     return false;
+}
+
+bool tz_central_sweep_one(void)
+{
+    size_t freed;
+    return sweep_next(&freed);
+}
+
+void tz_central_reclaim(size_t npages)
+{
+    // Large spans come first: the hint begins with their class.
+    for (size_t sum = 0, freed; sum < npages && sweep_next(&freed);)
+        sum += freed;
 }
 
 bool tz_central_swept(void)

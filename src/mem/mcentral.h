@@ -21,6 +21,10 @@ void tz_central_flip(void);
 // Sweeps one span that awaits it; false when none does. Any thread.
 bool tz_central_sweep_one(void);
 
+// Sweeps until npages pages have become free or nothing awaits a sweep: before
+// a large allocation, so that garbage is used rather than new memory.
+void tz_central_reclaim(size_t npages);
+
 // Whether nothing awaits a sweep and none is under way.
 bool tz_central_swept(void);
 

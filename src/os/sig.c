@@ -49,6 +49,7 @@ struct altstack {
 static struct {
     struct tz_lock lock;
     struct altstack *stacks; // all there are; guarded by lock
+    sigset_t program;        // the program's mask; const once remembered
     struct slot slots[SIGNALS];
 } sig = { .lock = TZ_LOCK_INIT(TZ_RANK_LEAF) };
 
@@ -227,9 +228,15 @@ void tz_sig_block_all(void)
     pthread_sigmask(SIG_BLOCK, &all, NULL);
 }
 
-void tz_sig_unblock_all(void)
+void tz_sig_mask_remember(void)
 {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_UNBLOCK, &all, NULL);
+    pthread_sigmask(SIG_SETMASK, NULL, &sig.program);
+}
+
+void tz_sig_mask_use(const int *unblocked, int n)
+{
+    sigset_t mask = sig.program;
+    for (int i = 0; i < n; i++)
+        sigdelset(&mask, unblocked[i]);
+    pthread_sigmask(SIG_SETMASK, &mask, NULL);
 }

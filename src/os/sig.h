@@ -33,6 +33,9 @@ int tz_sig_altstack(void);
 void tz_sig_altstack_free(void);
 
 void tz_sig_block_all(void);
-void tz_sig_unblock_all(void);
+// Remembers the calling thread's mask as the program's.
+void tz_sig_mask_remember(void);
+// Gives the calling thread the program's mask, with n signals unblocked.
+void tz_sig_mask_use(const int *unblocked, int n);
 
 #endif

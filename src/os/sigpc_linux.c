@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// os/sigpc_linux.c: the address ranges of libraries whose code may not wait in
-// a signal handler: in ThreadSanitizer builds its run time, libc and the
-// dynamic linker, which it intercepts; none otherwise. Read from the link map
-// once, at the start.
+// os/sigpc_linux.c: the address ranges of libraries whose code may not always
+// wait in a signal handler: libc, the dynamic linker, and the run time of
+// ThreadSanitizer. Read from the link map once, at the start; a statically
+// linked libc is not told apart from the program.
 
 #include "os/sigpc.h"
 
@@ -45,12 +45,13 @@ static int add(struct dl_phdr_info *info, size_t size, void *arg)
 
 void tz_sig_pc_init(void)
 {
-    if (TZ_TSAN)
-        dl_iterate_phdr(add, NULL);
+    dl_iterate_phdr(add, NULL);
 }
 
-TZ_NO_SANITIZE bool tz_sig_pc_may_wait(uintptr_t pc)
+TZ_NO_SANITIZE bool tz_sig_pc_may_wait(uintptr_t pc, bool for_ever)
 {
+    if (!TZ_TSAN && !for_ever)
+        return true;
     for (int i = 0; i < busy.n; i++)
         if (pc - busy.lo[i] < busy.hi[i] - busy.lo[i])
             return false;

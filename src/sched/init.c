@@ -2,12 +2,14 @@
 // sched/init.c: Ps, the first M and the main goroutine.
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "base/san.h"
 #include "mem/malloc.h"
 #include "mem/persist.h"
 #include "os/futex.h"
+#include "os/sig.h"
 #include "os/sigpc.h"
 #include "os/thread.h"
 #include "sched/port.h"
@@ -25,6 +27,9 @@ static struct tz_p *make_p(uint32_t id)
     return p->cache && p->stacks && tz_port_p_init(p) == 0 ? p : NULL;
 }
 
+// The other threads do not exist here, and nobody will release their locks.
+static void in_fork_child(void) { tz_sched.forked = true; }
+
 int tz_sched_init(uint32_t nprocs)
 {
     TZ_CHECK(nprocs >= 1 && nprocs <= TZ_MAXPROCS);
@@ -39,7 +44,9 @@ int tz_sched_init(uint32_t nprocs)
         tz_pidle_put(tz_sched.allp[i]);
     tz_lock_release(&tz_sched.lock);
     tz_sched.caller_tp = tz_thread_pointer();
+    tz_sig_mask_remember();
     tz_sig_pc_init();
+    pthread_atfork(NULL, NULL, in_fork_child);
     int err = tz_preempt_init();
     if (!err)
         err = tz_template_start();
@@ -64,6 +71,7 @@ static void main_goroutine(void *arg)
     if (tz_sched.exit_when_done)
         exit(status);
     tz_sched.main_result = status;
+    tz_store(&tz_sched.last_stop, 1);
     tz_world_call(main_has_returned, NULL);
     tz_throw("the stopped world has started again");
 }

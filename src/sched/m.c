@@ -10,6 +10,7 @@
 #include "os/env.h"
 #include "os/sig.h"
 #include "os/thread.h"
+#include "sched/preempt.h"
 #include "sched/proc.h"
 
 struct tz_m *tz_m_make(void)
@@ -41,6 +42,10 @@ void tz_m_adopt(struct tz_m *m)
 #endif
     if (tz_sig_altstack() != 0)
         tz_fatal("out of memory for a signal stack");
+    // What the program has blocked stays so, but for our own, which an
+    // executed program may have inherited blocked.
+    static const int ours[] = { TZ_SIG_STOP, SIGSEGV };
+    tz_sig_mask_use(ours, tz_countof(ours));
     t->m = m;
     t->g = &m->g0;
     do // published last: who walks the list sees a complete M
@@ -71,7 +76,6 @@ static void thread_main(void *arg)
     tz_thread_name("tuza-m");
     tz_tls_get()->locks++; // g0 is one long critical section
     tz_m_adopt(m);
-    tz_sig_unblock_all();
     tz_lock_acquire(&tz_sched.lock);
     struct tz_p *p = started(m);
     tz_lock_release(&tz_sched.lock);
@@ -98,6 +102,8 @@ static void refused(struct tz_threadask *a)
     bool sleeper = tz_sched.midle;
     if (p && !sleeper)
         tz_pidle_put(p);
+    if (!p)
+        tz_checkdead(); // it counted as awake until now
     tz_lock_release(&tz_sched.lock);
     if (p && sleeper)
         tz_startm(p, false);

@@ -33,6 +33,8 @@ struct tz_m {
 
     // While stopped in place: what to scan of curg besides [stop_sp, hi).
     uintptr_t stop_sp;
+    uint32_t stop_sent; // stop signals sent to it; atomic
+    uint32_t stop_seen; // of them; owned by its handler
     const void *stop_regs;
     size_t stop_regs_size;
 

@@ -25,7 +25,10 @@ struct tz_p {
     uint32_t id;          // index in tz_sched.allp
     struct tz_m *m;       // back link; NULL when idle
     struct tz_p *link;    // idle list; guarded by the sched lock
-    uint32_t schedtick;   // counts goroutines entered; owned by the P
+    uint32_t schedtick;   // counts goroutines entered; atomic, owner writes
+    uint32_t look;        // atomic; set by sysmon: the goroutine has had its
+                          // 10 ms, or a timer is due; g0 is to look around
+    uint32_t turns;       // counts looks at the others; owned by the P
     uint32_t syscalltick; // counts ends of declared calls; atomic, written
                           // by whoever ends the status SYSCALL
 
@@ -35,6 +38,8 @@ struct tz_p {
     uint32_t ngfree;
     uint32_t sysmon_syscalltick; // as sysmon last saw it; owned by sysmon
     int64_t sysmon_when;         // when it saw that first; likewise
+    uint32_t sysmon_schedtick;   // the same for schedtick
+    int64_t sysmon_schedwhen;
 
     struct tz_timers *timers; // the time room's; set by tz_port_p_init
     int64_t timer_next;       // atomic; when the first is due, INT64_MAX none

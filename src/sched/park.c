@@ -89,7 +89,7 @@ static void set_running(struct tz_tls *t, struct tz_g *g)
     g->wait_since = 0;
     tz_store_rlx(&t->m->curg, g);
     t->g = g;
-    t->p->schedtick++;
+    tz_store_rlx(&t->p->schedtick, t->p->schedtick + 1);
     if (!g->started)
         first_run(g, t->p);
 }
@@ -98,7 +98,8 @@ static void set_running(struct tz_tls *t, struct tz_g *g)
 // look. Every 61st time g0 looks anyway, for the global queue and timers.
 static struct tz_g *next_here(struct tz_p *p)
 {
-    if (tz_unlikely(p->schedtick % 61 == 0 || tz_load_rlx(&tz_sched.stopping)))
+    if (tz_unlikely(p->schedtick % 61 == 0 || tz_load_rlx(&p->look) ||
+                    tz_load_rlx(&tz_sched.stopping)))
         return NULL;
     return tz_runq_get(p);
 }
@@ -143,11 +144,21 @@ static TZ_NORETURN void goroutine_main(void *arg)
     tz_goexit();
 }
 
+// Main gets what C programs have; large arguments come on top of the usual
+// size, and of the guard zone of whatever class that makes.
+static size_t stack_size(const struct tz_g *g)
+{
+    if (g->id == 1)
+        return 8 * TZ_MIB;
+    return g->args_size <= 4096
+               ? 0
+               : tz_stack_default() + g->args_size + 64 * TZ_KIB;
+}
+
 static void first_run(struct tz_g *g, struct tz_p *p)
 {
     struct tz_stack st;
-    size_t size = g->id == 1 ? 8 * TZ_MIB : 0; // main gets what C programs have
-    if (tz_stack_get(p->stacks, size, g, &st) != 0)
+    if (tz_stack_get(p->stacks, stack_size(g), g, &st) != 0)
         tz_fatal("out of memory for the stack of goroutine %llu (spawned at "
                  "%s); see ulimit -v and vm.max_map_count",
                  (unsigned long long)g->id, g->site);

@@ -30,7 +30,9 @@ static TZ_NO_SANITIZE bool may_stop_here(struct tz_tls *t,
         return false;
     if (c->sp < t->g->stack.lo || c->sp >= t->g->stack.hi)
         return false;
-    return tz_sig_pc_may_wait(c->pc);
+    // Who is stopped for ever must not hold a lock of libc, which the caller of
+    // tuza_run goes on to use.
+    return tz_sig_pc_may_wait(c->pc, tz_load_rlx(&tz_sched.last_stop));
 }
 
 static TZ_NO_SANITIZE bool on_stop(struct tz_sigctx *c)
@@ -38,8 +40,11 @@ static TZ_NO_SANITIZE bool on_stop(struct tz_sigctx *c)
     struct tz_tls *t = tz_tls_get();
     if (!t->m)
         return false; // not our thread: not our signal
+    uint32_t sent = tz_load_acq(&t->m->stop_sent);
+    bool ours = sent != t->m->stop_seen;
+    t->m->stop_seen = sent;
     if (!tz_load_rlx(&t->stop))
-        return false; // somebody else's SIGURG, or a late one
+        return ours; // a late one, or somebody else's SIGURG
     if (!may_stop_here(t, c))
         return true; // it polls soon, or is asked again
     struct tz_m *m = t->m;

@@ -345,6 +345,19 @@ static void give_up_p(struct tz_m *m)
     stopm(m, until);
 }
 
+// Two that ready each other are always next; the others must have their turn
+// too, those of the ring and of the global queue one after the other.
+static struct tz_g *take_turns(struct tz_p *p)
+{
+    tz_store_rlx(&p->look, 0);
+    struct tz_g *g = NULL;
+    if (++p->turns % 2)
+        g = take_global(p, 1);
+    if (!g)
+        g = tz_runq_get_oldest(p);
+    return g ? g : take_global(p, 1);
+}
+
 // On g0, in a critical section. Blocks until there is a goroutine to run.
 struct tz_g *tz_findrunnable(void)
 {
@@ -371,13 +384,8 @@ struct tz_g *tz_findrunnable(void)
         }
         check_timers(p);
         struct tz_g *g = NULL;
-        if (p->schedtick % 61 == 0) {
-            // Two that ready each other are always next; the others must have
-            // their turn too, the global queue's first.
-            g = take_global(p, 1);
-            if (!g)
-                g = tz_runq_get_oldest(p);
-        }
+        if (p->schedtick % 61 == 0 || tz_load_rlx(&p->look))
+            g = take_turns(p);
         if (!g && !tz_env.stress_steal)
             g = tz_runq_get(p);
         if (!g)

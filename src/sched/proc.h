@@ -31,6 +31,8 @@ struct tz_sched {
     struct tz_lock world;  // by who stops it
     uint32_t stopping;     // atomic; the world is stopped or about to be
     uint32_t stopwait;     // atomic, a futex; Ps that have not stopped yet
+    uint32_t last_stop;    // atomic; 1: the coming stop is for ever
+    bool forked;           // this is the child of a fork
     uint32_t epoch;        // atomic, a futex; counts starts of the world
 
     int64_t sleep_until;   // atomic; when an idle M wakes for a timer, else

@@ -48,7 +48,12 @@ void tz_runq_put(struct tz_p *p, struct tz_g *g, bool next)
         uint32_t tail = p->runqtail;
         if (tail - head < TZ_RUNQ_SIZE) {
             tz_store_rlx(&p->runq[tail % TZ_RUNQ_SIZE], g);
-            tz_store_rel(&p->runqtail, tail + 1); // with the takers' load
+            // With the takers' load. A look at who is idle must come after
+            // it [sched.I4]: with next, runnext can be seen since the exchange.
+            if (next || tz_sched.nprocs == 1)
+                tz_store_rel(&p->runqtail, tail + 1);
+            else
+                (void)tz_xchg(&p->runqtail, tail + 1);
             return;
         }
         if (put_slow(p, g, head, tail))

@@ -30,9 +30,18 @@ void tz_ready(struct tz_g *g);
 // Puts the current goroutine at the end of the global queue.
 void tz_yield(void);
 
-// In stress=yield builds of a test's mind: yields now and then. Call it where
-// parking is allowed and no lock is held.
+// Under TUZADEBUG=stress=yield: yields now and then. Call it where parking is
+// allowed and no lock is held.
 void tz_stress_yield(void);
+
+// Yields when the goroutine has run for 10 ms or a timer is due. For operations
+// that may park but usually do not, so that a loop of them leaves the P.
+TZ_INLINE void tz_yield_point(void)
+{
+    struct tz_p *p = tz_tls_get()->p;
+    if (p && tz_unlikely(tz_load_rlx(&p->look)))
+        tz_yield();
+}
 
 // A new goroutine: see tuza_spawn_copy.
 int tz_spawn(void (*fn)(void *), const void *args, size_t size,

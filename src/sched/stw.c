@@ -31,7 +31,8 @@
 #include "sched/preempt.h"
 #include "sched/proc.h"
 
-enum { POLL_NS = 50 * 1000, RESIGNAL_NS = 1000 * 1000 };
+enum { POLL_NS = 50 * 1000, RESIGNAL_NS = 1000 * 1000,
+       LAST_STOP_NS = 100 * 1000 * 1000 };
 
 static void count_down(void)
 {
@@ -76,6 +77,9 @@ void tz_port_stop_here(void)
     struct tz_tls *t = tz_tls_get();
     if (!t->m || !t->p || !t->g || t->g->is_g0)
         return;
+    if (tz_sp() - t->g->stack.lo > t->g->stack.hi - t->g->stack.lo)
+        tz_fatal("goroutine %llu uses tuza on a stack that is not its own",
+                 (unsigned long long)t->g->id);
     t->locks++; // the handler must leave us alone
     tz_ctx_spill(stop_here, t);
     t->locks--;
@@ -113,8 +117,10 @@ static void signal_stragglers(void)
     for (uint32_t i = 0; i < tz_sched.nprocs; i++) {
         struct tz_p *p = tz_sched.allp[i];
         struct tz_m *m = tz_load_rlx(&p->m);
-        if (m && tz_load_acq(&p->status) == TZ_P_RUNNING)
+        if (m && tz_load_acq(&p->status) == TZ_P_RUNNING) {
+            tz_xadd(&m->stop_sent, 1);
             tz_thread_signal(m->tid, TZ_SIG_STOP);
+        }
     }
 }
 
@@ -130,6 +136,9 @@ static void wait_for_all(void)
             tz_thread_yield(); // the straggler may need this processor
             continue;
         }
+        // One that blocks inside libc for long is let off holding its locks.
+        if (tz_clock_now() - start > LAST_STOP_NS)
+            tz_store(&tz_sched.last_stop, 0);
         signal_stragglers(); // again each time: it may have been too early
         signalled = true;
         tz_futex_sleep(&tz_sched.stopwait, left, RESIGNAL_NS);
@@ -146,6 +155,8 @@ static bool stop_world(void)
 {
     struct tz_tls *t = tz_tls_get();
     TZ_CHECK(t->p && t->locks > 0);
+    if (tz_sched.forked)
+        tz_fatal("a collection in the child of a fork: call exec there");
     if (!tz_lock_try(&tz_sched.world))
         return false;
     tz_lock_acquire(&tz_sched.lock);
@@ -196,7 +207,9 @@ static void start_world(void)
         work = p->link;
         tz_startm(p, false);
     }
-    tz_wakep();
+    // Not tz_wakep: a thread that counts as looking may have seen the stop only.
+    tz_xadd(&tz_sched.nmspinning, 1);
+    tz_startm(NULL, true);
     tz_sysmon_wake();
     tz_lock_release(&tz_sched.world);
 }
@@ -229,7 +242,10 @@ static void world_call_spilled(void *arg, uintptr_t sp)
 void tz_world_call(void (*fn)(void *), void *arg)
 {
     struct world_call c = { fn, arg };
-    tz_need_g("stopping the world");
+    struct tz_g *g = tz_need_g("stopping the world");
+    if (tz_sp() - g->stack.lo > g->stack.hi - g->stack.lo)
+        tz_fatal("goroutine %llu uses tuza on a stack that is not its own",
+                 (unsigned long long)g->id);
     tz_crit_enter();
     tz_ctx_spill(world_call_spilled, &c);
     tz_crit_leave();

@@ -32,11 +32,15 @@ static void handoff(struct tz_p *p)
     tz_handoffp(p);
 }
 
-// A stop that began before our P had the status SYSCALL waits for it.
+// A stop that began before our P had the status SYSCALL waits for it. With the
+// lock, so that it is that stop, or a later one, which is still under way.
 static void step_aside(struct tz_p *p)
 {
-    if (tz_cas(&p->status, TZ_P_SYSCALL, TZ_P_STOPPED))
+    tz_lock_acquire(&tz_sched.lock);
+    if (tz_load(&tz_sched.stopping) &&
+        tz_cas(&p->status, TZ_P_SYSCALL, TZ_P_STOPPED))
         tz_stop_count(p);
+    tz_lock_release(&tz_sched.lock);
 }
 
 void tz_port_syscall_enter(const struct tz_ctx_regs *regs, uintptr_t sp,
@@ -44,6 +48,9 @@ void tz_port_syscall_enter(const struct tz_ctx_regs *regs, uintptr_t sp,
 {
     struct tz_tls *t = tz_tls_get();
     struct tz_g *g = tz_need_g("TUZA_SYSCALL");
+    if (!t->p)
+        tz_fatal("a declared call inside of a declared call, in goroutine %llu",
+                 (unsigned long long)g->id);
     t->locks++;
     if (sp < g->stack.lo || sp > g->stack.hi)
         tz_fatal("entersyscall inconsistent: goroutine %llu calls with sp %p "
@@ -124,6 +131,7 @@ int tuza_syscall_exit(void)
     else
         tz_leave(g, commit_queue, NULL, false);
     tz_crit_leave();
+    tz_yield_point();
     return saved_errno;
 }
 

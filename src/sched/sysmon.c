@@ -4,7 +4,9 @@
 // Every 20 us, slowing down to 10 ms when it finds nothing to do, it
 //  - takes the P of a declared call that has lasted a whole tick, when there
 //    is other work for the P or the call is older than 10 ms;
-//  - wakes a thread for timers that are overdue on Ps that nobody runs.
+//  - wakes a thread for timers that are overdue on Ps that nobody runs;
+//  - asks a P that has run one goroutine for 10 ms, or has a timer due, to look
+//    around: the goroutine yields at its next operation that may park.
 // While every P is idle or the world is stopped it sleeps for good, until
 // tz_sysmon_wake, or until the first timer. Go's proc.go: sysmon, retake.
 
@@ -13,7 +15,7 @@
 #include "os/thread.h"
 #include "sched/proc.h"
 
-enum { TICK_MIN_US = 20, TICK_MAX_US = 10000, LONG_CALL_MS = 10 };
+enum { TICK_MIN_US = 20, TICK_MAX_US = 10000, LONG_CALL_MS = 10, SLICE_MS = 10 };
 
 static void retake_one(struct tz_p *p, int64_t now)
 {
@@ -38,6 +40,23 @@ static void retake_one(struct tz_p *p, int64_t now)
     tz_handoffp(p);
 }
 
+// A P that has not gone on to another goroutine for 10 ms, or whose timers are
+// overdue, is asked to look around at the next place where it may.
+static void ask_to_look(struct tz_p *p, int64_t now)
+{
+    uint32_t status = tz_load_acq(&p->status);
+    if (status != TZ_P_RUNNING && status != TZ_P_SYSCALL)
+        return;
+    uint32_t tick = tz_load_rlx(&p->schedtick);
+    if (tick != p->sysmon_schedtick) {
+        p->sysmon_schedtick = tick;
+        p->sysmon_schedwhen = now;
+    }
+    if (now - p->sysmon_schedwhen >= SLICE_MS * TZ_NSEC_PER_MSEC ||
+        tz_load_rlx(&p->timer_next) <= now)
+        tz_store_rlx(&p->look, 1);
+}
+
 // True when something was done: look again soon.
 static bool watch(int64_t now)
 {
@@ -46,6 +65,7 @@ static bool watch(int64_t now)
     for (uint32_t i = 0; i < tz_sched.nprocs; i++) {
         struct tz_p *p = tz_sched.allp[i];
         retake_one(p, now);
+        ask_to_look(p, now);
         int64_t t = tz_load_rlx(&p->timer_next);
         if (t < due)
             due = t;

@@ -68,6 +68,8 @@ void tz_stack_init(size_t default_size, int guard)
         pool.guard = TZ_GUARD_PROTECT;
 }
 
+size_t tz_stack_default(void) { return pool.default_size; }
+
 struct tz_stackcache *tz_stackcache_make(void)
 {
     struct tz_stackcache *c = tz_persist_alloc(sizeof *c, TZ_CACHE_LINE);

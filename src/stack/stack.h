@@ -15,6 +15,9 @@ struct tz_stack {
 // Sets the guard kind and the default size; once, before the others.
 void tz_stack_init(size_t default_size, int guard);
 
+// Bytes of address space of the default stack.
+size_t tz_stack_default(void);
+
 // A per-P cache of stacks; the P's owner uses it. NULL when memory is refused.
 struct tz_stackcache *tz_stackcache_make(void);
 

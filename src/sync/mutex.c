@@ -140,6 +140,7 @@ void tuza_mutex_lock(tuza_mutex *m)
 {
     if (tz_unlikely(tz_env.stress_yield))
         tz_stress_yield();
+    tz_yield_point();
     if (tz_unlikely(!tz_cas_acq(&m->state, 0, LOCKED)))
         lock_slow(m);
 }

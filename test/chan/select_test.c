@@ -373,7 +373,7 @@ IN_GOROUTINES(a_channel_before_the_delay_stops_the_timer, 2)
     for (int i = 0; i < scaled(1000); i++) {
         chans[0] = tuza_chan_new(4, 0);
         cases[0] = receive_case(chans[0], &v, &ok);
-        cases[1] = after_case(TUZA_MS(1));
+        cases[1] = after_case(TUZA_MS(200)); // not even on a busy machine
         struct waiter w = { .n = 2 };
         tuza_waitgroup_add(&group, 1);
         tuza_spawn(select_all, &w);
@@ -383,7 +383,7 @@ IN_GOROUTINES(a_channel_before_the_delay_stops_the_timer, 2)
         tuza_waitgroup_wait(&group);
         need_eq(w.taken, 0);
     }
-    tuza_sleep(TUZA_MS(3)); // any that was left would run now
+    tuza_sleep(TUZA_MS(210)); // any that was left would run now
 }
 
 // Sender and timer compete for the receiver; whoever wins, no value is lost

@@ -12,10 +12,10 @@ static const struct {
     const char *name;
     int err;
 } errnos[] = {
-    { "EACCES", EACCES }, { "EAGAIN", EAGAIN }, { "EBADF", EBADF },
-    { "EEXIST", EEXIST }, { "EFAULT", EFAULT }, { "EINTR", EINTR },
-    { "EINVAL", EINVAL }, { "ENOMEM", ENOMEM }, { "ENOSYS", ENOSYS },
-    { "EOVERFLOW", EOVERFLOW }, { "EPERM", EPERM },
+    {"EACCES", EACCES},       {"EAGAIN", EAGAIN}, {"EBADF", EBADF},
+    {"EEXIST", EEXIST},       {"EFAULT", EFAULT}, {"EINTR", EINTR},
+    {"EINVAL", EINVAL},       {"ENOMEM", ENOMEM}, {"ENOSYS", ENOSYS},
+    {"EOVERFLOW", EOVERFLOW}, {"EPERM", EPERM},
 };
 
 // The errno of a name or a number of n characters; 0 for what is none.

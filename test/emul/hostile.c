@@ -92,8 +92,7 @@ static bool parse_rule(const char *text, size_t n, struct rule *r)
     size_t call = 0;
     for (; call < CALLS; call++) {
         size_t len = strlen(call_names[call]);
-        if (len < n && !memcmp(call_names[call], text, len) &&
-            text[len] == ':')
+        if (len < n && !memcmp(call_names[call], text, len) && text[len] == ':')
             break;
     }
     if (call > MADVISE)
@@ -190,7 +189,7 @@ static void each_mapping(void (*each)(uintptr_t lo, uintptr_t hi, void *arg),
                          void *arg)
 {
     char buf[4096];
-    uintptr_t number[2] = { 0, 0 };
+    uintptr_t number[2] = {0, 0};
     int field = 0; // 0 and 1: the two addresses; 2: the rest of the line
     int fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/maps",
                           O_RDONLY | O_CLOEXEC);
@@ -232,7 +231,7 @@ static void ledger_push(uintptr_t lo, uintptr_t hi)
     if (ledger.n == RANGES_MAX)
         ledger.full = true;
     else if (lo < hi)
-        ledger.list[ledger.n++] = (struct range){ lo, hi };
+        ledger.list[ledger.n++] = (struct range){lo, hi};
 }
 
 // Takes [lo, hi) off the list; returns how much of it was there.
@@ -259,7 +258,7 @@ static void now_mapped(void *p, size_t n)
     uintptr_t lo = (uintptr_t)p, hi = lo + (n + page() - 1) / page() * page();
     __atomic_fetch_add(&emul.mapped, hi - lo, __ATOMIC_RELAXED);
     ledger_lock();
-    ledger_cut(lo, hi); // MAP_FIXED over what was there
+    ledger_cut(lo, hi);                     // MAP_FIXED over what was there
     for (size_t i = 0; i < ledger.n; i++) { // join: the list stays short
         if (ledger.list[i].hi != lo)
             continue;
@@ -368,7 +367,7 @@ static bool refuses_interior(void *p, size_t n)
 {
     if (__atomic_load_n(&emul.interior, __ATOMIC_RELAXED) == 0)
         return false;
-    struct inside in = { (uintptr_t)p, (uintptr_t)p + n, false };
+    struct inside in = {(uintptr_t)p, (uintptr_t)p + n, false};
     each_mapping(look_inside, &in);
     if (in.found && emul.interior != UINT64_MAX)
         __atomic_fetch_sub(&emul.interior, 1, __ATOMIC_RELAXED);

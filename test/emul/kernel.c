@@ -60,8 +60,8 @@ static void emit(struct filter *f, unsigned op, uint32_t k, unsigned yes,
 {
     if (f->n == FILTER_MAX)
         abort();
-    f->code[f->n++] = (struct sock_filter)BPF_JUMP(op, k, (uint8_t)yes,
-                                                   (uint8_t)no);
+    f->code[f->n++] =
+        (struct sock_filter)BPF_JUMP(op, k, (uint8_t)yes, (uint8_t)no);
 }
 
 static void load(struct filter *f, size_t offset)
@@ -129,7 +129,7 @@ static void finish(struct filter *f, uint32_t action)
 
 static void install(const struct filter *f)
 {
-    struct sock_fprog program = { f->n, (struct sock_filter *)f->code };
+    struct sock_fprog program = {f->n, (struct sock_filter *)f->code};
     if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0) {
         fprintf(stderr, "emul-kernel: seccomp: %s\n", strerror(errno));
         _exit(99);
@@ -199,7 +199,7 @@ static void install_reserve(const char *value)
 static void install_nowx(const char *value)
 {
     (void)value;
-    static const int calls[] = { SYS_mmap, SYS_mprotect, SYS_pkey_mprotect };
+    static const int calls[] = {SYS_mmap, SYS_mprotect, SYS_pkey_mprotect};
     for (int i = 0; i < 3; i++) {
         struct filter f;
         begin(&f, calls[i]);
@@ -244,18 +244,23 @@ static const struct {
     const char *name;
     int call;
 } calls[] = {
-    { "mmap", SYS_mmap }, { "munmap", SYS_munmap },
-    { "mprotect", SYS_mprotect }, { "madvise", SYS_madvise },
-    { "clone3", SYS_clone3 }, { "sigaltstack", SYS_sigaltstack },
-    { "sigaction", SYS_rt_sigaction }, { "prctl", SYS_prctl },
-    { "open", SYS_openat }, { "epoll_ctl", SYS_epoll_ctl },
+    {"mmap", SYS_mmap},
+    {"munmap", SYS_munmap},
+    {"mprotect", SYS_mprotect},
+    {"madvise", SYS_madvise},
+    {"clone3", SYS_clone3},
+    {"sigaltstack", SYS_sigaltstack},
+    {"sigaction", SYS_rt_sigaction},
+    {"prctl", SYS_prctl},
+    {"open", SYS_openat},
+    {"epoll_ctl", SYS_epoll_ctl},
 };
 
 // "clone3:2:EAGAIN", "mmap:40+:ENOMEM"
 static bool take_fail(const char *value)
 {
     size_t n = strcspn(value, ":");
-    struct fail f = { .call = -1 };
+    struct fail f = {.call = -1};
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
         if (strlen(calls[i].name) == n && !memcmp(calls[i].name, value, n))
             f.call = calls[i].call;
@@ -296,32 +301,44 @@ static const struct kind {
     bool *changes;
     const char *does;
 } kinds[] = {
-    { .name = "nohint", .install = install_nohint, .changes = &change.nohint,
-      .does = "a hint is taken for 0 unless MAP_FIXED(_NOREPLACE) is set" },
-    { .name = "nonoreplace", .install = install_nonoreplace,
-      .changes = &change.nonoreplace,
-      .does = "MAP_FIXED_NOREPLACE is unknown: the address is a hint" },
-    { .name = "fail", .install = install_fail, .needs_value = true,
-      .take = take_fail, .changes = &change.some_fail,
-      .does = "=CALL:K[+]:ERRNO: the K-th CALL since exec fails (+: all from"
-              " there)" },
-    { .name = "reserve", .install = install_reserve, .needs_value = true,
-      .does = "=SIZE[KMG]: mmap of more than SIZE bytes: ENOMEM" },
-    { .name = "nowx", .install = install_nowx,
-      .does = "mmap, mprotect with PROT_WRITE and PROT_EXEC: EACCES" },
-    { .name = "nomadvfree", .install = install_nomadvfree,
-      .does = "MADV_FREE: EINVAL" },
-    { .name = "noguard", .install = install_noguard,
-      .does = "MADV_GUARD_INSTALL: EINVAL" },
-    { .name = "fakeguard", .install = install_fakeguard,
-      .does = "MADV_GUARD_INSTALL returns 0 and does nothing" },
-    { .name = "nomincore", .call = SYS_mincore, .err = ENOSYS },
-    { .name = "noclone3", .call = SYS_clone3, .err = ENOSYS },
-    { .name = "nouffd", .call = SYS_userfaultfd, .err = ENOSYS },
-    { .name = "nogetrandom", .call = SYS_getrandom, .err = ENOSYS },
-    { .name = "nomembarrier", .call = SYS_membarrier, .err = ENOSYS },
-    { .name = "nomadvise", .call = SYS_madvise, .err = ENOSYS },
-    { .name = "nomunmap", .call = SYS_munmap, .err = EINVAL },
+    {.name = "nohint",
+     .install = install_nohint,
+     .changes = &change.nohint,
+     .does = "a hint is taken for 0 unless MAP_FIXED(_NOREPLACE) is set"},
+    {.name = "nonoreplace",
+     .install = install_nonoreplace,
+     .changes = &change.nonoreplace,
+     .does = "MAP_FIXED_NOREPLACE is unknown: the address is a hint"},
+    {.name = "fail",
+     .install = install_fail,
+     .needs_value = true,
+     .take = take_fail,
+     .changes = &change.some_fail,
+     .does = "=CALL:K[+]:ERRNO: the K-th CALL since exec fails (+: all from"
+             " there)"},
+    {.name = "reserve",
+     .install = install_reserve,
+     .needs_value = true,
+     .does = "=SIZE[KMG]: mmap of more than SIZE bytes: ENOMEM"},
+    {.name = "nowx",
+     .install = install_nowx,
+     .does = "mmap, mprotect with PROT_WRITE and PROT_EXEC: EACCES"},
+    {.name = "nomadvfree",
+     .install = install_nomadvfree,
+     .does = "MADV_FREE: EINVAL"},
+    {.name = "noguard",
+     .install = install_noguard,
+     .does = "MADV_GUARD_INSTALL: EINVAL"},
+    {.name = "fakeguard",
+     .install = install_fakeguard,
+     .does = "MADV_GUARD_INSTALL returns 0 and does nothing"},
+    {.name = "nomincore", .call = SYS_mincore, .err = ENOSYS},
+    {.name = "noclone3", .call = SYS_clone3, .err = ENOSYS},
+    {.name = "nouffd", .call = SYS_userfaultfd, .err = ENOSYS},
+    {.name = "nogetrandom", .call = SYS_getrandom, .err = ENOSYS},
+    {.name = "nomembarrier", .call = SYS_membarrier, .err = ENOSYS},
+    {.name = "nomadvise", .call = SYS_madvise, .err = ENOSYS},
+    {.name = "nomunmap", .call = SYS_munmap, .err = EINVAL},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -423,7 +440,7 @@ __attribute__((noreturn)) static void end_like(int status)
 {
     if (WIFEXITED(status))
         exit(WEXITSTATUS(status));
-    setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     signal(WTERMSIG(status), SIG_DFL);
     raise(WTERMSIG(status));
     exit(128 + WTERMSIG(status));

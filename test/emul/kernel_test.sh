@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# test: release-only
+# test: release-only timeout=300
 #
 # Under emul-kernel the kernel answers as the kind says, to system calls made
 # through libc and to raw ones; without it, it answers as usual; and the program

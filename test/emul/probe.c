@@ -147,8 +147,8 @@ static void residency(void)
 {
     unsigned char in;
     char *p = map(NULL, page, RW, ANON);
-    int r = raw ? (int)syscall(SYS_mincore, p, page, &in)
-                : mincore(p, page, &in);
+    int r =
+        raw ? (int)syscall(SYS_mincore, p, page, &in) : mincore(p, page, &in);
     puts(outcome(r == 0));
 }
 
@@ -156,8 +156,8 @@ static void residency(void)
 static void calls(const char *kind, int n)
 {
     // By syscall: not counted by an interposer.
-    char *p = (char *)syscall(SYS_mmap, NULL, (size_t)n * page, RW, ANON, -1,
-                              0L);
+    char *p =
+        (char *)syscall(SYS_mmap, NULL, (size_t)n * page, RW, ANON, -1, 0L);
     for (int k = 0; k < n; k++) {
         bool ok;
         char *at = p + (size_t)k * page;
@@ -193,8 +193,8 @@ static void room(void)
 {
     int n = 0;
     while (n < 1000 && syscall(SYS_mmap, NULL, page,
-                               n % 2 ? PROT_READ : PROT_READ | PROT_WRITE,
-                               ANON, -1, 0L) != -1)
+                               n % 2 ? PROT_READ : PROT_READ | PROT_WRITE, ANON,
+                               -1, 0L) != -1)
         n++;
     char text[32];
     int len = snprintf(text, sizeof text, "%d\n", n);
@@ -237,11 +237,19 @@ static bool simple(const char *q)
         const char *name;
         void (*ask)(void);
     } table[] = {
-        { "hint", hint }, { "noreplace", noreplace }, { "fixed", fixed },
-        { "wx", wx }, { "interior", interior }, { "guard", guard },
-        { "dontneed", dontneed }, { "madvfree", madvfree },
-        { "mincore", residency }, { "thread", thread }, { "room", room },
-        { "balance", balance }, { "unbalanced", unbalanced },
+        {"hint", hint},
+        {"noreplace", noreplace},
+        {"fixed", fixed},
+        {"wx", wx},
+        {"interior", interior},
+        {"guard", guard},
+        {"dontneed", dontneed},
+        {"madvfree", madvfree},
+        {"mincore", residency},
+        {"thread", thread},
+        {"room", room},
+        {"balance", balance},
+        {"unbalanced", unbalanced},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (!strcmp(table[i].name, q)) {
@@ -257,8 +265,10 @@ static bool number(const char *q)
         const char *name;
         long call;
     } table[] = {
-        { "clone3", SYS_clone3 }, { "uffd", SYS_userfaultfd },
-        { "getrandom", SYS_getrandom }, { "membarrier", SYS_membarrier },
+        {"clone3", SYS_clone3},
+        {"uffd", SYS_userfaultfd},
+        {"getrandom", SYS_getrandom},
+        {"membarrier", SYS_membarrier},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (!strcmp(table[i].name, q)) {

@@ -52,19 +52,21 @@ static int fill_and_go_on(int argc, char **argv)
             first = n;
         need(n > 1000 && n < CELLS && n >= first / 2);
         memset(cell, 0, sizeof cell);
+        need((last = tuza_alloc(2 << 20))); // of many small ones
     }
     printf("went on\n");
     fflush(stdout);
     return 0;
 }
 
-static void limited(int (*fn)(int, char **))
+static void limited(int (*fn)(int, char **), int maxprocs)
 {
     set_limit();
-    api_run(fn, 2);
+    api_run(fn, maxprocs);
 }
 
-static void fill_child(void) { limited(fill_and_go_on); }
+// One P: no helper sweeps in the background.
+static void fill_child(void) { limited(fill_and_go_on, 1); }
 
 static int churn_under_limit(int argc, char **argv)
 {
@@ -82,7 +84,7 @@ static int churn_under_limit(int argc, char **argv)
     return 0;
 }
 
-static void churn_child(void) { limited(churn_under_limit); }
+static void churn_child(void) { limited(churn_under_limit, 1); }
 
 // Goroutines until there is no more: an error, or the end in clear words.
 static tuza_chan(int) never;
@@ -112,7 +114,7 @@ static int spawn_under_limit(int argc, char **argv)
     return 0;
 }
 
-static void spawn_child(void) { limited(spawn_under_limit); }
+static void spawn_child(void) { limited(spawn_under_limit, 2); }
 
 static void ends_well(void (*body)(void), const char *says, bool may_end)
 {

@@ -214,21 +214,24 @@ struct large {
 };
 static int ran;
 
-static NOINLINE void check_args(uint64_t *const *p, int n)
+static NOINLINE void check_args(uint64_t *const *p, int first, int n)
 {
     for (int i = 0; i < n; i++)
-        need_eq(*p[i], CANARY + i);
+        need_eq(*p[i], CANARY + first + i);
     ran++;
 }
-static void run_small(void *arg) { check_args(((struct small *)arg)->p, 6); }
-static void run_large(void *arg) { check_args(((struct large *)arg)->p, 32); }
+static void run_small(void *arg) { check_args(((struct small *)arg)->p, 0, 6); }
+static void run_large(void *arg)
+{
+    check_args(((struct large *)arg)->p, 6, 32);
+}
 
 static NOINLINE void spawn_holding(int n)
 {
     struct small s;
     struct large l;
     reveal((void *volatile *)s.p, hidden, 6);
-    reveal((void *volatile *)l.p, hidden, 32);
+    reveal((void *volatile *)l.p, hidden + 6, 32);
     for (int i = 0; i < n; i++) {
         need_eq(tuza_spawn_copy(run_small, &s, sizeof s, "small", "here"), 0);
         need_eq(tuza_spawn_copy(run_large, &l, sizeof l, "large", "here"), 0);
@@ -241,11 +244,11 @@ static NOINLINE void spawn_holding(int n)
 
 IN_GOROUTINES(arguments_of_a_goroutine_that_has_not_run_keep, 1)
 {
-    make_canaries(hidden, 32, SIZE);
+    make_canaries(hidden, 38, SIZE);
     spawn_holding(100);
     collect_well();
     need_eq(ran, 0);
-    need_all_whole(hidden, 32, SIZE);
+    need_all_whole(hidden, 38, SIZE);
     while (ran < 200)
         tuza_yield();
 }

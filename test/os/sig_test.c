@@ -11,6 +11,13 @@
 #include "os/vm.h"
 #include "os/vm_sys.h"
 
+static void unblock_all(void)
+{
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_UNBLOCK, &all, NULL);
+}
+
 static struct {
     struct tz_sigctx ctx; // of the last signal handled
     int seen;             // atomic; how many our handler got
@@ -363,7 +370,7 @@ START_TEST(a_blocked_signal_waits)
     tz_sig_block_all();
     tz_thread_signal(tz_thread_id(), SIGUSR1);
     ck_assert_int_eq(t.seen, 0);
-    tz_sig_unblock_all();
+    unblock_all();
     ck_assert_int_eq(t.seen, 1);
 }
 END_TEST
@@ -374,7 +381,7 @@ static void read_byte(void *arg)
 {
     (void)arg;
     char c;
-    tz_sig_unblock_all();
+    unblock_all();
     tz_store(&t.tid, tz_thread_id());
     t.code = (int)read(fds[0], &c, 1);
     tz_store(&t.spin, 1);
@@ -407,7 +414,7 @@ TZ_NO_SANITIZE static bool stop_spinning(struct tz_sigctx *ctx)
 static void spin_without_calls(void *arg)
 {
     (void)arg;
-    tz_sig_unblock_all();
+    unblock_all();
     tz_store(&t.tid, tz_thread_id());
     while (tz_load(&t.spin) == 0)
         ;

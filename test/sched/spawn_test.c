@@ -36,15 +36,13 @@ IN_GOROUTINES(a_hundred_thousand_goroutines_come_and_go_on_many_procs, 8)
 // Their Gs are used again: waves of them do not need more.
 IN_GOROUTINES(waves_of_goroutines_reuse_what_is_there, 2)
 {
-    size_t after_first = 0;
+    int n = scaled(5000);
     for (int wave = 0; wave < 20; wave++) {
         count = 0;
-        spawn_many(scaled(5000));
-        if (wave == 4)
-            after_first = tz_allg_count();
+        spawn_many(n);
     }
-    // The last of a wave may not have returned its G when the next begins.
-    need(tz_allg_count() <= after_first + 256);
+    // Some are still on their way to a list, some on lists of other Ps.
+    need(tz_allg_count() <= (size_t)n + 1024);
 }
 
 static tuza_chan(int) never;

@@ -225,6 +225,38 @@ IN_GOROUTINES(a_call_does_not_return_into_a_stopped_world, 2)
     need_eq(woke, 10);
 }
 
+// A call that begins while others wait for the world to stop, and ends only
+// after that stop: it must count as stopped.
+static void read_at_any_time(void *arg)
+{
+    uint64_t seed = (uintptr_t)arg;
+    char byte;
+    for (int i = 0; i < rounds; i++) {
+        for (uint32_t n = rnd(&seed, 60000); n > 0; n--)
+            tz_compiler_barrier();
+        need_eq(TUZA_SYSCALL(read(there[0], &byte, 1)), 1);
+    }
+    tuza_waitgroup_done(&group);
+}
+
+static void nothing(void *arg) { (void)arg; }
+
+IN_GOROUTINES(a_call_that_begins_during_a_stop_is_not_waited_for, 2)
+{
+    uint64_t seed = test_seed();
+    rounds = scaled(3000);
+    ck_assert_int_eq(pipe(there), 0);
+    tuza_waitgroup_add(&group, 1);
+    tuza_spawn(read_at_any_time, (void *)(uintptr_t)(seed ^ 1));
+    for (int i = 0; i < rounds; i++) {
+        for (uint32_t n = rnd(&seed, 60000); n > 0; n--)
+            tz_compiler_barrier();
+        tz_world_call(nothing, NULL);
+        need_eq(TUZA_SYSCALL(write(there[1], "x", 1)), 1);
+    }
+    tuza_waitgroup_wait(&group);
+}
+
 // Short calls without end while the world is stopped again and again: none of
 // the ways in and out of a call misses a stop.
 static int stop;
@@ -302,6 +334,7 @@ int main(void)
             a_hundred_calls_return_during_collections_on_two_procs,
             a_hundred_calls_return_during_collections_on_eight_procs,
             a_call_does_not_return_into_a_stopped_world,
+            a_call_that_begins_during_a_stop_is_not_waited_for,
             calls_and_collections_do_not_miss_each_other_on_two_procs,
             calls_and_collections_do_not_miss_each_other_on_eight_procs,
             a_call_from_a_foreign_stack_is_fatal,
