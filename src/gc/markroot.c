@@ -19,6 +19,7 @@
 
 #include "base/san.h"
 #include "gc/mark.h"
+#include "mem/mheap.h"
 #include "os/tlsroots.h"
 #include "os/vm.h"
 #include "sched/proc.h"
@@ -68,10 +69,25 @@ static void add(void *arg, uintptr_t lo, uintptr_t hi)
     }
 }
 
+// Static data, less the heap's own state: the base of a region would hold the
+// region's first object for ever.
+static void add_data(void *arg, uintptr_t lo, uintptr_t hi)
+{
+    uintptr_t mem = (uintptr_t)&tz_mem, end = mem + sizeof tz_mem;
+    if (lo < end && mem < hi) {
+        if (lo < mem)
+            add(arg, lo, mem);
+        if (end < hi)
+            add(arg, end, hi);
+    } else {
+        add(arg, lo, hi);
+    }
+}
+
 uint32_t tz_markroot_prepare(void)
 {
     roots.n = 0;
-    tz_roots_each_data(add, NULL);
+    tz_roots_each_data(add_data, NULL);
     for (struct tz_m *m = tz_load_acq(&tz_sched.allm); m; m = m->alllink)
         tz_roots_each_tls(m->tp, add, NULL);
     tz_roots_each_tls(tz_sched.caller_tp, add, NULL);

@@ -98,10 +98,14 @@ static void set_running(struct tz_tls *t, struct tz_g *g)
 // look. Every 61st time g0 looks anyway, for the global queue and timers.
 static struct tz_g *next_here(struct tz_p *p)
 {
-    if (tz_unlikely(p->schedtick % 61 == 0 || tz_load_rlx(&p->look) ||
+    uint32_t turn = p->schedtick % TZ_TURNS;
+    if (tz_unlikely(turn == TZ_TURN_GLOBAL || tz_load_rlx(&p->look) ||
                     tz_load_rlx(&tz_sched.stopping)))
         return NULL;
-    return tz_runq_get(p);
+    struct tz_g *g = NULL;
+    if (tz_unlikely(turn == TZ_TURN_OLDEST))
+        g = tz_runq_get_oldest(p);
+    return g ? g : tz_runq_get(p);
 }
 
 void tz_leave(struct tz_g *g, bool (*commit)(struct tz_g *, void *), void *arg,

@@ -345,17 +345,18 @@ static void give_up_p(struct tz_m *m)
     stopm(m, until);
 }
 
-// Two that ready each other are always next; the others must have their turn
-// too, those of the ring and of the global queue one after the other.
+// A goroutine has had its time and yielded, to the ring: the global queue, the
+// ring and runnext have their turns.
 static struct tz_g *take_turns(struct tz_p *p)
 {
-    tz_store_rlx(&p->look, 0);
-    struct tz_g *g = NULL;
-    if (++p->turns % 2)
-        g = take_global(p, 1);
-    if (!g)
-        g = tz_runq_get_oldest(p);
-    return g ? g : take_global(p, 1);
+    switch (p->turns++ % 3) {
+    case 0:
+        return take_global(p, 1);
+    case 1:
+        return tz_runq_get_oldest(p);
+    default:
+        return tz_runq_get(p);
+    }
 }
 
 // On g0, in a critical section. Blocks until there is a goroutine to run.
@@ -382,10 +383,17 @@ struct tz_g *tz_findrunnable(void)
             tz_stop_in_place(p);
             continue;
         }
-        check_timers(p);
+        bool fired = check_timers(p), look = tz_load_rlx(&p->look);
         struct tz_g *g = NULL;
-        if (p->schedtick % 61 == 0 || tz_load_rlx(&p->look))
+        if (look)
+            tz_store_rlx(&p->look, 0);
+        uint32_t turn = p->schedtick % TZ_TURNS;
+        if (look && !fired)
             g = take_turns(p);
+        else if (turn == TZ_TURN_GLOBAL)
+            g = take_global(p, 1);
+        else if (turn == TZ_TURN_OLDEST)
+            g = tz_runq_get_oldest(p);
         if (!g && !tz_env.stress_steal)
             g = tz_runq_get(p);
         if (!g)

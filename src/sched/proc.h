@@ -7,6 +7,10 @@
 
 enum { TZ_MAXPROCS = 1024 };
 
+// Two goroutines that ready each other are always next; so once in 61 entries
+// the global queue goes first, and once the oldest of the ring.
+enum { TZ_TURNS = 61, TZ_TURN_GLOBAL = 0, TZ_TURN_OLDEST = 30 };
+
 struct tz_sched {
     struct tz_lock lock;
     struct tz_m *midle;    // idle Ms; guarded by lock, with the next

@@ -32,7 +32,7 @@
 #include "sched/proc.h"
 
 enum { POLL_NS = 50 * 1000, RESIGNAL_NS = 1000 * 1000,
-       LAST_STOP_NS = 100 * 1000 * 1000 };
+       RESIGNAL_LAST_NS = 20 * 1000, LAST_STOP_NS = 1000 * 1000 * 1000 };
 
 static void count_down(void)
 {
@@ -136,12 +136,14 @@ static void wait_for_all(void)
             tz_thread_yield(); // the straggler may need this processor
             continue;
         }
-        // One that blocks inside libc for long is let off holding its locks.
-        if (tz_clock_now() - start > LAST_STOP_NS)
-            tz_store(&tz_sched.last_stop, 0);
         signal_stragglers(); // again each time: it may have been too early
         signalled = true;
-        tz_futex_sleep(&tz_sched.stopwait, left, RESIGNAL_NS);
+        // One that blocks inside libc for long is let off holding its locks.
+        bool last = tz_load_rlx(&tz_sched.last_stop);
+        if (last && tz_clock_now() - start > LAST_STOP_NS)
+            tz_store(&tz_sched.last_stop, 0);
+        tz_futex_sleep(&tz_sched.stopwait, left,
+                       last ? RESIGNAL_LAST_NS : RESIGNAL_NS);
     }
 }
 
