@@ -120,8 +120,7 @@ foreach(soak_file ${soak_files})
 endforeach()
 
 if(TUZA_PRESET STREQUAL release)
-    foreach(check layers oscond sizes exports globals headers citations words
-                  rules)
+    foreach(check layers oscond sizes exports globals headers citations words)
         add_test(NAME house/${check}
                  COMMAND ${PROJECT_SOURCE_DIR}/tools/${check}
                          ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})

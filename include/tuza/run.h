@@ -15,15 +15,19 @@ typedef struct tuza_config {
                           the processors of this process's affinity mask */
     int gc_percent;    /* growth, in percent of the live heap, that starts a
                           collection [TUZAGC]: 100; -1 is off */
-    size_t stack_size; /* bytes of address space of a goroutine's stack
-                          [TUZASTACK]: 262144 */
+    size_t stack_size; /* bytes of address space of a goroutine's stack, guard
+                          zone included (up to 64 KiB of it) [TUZASTACK]:
+                          262144. The main goroutine has 8 MiB. */
 } tuza_config;
 
 /* Starts the runtime and runs fn(argc, argv) as the first goroutine; returns
  * fn's value when it returns. The other goroutines then stay stopped where
- * they are. Call it once, on a thread of at least 64 KiB of stack.
+ * they are: not inside libc unless they block there, but with whatever locks
+ * of the program they hold. Call it once, on a thread of at least 64 KiB of
+ * stack. Signals that the caller has blocked stay blocked in all threads of the
+ * runtime, but for SIGURG and SIGSEGV.
  * Errors: -EALREADY on a second call, -EINVAL for settings that cannot be,
- * -ENOMEM, -EAGAIN where the system refuses memory or threads. */
+ * -ENOMEM, -EAGAIN where the system refuses memory or the first threads. */
 TUZA_API int tuza_run(int (*fn)(int argc, char **argv), int argc, char **argv,
                       const tuza_config *config);
 
