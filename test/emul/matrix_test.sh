@@ -27,8 +27,8 @@ judges "clean death" 0 'died    plain: tuza: fatal: no' \
 judges "must work" 1 'must work, but: tuza: fatal' \
     'echo "tuza: fatal: no" >&2; exit 2' --must-work
 judges "two lines" 1 'status 2, 2 lines' \
-    'echo "tuza: a" >&2; echo "tuza: b" >&2; exit 2'
-judges "another status" 1 'status 1, 1 lines' 'echo "tuza: a" >&2; exit 1'
+    'echo "tuza: fatal: a" >&2; echo "tuza: fatal: b" >&2; exit 2'
+judges "another status" 1 'status 1, 1 lines' 'echo "tuza: fatal: a" >&2; exit 1'
 judges "silence" 1 'status 2, and no line says why' 'echo no >&2; exit 2'
 judges "its own words" 0 'died    plain: prog: no' 'echo "prog: no" >&2; exit 1' \
     --says 'prog: '
