@@ -107,10 +107,9 @@ static void wx(void)
 // The middle of three pages; then the rest, which is two whole mappings.
 static void interior(void)
 {
-    char *p = map(NULL, 3 * page, RW, ANON);
-    char *lo = map(p - page, page, PROT_NONE, ANON | MAP_FIXED);
-    char *hi = map(p + 3 * page, page, PROT_NONE, ANON | MAP_FIXED);
-    (void)lo, (void)hi; // neighbours that do not merge with it
+    // With neighbours of our own that do not merge with it.
+    char *all = map(NULL, 5 * page, PROT_NONE, ANON);
+    char *p = map(all + page, 3 * page, RW, ANON | MAP_FIXED);
     printf("%s ", outcome(unmap(p + page, page) == 0));
     printf("%s ", outcome(unmap(p, page) == 0));
     printf("%s\n", outcome(unmap(p + page, 2 * page) == 0));
