@@ -52,7 +52,6 @@ struct tz_g {
     uint32_t status;       // atomic; enum tz_gstatus
     uint8_t wait;          // enum tz_wait, of a WAITING one
     uint8_t started;       // has run: args are no longer here
-    uint8_t is_system;     // not the program's: out of counts and dumps
     uint8_t is_g0;         // a thread's scheduler, not a goroutine
     uint64_t id;
     struct tz_m *m;        // runs it, or waits in a call of its; else NULL

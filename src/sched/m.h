@@ -37,10 +37,6 @@ struct tz_m {
     uint32_t stop_seen; // of them; owned by its handler
     const void *stop_regs;
     size_t stop_regs_size;
-
-    uintptr_t sys_sp;   // stack pointer of g0 for calls on the system stack
-    void *asan_stack;   // sanitizer bookkeeping of g0
-    void *tsan_fiber;   // of g0
 };
 
 #endif

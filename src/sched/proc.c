@@ -37,8 +37,7 @@ TZ_WEAK int tz_port_timers_run(struct tz_p *p, int64_t now)
     return 0;
 }
 
-// The calling M and p belong together from now on.
-static void wire(struct tz_tls *t, struct tz_p *p)
+void tz_wirep(struct tz_tls *t, struct tz_p *p)
 {
     t->m->p = p;
     tz_store_rlx(&p->m, t->m);
@@ -50,7 +49,7 @@ void tz_acquirep(struct tz_p *p)
 {
     struct tz_tls *t = tz_tls_get();
     TZ_CHECK(!t->p && tz_load_rlx(&p->status) == TZ_P_IDLE && !p->m);
-    wire(t, p);
+    tz_wirep(t, p);
     tz_store(&p->status, TZ_P_RUNNING);
     tz_sysmon_wake(); // it may have gone to sleep because nothing ran
 }

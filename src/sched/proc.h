@@ -74,6 +74,8 @@ void tz_globrunq_put_batch(struct tz_g *head, struct tz_g *tail, uint32_t n);
 struct tz_g *tz_globrunq_get(struct tz_p *p, uint32_t max);
 
 // proc.c
+// The calling thread's M and p, whose status is not looked at, belong together.
+void tz_wirep(struct tz_tls *t, struct tz_p *p);
 void tz_acquirep(struct tz_p *p);
 struct tz_p *tz_releasep(void);
 struct tz_p *tz_pidle_get(void);       // with the lock; NULL while stopping

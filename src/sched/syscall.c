@@ -76,15 +76,6 @@ void tz_port_syscall_enter(const struct tz_ctx_regs *regs, uintptr_t sp,
     t->locks--; // no poll: we count as stopped
 }
 
-// p becomes this thread's again; it already has the status RUNNING.
-static void rewire(struct tz_tls *t, struct tz_p *p)
-{
-    t->m->p = p;
-    tz_store_rlx(&p->m, t->m);
-    t->p = p;
-    t->cache = p->cache;
-}
-
 // On g0 now: somebody else, or we later, resumes g.
 static bool commit_queue(struct tz_g *g, void *arg)
 {
@@ -100,7 +91,7 @@ static bool exit_fast(struct tz_tls *t, struct tz_p *old)
 {
     if (tz_load_rlx(&old->status) == TZ_P_SYSCALL &&
         tz_cas(&old->status, TZ_P_SYSCALL, TZ_P_RUNNING)) {
-        rewire(t, old);
+        tz_wirep(t, old);
         tz_store_rlx(&old->syscalltick, old->syscalltick + 1);
         return true;
     }
