@@ -140,6 +140,7 @@ static void make_object(struct world *w)
         set_root(w, (int)rnd(&w->seed, ROOTS), i);
     else
         set_edge(w, from, (int)rnd(&w->seed, EDGES), i);
+    tuza_keepalive(o); // the shadow does not keep it until it is linked
 }
 
 static void operate(struct world *w)
