@@ -51,7 +51,7 @@ function(tuza_test_wanted file out marks)
 endfunction()
 
 function(tuza_test_properties test label marks)
-    set(seconds 120)
+    set(seconds 300)
     if(marks MATCHES "timeout=([0-9]+)")
         set(seconds ${CMAKE_MATCH_1})
     endif()
