@@ -51,6 +51,24 @@ TZ_INLINE bool tz_is_pow2(size_t n) { return n != 0 && (n & (n - 1)) == 0; }
 TZ_INLINE size_t tz_min(size_t a, size_t b) { return a < b ? a : b; }
 TZ_INLINE size_t tz_max(size_t a, size_t b) { return a > b ? a : b; }
 
+// Known mistakes of other runtimes, which a build may bring back one at a time
+// (-DTZ_DEFECT_ON=TZ_D2) to see that a test notices. Never on otherwise.
+enum tz_defect {
+    TZ_D2 = 2,   // many pages asked about in one mincore
+    TZ_D3 = 3,   // a misplaced reservation is not given back
+    TZ_D6 = 6,   // a chunk's first block is not aligned
+    TZ_D7 = 7,   // large persistent blocks are not registered
+    TZ_D8 = 8,   // a look, then a mapping that replaces what is there
+    TZ_D9 = 9,   // an OS page is 4096 bytes
+    TZ_D13 = 13, // any munmap that fails is the end
+    TZ_D17 = 17, // the range is tested while our own mapping lies in it
+    TZ_D18 = 18  // what is not heap is subtracted twice from the limit
+};
+#ifndef TZ_DEFECT_ON
+#define TZ_DEFECT_ON 0
+#endif
+#define TZ_DEFECT(d) (TZ_DEFECT_ON == (d))
+
 // A broken invariant of the runtime: prints the reason and every goroutine,
 // then raises SIGABRT. Allocates nothing and takes no lock.
 TZ_NORETURN TZ_COLD void tz_throw(const char *fmt, ...) TZ_PRINTF(1, 2);
