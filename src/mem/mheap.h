@@ -14,26 +14,26 @@ enum { TZ_PAGE_FRESH = 0, TZ_PAGE_FREE = 255, TZ_MAX_REGIONS = 256 };
 
 // One reservation and its side tables, which are indexed by page.
 struct tz_region {
-    uintptr_t base;          // const after it is published
-    size_t size;             // bytes of address space; const likewise
-    uint8_t *cls;            // class bytes; by whoever owns the pages
-    struct tz_span **spans;  // likewise
+    uintptr_t base;         // const after it is published
+    size_t size;            // bytes of address space; const likewise
+    uint8_t *cls;           // class bytes; by whoever owns the pages
+    struct tz_span **spans; // likewise
     struct tz_pagebits *bits;
-    uint64_t *freed;         // TZ_FREED_WORDS a page; see mem/free.c
-    union tz_typerec *types; // see mem/types.c
+    uint64_t *freed;           // TZ_FREED_WORDS a page; see mem/free.c
+    union tz_typerec *types;   // see mem/types.c
     struct tz_pagealloc pages; // guarded by the heap lock
     uint32_t grown;            // pages mapped; guarded by the heap lock
     uint32_t id;
-    char *tables;            // reservation of all tables; const
+    char *tables; // reservation of all tables; const
     size_t tables_size;
-    size_t mapped[8];        // bytes mapped of each table, from its start
+    size_t mapped[8]; // bytes mapped of each table, from its start
 };
 
 // Up to 64 pages that one P hands out without the lock. Owned by the P.
 struct tz_pagecache {
     struct tz_region *region;
-    uint32_t first;  // page number of bit 0
-    uint64_t free;   // bit set: free
+    uint32_t first;        // page number of bit 0
+    uint64_t free;         // bit set: free
     struct tz_span *spans; // free headers, linked through node.next
 };
 
@@ -41,13 +41,13 @@ struct tz_heap {
     struct tz_region region[TZ_MAX_REGIONS]; // [0, nregions) are published
     uint32_t nregions; // atomic; release after a region is complete
     struct tz_lock lock;
-    struct tz_list free_spans;  // headers; guarded by lock
-    uint64_t live;      // atomic; bytes in objects, see gc
-    uint64_t trigger;   // atomic; collect when live reaches it
-    uint64_t inuse;     // atomic; bytes of spans
-    uint64_t peak;      // atomic; most of inuse
-    uint64_t sys;       // atomic; bytes grown
-    uint64_t meta;      // atomic; bytes of side tables mapped
+    struct tz_list free_spans; // headers; guarded by lock
+    uint64_t live;             // atomic; bytes in objects, see gc
+    uint64_t trigger;          // atomic; collect when live reaches it
+    uint64_t inuse;            // atomic; bytes of spans
+    uint64_t peak;             // atomic; most of inuse
+    uint64_t sys;              // atomic; bytes grown
+    uint64_t meta;             // atomic; bytes of side tables mapped
 };
 extern struct tz_heap tz_mem;
 

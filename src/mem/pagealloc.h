@@ -18,13 +18,13 @@ struct tz_runs {
 
 // All guarded by the heap's lock.
 struct tz_pagealloc {
-    uint64_t *bitmap;       // 1: in use, or not grown yet
-    struct tz_runs *chunk;  // summaries, by chunk,
-    struct tz_runs *group;  // by 64 chunks,
-    struct tz_runs *top;    // and by 64 groups
-    uint32_t nchunks;       // grown so far
+    uint64_t *bitmap;        // 1: in use, or not grown yet
+    struct tz_runs *chunk;   // summaries, by chunk,
+    struct tz_runs *group;   // by 64 chunks,
+    struct tz_runs *top;     // and by 64 groups
+    uint32_t nchunks;        // grown so far
     uint32_t ngroups, ntops; // covering nchunks
-    uint32_t first;         // no free page lies in a chunk below this one
+    uint32_t first;          // no free page lies in a chunk below this one
 };
 
 #define TZ_NO_PAGE UINT32_MAX
