@@ -82,11 +82,13 @@ struct tz_object {
     uintptr_t base;
     size_t size;
     bool noscan;
+    struct tz_span *span;
     struct tz_pagebits *bits; // of its span
     uint32_t index;           // in its span
 };
 
-// The allocated object that p points into. False for free slots, for the
+// The allocated object that p points into. False for free slots, for objects
+// that were freed by hand, for the
 // bytes behind the last object of a span and for addresses outside the heap.
 bool tz_heap_find(uintptr_t p, struct tz_object *out);
 
