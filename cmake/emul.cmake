@@ -17,6 +17,12 @@ endforeach()
 add_executable(emul_probe ${emul_root}/probe.c)
 set_target_properties(emul_probe PROPERTIES OUTPUT_NAME probe)
 set(programs emul_probe)
+if(TARGET tuza_static) # users' programs
+    add_executable(emul_parked ${emul_root}/parked.c)
+    target_link_libraries(emul_parked PRIVATE tuza_static)
+    list(APPEND programs emul_parked)
+    set_target_properties(emul_parked PROPERTIES OUTPUT_NAME parked)
+endif()
 if(TUZA_CPU STREQUAL amd64) # regs_amd64.h: one for another CPU is missing yet
     add_executable(emul_kernel ${emul_root}/kernel.c)
     set_target_properties(emul_kernel PROPERTIES OUTPUT_NAME emul-kernel)
