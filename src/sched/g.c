@@ -14,8 +14,8 @@
 
 enum {
     BLOCK = 64,    // Gs
-    LEAF = 1024,   // blocks
-    LEAVES = 1024, // 67 million Gs in all
+    LEAF = 512,    // blocks
+    LEAVES = 2048, // 67 million Gs in all
     KEEP = 64      // Gs in a P's list
 };
 
