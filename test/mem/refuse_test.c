@@ -227,7 +227,8 @@ START_TEST(a_second_region_serves_when_the_first_is_full)
     struct tz_region *r = &tz_mem.region[1];
     ck_assert_uint_eq(r->size, 64 * TZ_GIB);
     ck_assert_ptr_eq(tz_heap_region(r->base), r);
-    ck_assert_ptr_eq(tz_heap_region(r->base + r->size - 1), r);
+    ck_assert_ptr_eq(tz_heap_region(r->base + r->limit - 1), r);
+    ck_assert_ptr_null(tz_heap_region(r->base + r->limit));
 }
 END_TEST
 

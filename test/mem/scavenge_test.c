@@ -6,6 +6,7 @@
 #include "mem_check.h"
 
 #include "os/clock.h"
+#include "os/env.h"
 
 static struct tz_heap_stats stats(void)
 {
@@ -86,6 +87,22 @@ START_TEST(s2_26_released_pages_are_zero_and_known_as_such)
     s = large(64); // was in spans since
     ck_assert_uint_eq(s->base, base);
     ck_assert_uint_eq(s->needzero, 1);
+}
+END_TEST
+
+START_TEST(s2_26_what_the_system_may_keep_for_a_while_needs_zeroing)
+{
+    setenv("TUZADEBUG", "madvfree=1", 1);
+    tz_env_init();
+    heap_start();
+    struct tz_span *s = dirty(64);
+    tz_heap_span_free(s);
+    ck_assert_uint_eq(tz_scavenge_all(), 64 * TZ_PAGE_SIZE);
+    s = large(64);
+    if (tz_vm_unused_zeroes()) // no such advice here
+        ck_assert(all_zero((void *)s->base, 64 * TZ_PAGE_SIZE));
+    else
+        ck_assert_uint_eq(s->needzero, 1);
 }
 END_TEST
 
@@ -456,6 +473,7 @@ int main(void)
                     (const TTest *const[]){
                         s2_13_nine_tenths_of_what_is_freed_leave_the_process,
                         s2_26_released_pages_are_zero_and_known_as_such,
+                        s2_26_what_the_system_may_keep_for_a_while_needs_zeroing,
                         a_span_over_released_and_dirty_pages_needs_zeroing,
                         the_highest_addresses_go_first_and_no_more_than_asked,
                         half_a_chunk_that_is_idle_goes_as_one,
