@@ -140,6 +140,31 @@ START_TEST(the_highest_addresses_go_first_and_no_more_than_asked)
 }
 END_TEST
 
+START_TEST(the_last_chunk_of_the_last_region_goes_first)
+{
+    struct tz_span *s[300];
+    int n = 0;
+    sys_install();
+    sys.no_place = true;
+    sys.mmap_max = 13 * TZ_MIB;
+    heap_start();
+    while (tz_mem.nregions < 2 || tz_mem.region[1].pages.nchunks < 2) {
+        s[n++] = dirty(TZ_UNIT_PAGES);
+        ck_assert_int_lt(n, 300);
+    }
+    struct tz_region *r = tz_mem.region;
+    ck_assert_uint_eq(r[0].pages.nchunks, 2);
+    for (int i = 0; i < n; i += 3)
+        tz_heap_span_free(s[i]);
+    while (!r[1].scav.released[0])
+        ck_assert_uint_eq(tz_scavenge(1), TZ_UNIT_BYTES);
+    ck_assert_uint_eq(r[0].scav.released[1], 0);
+    while (!r[0].scav.released[0])
+        ck_assert_uint_eq(tz_scavenge(1), TZ_UNIT_BYTES);
+    ck_assert_uint_ge(tz_popcount64(r[0].scav.released[1]), 21);
+}
+END_TEST
+
 START_TEST(half_a_chunk_that_is_idle_goes_as_one)
 {
     heap_start();
@@ -429,6 +454,12 @@ START_TEST(one_percent_of_the_time_bounds_the_work)
     ck_assert_uint_eq(once, 0); // the same millisecond again
     once = tz_scavenge_tick((ms + 3600000) * TZ_NSEC_PER_MSEC);
     ck_assert_uint_le(once / TZ_UNIT_BYTES, 201); // an hour earns one purse
+    // An hour in which there was nothing to do: the same.
+    tz_mem.inuse = tz_mem.sys;
+    ms += 3600000;
+    ck_assert_uint_eq(tick(&ms, 100000), 0);
+    tz_mem.inuse = 0;
+    ck_assert_uint_le(tick(&ms, 1) / TZ_UNIT_BYTES, 201);
     ck_assert_uint_gt(r->pages.npages, PAGES);
 }
 END_TEST
@@ -476,6 +507,7 @@ int main(void)
                         s2_26_what_the_system_may_keep_for_a_while_needs_zeroing,
                         a_span_over_released_and_dirty_pages_needs_zeroing,
                         the_highest_addresses_go_first_and_no_more_than_asked,
+                        the_last_chunk_of_the_last_region_goes_first,
                         half_a_chunk_that_is_idle_goes_as_one,
                         units_in_use_in_part_stay,
                         pages_that_were_never_used_cost_no_call,
