@@ -4,6 +4,7 @@
 #define TZ_MEM_MALLOC_H
 
 #include "mem/mheap.h"
+#include "mem/persist.h"
 
 // What a P allocates one span class from: objects [cur, end) of one free run
 // of a span that it owns.
@@ -17,6 +18,7 @@ struct tz_cacheslot {
 struct tz_mcache {
     struct tz_cacheslot slot[TZ_SPANCLASS_COUNT];
     struct tz_pagecache pages;
+    struct tz_persist_local persist;
     uint64_t live;      // bytes taken since they were added to tz_mem.live
     uint64_t bytes;     // allocated since start, runs in slots included
     uint64_t objects;   // likewise

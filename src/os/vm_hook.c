@@ -18,11 +18,17 @@
 
 #include "base/atomic.h"
 #include "base/san.h"
+#include "os/port.h"
 #include "os/thread.h"
 #include "os/vm_hook.h"
 #include "os/vm_sys.h"
 
 enum { MADVISE_TRIES = 16 };
+
+TZ_WEAK void tz_port_system_stack(void (*fn)(void *), void *arg)
+{
+    fn(arg);
+}
 
 static int libc_mmap(void *addr, size_t n, int prot, int flags, void **out)
 {

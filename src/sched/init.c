@@ -9,6 +9,7 @@
 #include "mem/malloc.h"
 #include "mem/persist.h"
 #include "os/futex.h"
+#include "os/port.h"
 #include "os/sig.h"
 #include "os/sigpc.h"
 #include "os/thread.h"
@@ -140,6 +141,11 @@ void tz_system_stack(void (*fn)(void *), void *arg)
         tz_ctx_call_on(tz_align_down(top - 256, 16), fn, arg);
     }
     tz_crit_leave();
+}
+
+void tz_port_system_stack(void (*fn)(void *), void *arg)
+{
+    tz_system_stack(fn, arg);
 }
 
 void tz_sched_counts(uint64_t *now, uint64_t *started)
