@@ -183,6 +183,7 @@ enum { THREADS = 8, EACH = 100 * 1000 };
 static struct block blocks[THREADS * EACH];
 static int each_thread;
 static uint64_t the_seed;
+static pthread_barrier_t start;
 
 // Odd ones as if on a P.
 static void *filler(void *arg)
@@ -190,6 +191,7 @@ static void *filler(void *arg)
     uintptr_t i = (uintptr_t)arg;
     if (i % 2)
         cache_start();
+    pthread_barrier_wait(&start);
     fill(blocks + i * (size_t)each_thread, each_thread, the_seed + i,
          (unsigned char)(i + 1));
     return NULL;
@@ -198,6 +200,7 @@ static void *filler(void *arg)
 static void in_threads(void *(*fn)(void *))
 {
     pthread_t t[THREADS];
+    pthread_barrier_init(&start, NULL, THREADS);
     for (uintptr_t i = 0; i < THREADS; i++)
         ck_assert_int_eq(pthread_create(&t[i], NULL, fn, (void *)i), 0);
     for (int i = 0; i < THREADS; i++)
@@ -269,6 +272,7 @@ static void *make_chunks(void *arg)
     uintptr_t i = (uintptr_t)arg;
     if (i != 0)
         cache_start(); // each pushes what it maps, without a lock
+    pthread_barrier_wait(&start);
     for (int k = 0; k < CHUNKS_EACH * 3; k++)
         ck_assert_ptr_nonnull(tz_persist_alloc(65535, 4096));
     for (int k = 0; k < CHUNKS_EACH; k++)
