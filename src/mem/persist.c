@@ -15,7 +15,7 @@
 //            ROOTS -> likewise; what the collector scans
 //
 // Each range of addresses is on one list, once, pushed by a CAS and never taken
-// off, so that a walk needs no lock and works in a signal handler [mem.I9]. A
+// off, so that a walk needs no lock and works in a signal handler [mem.I1]. A
 // chunk's entry is its own first words; that of a large block, which begins on
 // its page, is a block of a plain chunk.
 //
