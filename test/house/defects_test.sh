@@ -8,12 +8,12 @@
 # the rest are the objects of BUILD_DIR. Some mistakes are races: a test may
 # need several runs before it fails.
 #
-# DEFECTS='6 7' tries these alone. Once docs/rules.tsv calls the group `memory`
+# DEFECTS='D6 D7' tries these alone. Once docs/rules.tsv calls the group `memory`
 # finished, each mistake of $all must have a line in the table.
 set -u
 src_dir=${SRC_DIR:-$(cd "$(dirname "$0")/../.." && pwd)}
 build=${BUILD_DIR:-$src_dir/build/release}
-all='2 3 6 7 8 9 13 17 18'
+all='D2 D3 D6 D7 D8 D9 D13 D17 D18'
 runs=20
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -41,12 +41,12 @@ command_for() { # SOURCE
         }' "$build/compile_commands.json"
 }
 
-# Links the program of TEST with SOURCE's defect NUMBER in place of SOURCE.
-make_program() { # NUMBER SOURCE TEST PROGRAM
+# Links the program of TEST with SOURCE's DEFECT in place of SOURCE.
+make_program() { # DEFECT SOURCE TEST PROGRAM
     local command target object rest
     command=$(command_for "$2")
     [ -n "$command" ] || { echo "$2 is not compiled in $build"; return 1; }
-    (cd "$build" && eval "$command -DTZ_DEFECT_ON=$1 -o '$work/defect.o'") ||
+    (cd "$build" && eval "$command -DTZ_DEFECT_ON=${1#D} -o '$work/defect.o'") ||
         return 1
     target=${3#test/}
     target=test_$(tr / _ <<<"${target%_test.c}")
@@ -81,36 +81,36 @@ fails() { # PROGRAM TEST TIMES
     return 1
 }
 
-try() { # NUMBER SOURCE TEST NAME
+try() { # DEFECT SOURCE TEST NAME
     local program=$build/${3%.c}
     tried=$((tried + 1))
     if [ ! -x "$program" ]; then
-        complain "D$1: $program is not built"
+        complain "$1: $program is not built"
         return
     fi
     fails "$program" "$4" 1
     case $? in
-    0) complain "D$1: $4 fails without it"; cat "$work/out"; return ;;
-    2) complain "D$1: $3 has no test $4"; return ;;
+    0) complain "$1: $4 fails without it"; cat "$work/out"; return ;;
+    2) complain "$1: $3 has no test $4"; return ;;
     esac
     if ! make_program "$1" "$2" "$3" "$work/program" >"$work/log" 2>&1; then
-        complain "D$1: no program"
+        complain "$1: no program"
         cat "$work/log"
         return
     fi
     fails "$work/program" "$4" "$runs"
     case $? in
-    0) echo "D$1: $4 notices" ;;
-    1) complain "D$1: $4 does not notice it in $runs runs" ;;
-    2) complain "D$1: the program of $3 does not run"; cat "$work/out" ;;
+    0) echo "$1: $4 notices" ;;
+    1) complain "$1: $4 does not notice it in $runs runs" ;;
+    2) complain "$1: the program of $3 does not run"; cat "$work/out" ;;
     esac
 }
 
 # Calls ACTION with the columns of each line.
 each_line() { # ACTION
-    while IFS=$'\t' read -r number source test name; do
-        case $number in '' | '#'*) continue ;; esac
-        "$1" "$number" "$source" "$test" "$name"
+    while IFS=$'\t' read -r defect source test name; do
+        case $defect in '' | '#'*) continue ;; esac
+        "$1" "$defect" "$source" "$test" "$name"
     done <"$src_dir/test/house/defects.tsv"
 }
 
@@ -119,9 +119,9 @@ wanted() {
 }
 
 # That it complains: of a mistake that is none, and of a test that is not there.
-complains() { # NUMBER SOURCE TEST NAME
+complains() { # DEFECT SOURCE TEST NAME
     local before=$failed runs=2
-    try 0 "$2" "$3" "$4" >"$work/self"
+    try D0 "$2" "$3" "$4" >"$work/self"
     try "$1" "$2" "$3" no_such_test >>"$work/self"
     if [ $failed != $((before + 2)) ]; then
         cat "$work/self"
@@ -137,8 +137,8 @@ table=$src_dir/test/house/defects.tsv
 # shellcheck disable=SC2046
 complains $(grep -v '^#' "$table" | head -1)
 if grep -q $'^group\tmemory\tfinished' "$src_dir/docs/rules.tsv"; then
-    for number in $all; do
-        grep -q "^$number"$'\t' "$table" || complain "D$number has no line"
+    for defect in $all; do
+        grep -q "^$defect"$'\t' "$table" || complain "$defect has no line"
     done
 fi
 echo "$tried trials, $failed complaints"
