@@ -14,6 +14,7 @@
 #include "tuza/chan.h"
 #include "tuza/go.h"
 #include "tuza/mem.h"
+#include "tuza/os.h"
 #include "tuza/run.h"
 #include "tuza/stats.h"
 #include "tuza/sync.h"

@@ -19,6 +19,8 @@
 // chunk's entry is its own first words; that of a large block, which begins on
 // its page, is a block of a plain chunk.
 //
+// A chunk is charged as OTHER; what is cut from it, to what it is for.
+//
 // Cutting from a chunk takes a few words of stack; all else happens on the
 // system stack, so that a goroutine may come here with its own nearly used up.
 //
@@ -82,7 +84,7 @@ static void push(enum tz_persist_kind kind, struct tz_persist_range *r)
 
 static bool new_chunk(struct tz_persist_local *to, enum tz_persist_kind kind)
 {
-    struct tz_persist_range *c = tz_vm_alloc(TZ_PERSIST_CHUNK, TZ_VM_META);
+    struct tz_persist_range *c = tz_vm_alloc(TZ_PERSIST_CHUNK, TZ_VM_OTHER);
     if (!c)
         return false;
     c->lo = (uintptr_t)c;
@@ -111,13 +113,13 @@ static void *map_large(struct tz_persist_local *local, const struct request *r)
     if (!p || TZ_DEFECT(TZ_D7))
         return p;
     const struct request node = { .n = sizeof(struct tz_persist_range),
-                                  .align = sizeof(void *),
-                                  .use = TZ_VM_META };
+                                  .align = sizeof(void *) };
     struct tz_persist_range *range = cut_or_grow(local, &node);
     if (!range) {
         tz_vm_free(p, size, r->use, true);
         return NULL;
     }
+    tz_vm_charge(TZ_VM_OTHER, TZ_VM_META, node.n);
     range->lo = (uintptr_t)p;
     range->hi = range->lo + size;
     range->pos = range->lo + r->n;
@@ -169,7 +171,9 @@ static void *alloc(size_t n, size_t align, enum tz_vm_use use,
         p = r.result;
     }
     if (p)
-        tz_xadd_rlx(&persist.used, n);
+        tz_xadd_rlx(&persist.used, n); // a statistic: orders nothing
+    if (p && n < TZ_PERSIST_LARGE)
+        tz_vm_charge(TZ_VM_OTHER, use, n);
     // Without a look for stops, which may not fit on this stack: whoever stops
     // the world signals again.
     tz_compiler_barrier();

@@ -1,416 +1,255 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // os/vm.c: the states of memory, the same on every system.
 //
-// os/vm.h draws the states. A mapping is made in up to two steps: at the wanted
-// size, which the kernel often aligns well enough; else with room to align, and
-// what hangs over is given back. A hint is only a wish: the address that came
-// is what counts [os.I2], and after two hints in a row that were ignored the
-// first step is left out, so that a kernel without hints costs no extra calls.
-//
-// munmap can fail with ENOMEM: cutting a piece out of a mapping makes two of
-// it, and their number is limited. Such a range loses its memory and its
-// access at once and its addresses later, when a neighbour's going has made
-// the cut free [os.I4]. The list of them is a fixed table, since there may be
-// no memory for a longer one; what does not fit stays mapped for good.
+// os/vm.h draws the states. Each function that makes system calls does so on
+// the thread's own stack, since libc, a hook or an interposer may need more
+// than a goroutine has left: its arguments go into a struct op, and the
+// function of the same name without a prefix does the work there. The way to
+// it takes less than 256 bytes of the goroutine's stack.
 //
 // Statistics move after success only [os.I3]. No fork handling: a child has
 // copies of everything here.
 //
-// Go keeps this in mem_linux.go and malloc.go (sysReserveAligned); ours returns
-// errors where Go throws, and survives ENOMEM from munmap.
+// Go keeps this in mem_linux.go and malloc.go; ours returns errors where Go
+// throws, and survives ENOMEM from munmap.
 
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
-#include "base/atomic.h"
-#include "base/print.h"
-#include "os/lock.h"
-#include "os/vm.h"
+#include "base/san.h"
+#include "os/port.h"
+#include "os/vm_own.h"
 #include "os/vm_sys.h"
 
-enum {
-    READ_WRITE = PROT_READ | PROT_WRITE,
-    DEFERRED_MAX = 1024,
-    RETRIES_A_FREE = 8,   // deferred ranges tried again by each free
-    HINT_MISSES_MAX = 2,  // in a row, before hints are taken for ignored
+enum { READ_WRITE = PROT_READ | PROT_WRITE };
+
+TZ_WEAK void tz_port_system_stack(void (*fn)(void *), void *arg)
+{
+    fn(arg);
+}
+
+// A call on its way to the system stack.
+struct op {
+    void *p; // in, and the result where that is memory
+    size_t n, align;
+    enum tz_vm_use use;
+    enum tz_vm_state was;
+    int err; // 0 or -errno
 };
 
-static struct {
-    uint64_t ready[TZ_VM_USES];    // bytes; atomic
-    uint64_t reserved[TZ_VM_USES]; // bytes; atomic
-    uint32_t hint_misses;          // in a row; atomic, only a guess
-    uint32_t guard;                // enum answer; atomic
-    uint32_t unused;               // enum answer; atomic
-    uint32_t told;                 // bit set of enum hint; atomic
-} vm;
-
-// What a probe found out; finding it out twice gives the same.
-enum answer { UNKNOWN, NO, YES };
-
-struct range {
-    uintptr_t lo, hi;
-};
-
-static struct {
-    struct tz_lock lock;
-    size_t count;                    // guarded by lock
-    size_t next;                     // tried next; guarded by lock
-    uint64_t bytes;                  // atomic; those for good included
-    struct range list[DEFERRED_MAX]; // guarded by lock; no two touch
-} deferred = { .lock = TZ_LOCK_INIT(TZ_RANK_VM) };
-
-size_t tz_vm_page(void)
+static bool good(const struct op *o)
 {
-    static size_t cached; // atomic; const once known
-    size_t page = tz_load_rlx(&cached);
-    if (tz_unlikely(page == 0)) {
-        page = (size_t)sysconf(_SC_PAGESIZE);
-        TZ_CHECK(tz_is_pow2(page) && page >= 4096 && page <= 65536);
-        tz_store_rlx(&cached, page);
-    }
-    return page;
+    return o->p && tz_vmown_whole_pages(o->p, o->n);
 }
 
-// Whether [p, p+n) is some whole OS pages.
-static bool whole_pages(const void *p, size_t n)
+static void alloc(void *arg)
 {
-    size_t page = tz_vm_page();
-    return n != 0 && (((uintptr_t)p | n) & (page - 1)) == 0 &&
-           (uintptr_t)p <= UINTPTR_MAX - n;
-}
-
-// --- failures that need words
-
-enum hint { TOLD_DENIED = 1, TOLD_LOCKED = 2, TOLD_FULL = 4 };
-
-static bool tell_once(enum hint what)
-{
-    return !(tz_xor_bits_rlx(&vm.told, (uint32_t)what) & (uint32_t)what);
-}
-
-// The two refusals that users take for a bug of ours.
-static void explain(const char *call, size_t n, int err)
-{
-    if ((err == EACCES || err == EPERM) && tell_once(TOLD_DENIED))
-        tz_print("tuza: %s: %zu bytes (%s): a security policy such as SELinux"
-                 " forbids anonymous memory to this program\n",
-                 call, n, tz_strerror(err));
-    else if (err == EAGAIN && tell_once(TOLD_LOCKED))
-        tz_print("tuza: %s: %zu bytes (%s): too much locked memory, see"
-                 " `ulimit -l` and mlockall\n",
-                 call, n, tz_strerror(err));
-}
-
-TZ_NORETURN static void munmap_failed(void *p, size_t n, int err)
-{
-    tz_fatal("munmap: %p, %zu bytes (%s): a system call filter or an"
-             " interceptor may forbid it; the runtime cannot go on without",
-             p, n, tz_strerror(err));
-}
-
-// --- ranges that munmap refused for now
-
-// Joins [lo, hi) to a range that it touches, or adds it.
-static bool deferred_add(uintptr_t lo, uintptr_t hi)
-{
-    for (size_t i = 0; i < deferred.count;) {
-        struct range *r = &deferred.list[i];
-        if (r->hi != lo && r->lo != hi) {
-            i++;
-            continue;
-        }
-        lo = lo < r->lo ? lo : r->lo;
-        hi = hi > r->hi ? hi : r->hi;
-        *r = deferred.list[--deferred.count]; // joined: look at the others
-    }
-    if (deferred.count == DEFERRED_MAX)
-        return false;
-    deferred.list[deferred.count++] = (struct range){ lo, hi };
-    return true;
-}
-
-static void defer(void *p, size_t n)
-{
-    // Best effort: both may fail for the reason that munmap did.
-    tz_vmcall_madvise(p, n, tz_vmsys_advice(TZ_VMSYS_UNUSED));
-    tz_vmcall_mprotect(p, n, PROT_NONE);
-    tz_xadd_rlx(&deferred.bytes, n);
-    tz_lock_acquire(&deferred.lock);
-    bool kept = deferred_add((uintptr_t)p, (uintptr_t)p + n);
-    tz_lock_release(&deferred.lock);
-    if (!kept && tell_once(TOLD_FULL))
-        tz_print("tuza: munmap: %zu bytes (%s): too many mappings, see"
-                 " vm.max_map_count; address space is lost\n",
-                 n, tz_strerror(ENOMEM));
-}
-
-// Tries up to `most` deferred ranges again; true if one went.
-static bool retry_deferred(size_t most)
-{
-    if (tz_likely(tz_load_rlx(&deferred.bytes) == 0)) // only a hint
-        return false;
-    if (!tz_lock_try(&deferred.lock))
-        return false; // somebody else is at it
-    bool any = false;
-    for (; most > 0 && deferred.count > 0; most--) {
-        if (deferred.next >= deferred.count)
-            deferred.next = 0;
-        struct range *r = &deferred.list[deferred.next];
-        size_t n = r->hi - r->lo;
-        int err = tz_vmcall_munmap((void *)r->lo, n);
-        if (err && err != ENOMEM)
-            munmap_failed((void *)r->lo, n, err);
-        if (err) {
-            deferred.next++;
-            continue;
-        }
-        *r = deferred.list[--deferred.count];
-        tz_xadd_rlx(&deferred.bytes, -(uint64_t)n);
-        any = true;
-    }
-    tz_lock_release(&deferred.lock);
-    return any;
-}
-
-// Any mapping of ours back to the system; charges nothing.
-static void give_back(void *p, size_t n)
-{
-    int err = tz_vmcall_munmap(p, n);
-    if (tz_likely(err == 0))
-        retry_deferred(RETRIES_A_FREE);
-    else if (err == ENOMEM)
-        defer(p, n);
-    else
-        munmap_failed(p, n, err);
-}
-
-// --- placing
-
-// One mmap, at any address. 0, or an errno.
-static int map_once(void *hint, size_t n, int prot, int flags, void **out)
-{
-    void *p = NULL;
-    int err = tz_vmcall_mmap(hint, n, prot, flags, &p);
-    if (err == ENOMEM && retry_deferred(DEFERRED_MAX))
-        err = tz_vmcall_mmap(hint, n, prot, flags, &p);
-    if (err) {
-        explain("mmap", n, err);
-        return err;
-    }
-    if (!p || !whole_pages(p, n))
-        tz_fatal("mmap: %p, %zu bytes: not whole pages (a hook's mistake)", p,
-                 n);
-    *out = p;
-    return 0;
-}
-
-static bool hints_work(void)
-{
-    return tz_load_rlx(&vm.hint_misses) < HINT_MISSES_MAX; // only a guess
-}
-
-static void learn_hint(const void *hint, const void *got)
-{
-    if (!hint)
+    struct op *o = arg;
+    o->p = NULL;
+    if (tz_vmown_place(NULL, o->n, 0, READ_WRITE,
+                       tz_vmsys_flags(TZ_VMSYS_ALLOC), &o->p))
         return;
-    if (got == hint)
-        tz_store_rlx(&vm.hint_misses, 0);
-    else if (hints_work())
-        tz_xadd_rlx(&vm.hint_misses, 1);
+    tz_vmown_charge(TZ_VM_READY, o->use, o->n);
+    tz_vmown_name(o->p, o->n, o->use);
+    tz_san_fresh(o->p, o->n);
 }
-
-// Maps n bytes aligned to `align`, a power of two above the page, by mapping
-// more and giving back what hangs over.
-static int map_trimmed(void *hint, size_t n, size_t align, int prot, int flags,
-                       void **out)
-{
-    size_t room = n + align - tz_vm_page();
-    void *p;
-    int err = map_once(hint, room, prot, flags, &p);
-    if (err)
-        return err;
-    learn_hint(hint, p);
-    char *lo = p, *hi = lo + room;
-    char *start = (char *)tz_align_up((uintptr_t)p, align);
-    TZ_CHECK(start >= lo && start + n <= hi);
-    if (start > lo)
-        give_back(lo, (size_t)(start - lo));
-    if (start + n < hi)
-        give_back(start + n, (size_t)(hi - (start + n)));
-    *out = start;
-    return 0;
-}
-
-// Maps n bytes aligned to `align`, preferably at hint. 0, or an errno.
-static int place(void *hint, size_t n, size_t align, int prot, int flags,
-                 void **out)
-{
-    align = tz_max(align, tz_vm_page());
-    if (!whole_pages(hint, n) || !tz_is_pow2(align) || n > SIZE_MAX - align)
-        return EINVAL;
-    if (align > tz_vm_page() && hint && !hints_work())
-        return map_trimmed(hint, n, align, prot, flags, out);
-    void *p;
-    int err = map_once(hint, n, prot, flags, &p);
-    if (err)
-        return err;
-    learn_hint(hint, p);
-    if (((uintptr_t)p & (align - 1)) == 0) {
-        *out = p;
-        return 0;
-    }
-    give_back(p, n);
-    return map_trimmed(NULL, n, align, prot, flags, out);
-}
-
-static void name(void *p, size_t n, enum tz_vm_use use)
-{
-    static const char *const names[TZ_VM_USES] = {
-        [TZ_VM_HEAP] = "tuza heap",
-        [TZ_VM_STACK] = "tuza stacks",
-        [TZ_VM_META] = "tuza meta",
-    };
-    tz_vmsys_name(p, n, names[use]);
-}
-
-// --- probes
-
-// Runs a probe on a scratch page, once; it answers by effect, since a call that
-// returned 0 may have done nothing (qemu-user). Not remembered when there is no
-// page to try it on.
-static bool ask(uint32_t *known, bool (*probe)(char *page, size_t n))
-{
-    uint32_t a = tz_load_rlx(known); // idempotent: no partner
-    if (tz_likely(a != UNKNOWN))
-        return a == YES;
-    size_t n = tz_vm_page();
-    void *p;
-    if (map_once(NULL, n, READ_WRITE, tz_vmsys_flags(TZ_VMSYS_ALLOC), &p))
-        return false;
-    bool yes = probe(p, n);
-    give_back(p, n);
-    tz_store_rlx(known, yes ? YES : NO);
-    return yes;
-}
-
-static bool guard_probe(char *page, size_t n)
-{
-    int advice = tz_vmsys_advice(TZ_VMSYS_GUARD);
-    return advice >= 0 && !tz_vmsys_faults(page) &&
-           tz_vmcall_madvise(page, n, advice) == 0 && tz_vmsys_faults(page);
-}
-
-static bool unused_probe(char *page, size_t n)
-{
-    volatile char *byte = page;
-    *byte = 1;
-    int advice = tz_vmsys_advice(TZ_VMSYS_UNUSED);
-    return advice >= 0 && tz_vmcall_madvise(page, n, advice) == 0 && *byte == 0;
-}
-
-// --- the contract
 
 void *tz_vm_alloc(size_t n, enum tz_vm_use use)
 {
-    void *p;
-    if (place(NULL, n, 0, READ_WRITE, tz_vmsys_flags(TZ_VMSYS_ALLOC), &p))
-        return NULL;
-    tz_xadd_rlx(&vm.ready[use], n);
-    name(p, n, use);
-    return p;
+    struct op o = { .n = n, .use = use };
+    tz_port_system_stack(alloc, &o);
+    return o.p;
+}
+
+static void reserve(void *arg)
+{
+    struct op *o = arg;
+    void *hint = o->p;
+    o->p = NULL;
+    if (tz_vmown_place(hint, o->n, o->align, PROT_NONE,
+                       tz_vmsys_flags(TZ_VMSYS_RESERVE), &o->p) == 0)
+        tz_vmown_charge(TZ_VM_RESERVED, o->use, o->n);
 }
 
 void *tz_vm_reserve(void *hint, size_t n, size_t align, enum tz_vm_use use)
 {
-    void *p;
-    if (place(hint, n, align, PROT_NONE, tz_vmsys_flags(TZ_VMSYS_RESERVE), &p))
-        return NULL;
-    tz_xadd_rlx(&vm.reserved[use], n);
-    return p;
+    struct op o = { .p = hint, .n = n, .align = align, .use = use };
+    tz_port_system_stack(reserve, &o);
+    return o.p;
 }
 
 // By mprotect, not by a fixed mmap: the pages were never writable, so they are
 // zero; a failure leaves no hole for others to fall into (kernels before 6.12
 // unmap first and fail then); and it alone respects RLIMIT_DATA, which a
 // mapping that replaces another one slips past (seen on Linux 6.18).
-int tz_vm_map(void *p, size_t n, enum tz_vm_use use)
+static void map(void *arg)
 {
-    if (!p || !whole_pages(p, n))
-        return -EINVAL;
-    int err = tz_vmcall_mprotect(p, n, READ_WRITE);
-    if (err == ENOMEM && retry_deferred(DEFERRED_MAX))
-        err = tz_vmcall_mprotect(p, n, READ_WRITE);
-    if (err) {
-        explain("mprotect", n, err);
-        tz_vmcall_mprotect(p, n, PROT_NONE); // it may have done a part
-        return -ENOMEM;
+    struct op *o = arg;
+    if (!good(o)) {
+        o->err = -EINVAL;
+        return;
     }
-    tz_xadd_rlx(&vm.reserved[use], -(uint64_t)n);
-    tz_xadd_rlx(&vm.ready[use], n);
-    name(p, n, use);
-    return 0;
+    if (tz_vmown_protect(o->p, o->n, READ_WRITE)) {
+        tz_vmcall_mprotect(o->p, o->n, PROT_NONE); // it may have done a part
+        o->err = -ENOMEM;
+        return;
+    }
+    tz_vmown_discharge(TZ_VM_RESERVED, o->use, o->n);
+    tz_vmown_charge(TZ_VM_READY, o->use, o->n);
+    tz_vmown_name(o->p, o->n, o->use);
+    tz_san_fresh(o->p, o->n);
 }
 
-void tz_vm_unused(void *p, size_t n)
+int tz_vm_map(void *p, size_t n, enum tz_vm_use use)
 {
-    TZ_CHECK(p && whole_pages(p, n)); // madvise would round outward
-    if (!ask(&vm.unused, unused_probe) ||
-        tz_vmcall_madvise(p, n, tz_vmsys_advice(TZ_VMSYS_UNUSED)) != 0)
-        memset(p, 0, n); // locked memory, or a sandbox
+    struct op o = { .p = p, .n = n, .use = use };
+    tz_port_system_stack(map, &o);
+    return o.err;
+}
+
+// Gives up the contents: lazily if that is wanted and works, else at once.
+static bool drop(void *p, size_t n)
+{
+    if (tz_vmask_lazy() &&
+        tz_vmcall_madvise(p, n, tz_vmsys_advice(TZ_VMSYS_LAZY)) == 0)
+        return true;
+    return tz_vmask_unused() &&
+           tz_vmcall_madvise(p, n, tz_vmsys_advice(TZ_VMSYS_UNUSED)) == 0;
+}
+
+static void unused(void *arg)
+{
+    struct op *o = arg;
+    TZ_CHECK(good(o)); // madvise would round outward
+    tz_vmown_discharge(TZ_VM_READY, o->use, o->n);
+    if (!drop(o->p, o->n))
+        memset(o->p, 0, o->n); // locked memory, or a sandbox
+    tz_vmown_charge(TZ_VM_RELEASED, o->use, o->n);
+    tz_san_freed(o->p, o->n);
+}
+
+void tz_vm_unused(void *p, size_t n, enum tz_vm_use use)
+{
+    struct op o = { .p = p, .n = n, .use = use };
+    tz_port_system_stack(unused, &o);
+}
+
+bool tz_vm_unused_zeroes(void)
+{
+    return !tz_vmask_lazy();
+}
+
+void tz_vm_used(void *p, size_t n, enum tz_vm_use use)
+{
+    TZ_CHECK(p && tz_vmown_whole_pages(p, n));
+    tz_vmown_discharge(TZ_VM_RELEASED, use, n);
+    tz_vmown_charge(TZ_VM_READY, use, n);
+    tz_san_fresh(p, n);
+}
+
+void tz_vm_charge(enum tz_vm_use from, enum tz_vm_use to, size_t n)
+{
+    tz_vmown_discharge(TZ_VM_READY, from, n);
+    tz_vmown_charge(TZ_VM_READY, to, n);
+}
+
+static void alloc_stacks(void *arg)
+{
+    struct op *o = arg;
+    o->p = NULL;
+    if (tz_vmown_place(NULL, o->n, o->align, READ_WRITE,
+                       tz_vmsys_flags(TZ_VMSYS_STACK), &o->p))
+        return;
+    int advice = tz_vmsys_advice(TZ_VMSYS_NO_HUGEPAGE);
+    if (advice >= 0)
+        tz_vmcall_madvise(o->p, o->n, advice); // EINVAL: there are none here
+    tz_vmown_charge(TZ_VM_READY, TZ_VM_STACK, o->n);
+    tz_vmown_name(o->p, o->n, TZ_VM_STACK);
+    tz_san_fresh(o->p, o->n);
 }
 
 void *tz_vm_alloc_stacks(size_t n, size_t align)
 {
-    void *p;
-    int flags = tz_vmsys_flags(TZ_VMSYS_STACK);
-    if (place(NULL, n, align, READ_WRITE, flags, &p))
-        return NULL;
-    int advice = tz_vmsys_advice(TZ_VMSYS_NO_HUGEPAGE);
-    if (advice >= 0)
-        tz_vmcall_madvise(p, n, advice); // EINVAL: there are none here
-    tz_xadd_rlx(&vm.ready[TZ_VM_STACK], n);
-    name(p, n, TZ_VM_STACK);
-    return p;
+    struct op o = { .n = n, .align = align };
+    tz_port_system_stack(alloc_stacks, &o);
+    return o.p;
+}
+
+static void guard_works(void *arg)
+{
+    struct op *o = arg;
+    o->err = tz_vmask_guard();
 }
 
 bool tz_vm_guard_works(void)
 {
-    return ask(&vm.guard, guard_probe);
+    struct op o = { 0 };
+    tz_port_system_stack(guard_works, &o);
+    return o.err != 0;
+}
+
+static void guard(void *arg)
+{
+    struct op *o = arg;
+    if (!good(o))
+        o->err = -EINVAL;
+    else if (!tz_vmask_guard())
+        o->err = -EOPNOTSUPP;
+    else
+        o->err = -tz_vmcall_madvise(o->p, o->n,
+                                    tz_vmsys_advice(TZ_VMSYS_GUARD));
 }
 
 int tz_vm_guard(void *p, size_t n)
 {
-    if (!p || !whole_pages(p, n))
-        return -EINVAL;
-    if (!tz_vm_guard_works())
-        return -EOPNOTSUPP;
-    return -tz_vmcall_madvise(p, n, tz_vmsys_advice(TZ_VMSYS_GUARD));
+    struct op o = { .p = p, .n = n };
+    tz_port_system_stack(guard, &o);
+    return o.err;
+}
+
+static void protect(void *arg)
+{
+    struct op *o = arg;
+    o->err = -EINVAL;
+    if (good(o))
+        o->err = -tz_vmcall_mprotect(o->p, o->n, PROT_NONE);
 }
 
 int tz_vm_protect(void *p, size_t n)
 {
-    if (!p || !whole_pages(p, n))
-        return -EINVAL;
-    return -tz_vmcall_mprotect(p, n, PROT_NONE);
+    struct op o = { .p = p, .n = n };
+    tz_port_system_stack(protect, &o);
+    return o.err;
 }
 
-void tz_vm_free(void *p, size_t n, enum tz_vm_use use, bool was_ready)
+static void fault(void *arg)
 {
-    TZ_CHECK(p && whole_pages(p, n));
-    uint64_t *charged = was_ready ? &vm.ready[use] : &vm.reserved[use];
-    uint64_t before = tz_xadd_rlx(charged, -(uint64_t)n);
-    TZ_CHECK(before >= n); // freed twice, or as what it was not
-    give_back(p, n);
+    struct op *o = arg;
+    protect(o);
+    if (o->err == 0) // best effort: only to save memory
+        tz_vmcall_madvise(o->p, o->n, tz_vmsys_advice(TZ_VMSYS_UNUSED));
 }
 
-void tz_vm_stats_read(struct tz_vm_stats *out)
+int tz_vm_fault(void *p, size_t n)
 {
-    for (int i = 0; i < TZ_VM_USES; i++) {
-        out->ready[i] = tz_load_rlx(&vm.ready[i]);
-        out->reserved[i] = tz_load_rlx(&vm.reserved[i]);
-    }
-    out->calls = tz_vmcall_count();
-    out->unmap_deferred = tz_load_rlx(&deferred.bytes);
+    struct op o = { .p = p, .n = n };
+    tz_port_system_stack(fault, &o);
+    return o.err;
+}
+
+static void give(void *arg)
+{
+    struct op *o = arg;
+    TZ_CHECK(good(o));
+    tz_vmown_discharge(o->was, o->use, o->n);
+    if (o->was != TZ_VM_RESERVED)
+        tz_san_forget(o->p, o->n);
+    tz_vmown_unmap(o->p, o->n);
+}
+
+void tz_vm_free(void *p, size_t n, enum tz_vm_use use, enum tz_vm_state was)
+{
+    struct op o = { .p = p, .n = n, .use = use, .was = was };
+    tz_port_system_stack(give, &o);
 }

@@ -3,7 +3,7 @@
 #ifndef TZ_OS_VM_SYS_H
 #define TZ_OS_VM_SYS_H
 
-#include "base/base.h"
+#include "os/vm_hook.h"
 
 // The kinds of mapping that vm.c makes.
 enum tz_vmsys_map {
@@ -16,11 +16,23 @@ int tz_vmsys_flags(enum tz_vmsys_map kind);
 
 enum tz_vmsys_advice {
     TZ_VMSYS_UNUSED,      // drop the contents
+    TZ_VMSYS_LAZY,        // let them be dropped when memory is short
     TZ_VMSYS_NO_HUGEPAGE, // commit page by page
     TZ_VMSYS_GUARD,       // guard markers
 };
 // The advice of madvise for it; -1 where the system has none.
 int tz_vmsys_advice(enum tz_vmsys_advice what);
+
+// The flag that maps at an address only if nothing is there; 0 where the system
+// has none. It may be taken for a mere hint.
+int tz_vmsys_noreplace(void);
+
+// mincore: one byte a page to in. 0, or a positive errno: ENOMEM when a page is
+// not mapped, ENOSYS where the system cannot tell.
+int tz_vmsys_mincore(void *p, size_t n, unsigned char *in);
+
+// Bytes of address space that this process has mapped; 0 when that is unknown.
+uint64_t tz_vmsys_mapped(void);
 
 // Whether the kernel finds that nothing can be stored at p, a mapped page of
 // ours. Does not raise a signal.
@@ -28,6 +40,10 @@ bool tz_vmsys_faults(void *p);
 
 // Shows text for the range in the system's list of mappings, where it can.
 void tz_vmsys_name(void *p, size_t n, const char *text);
+
+// The table of bare system calls, which no interposer sees; NULL where the
+// system has no stable ones.
+const struct tz_vm_hooks *tz_vmsys_raw(void);
 
 // Calls through the hook table (os/vm_hook.c), which count themselves and keep
 // errno. 0, or a positive errno. madvise is tried again on EAGAIN.

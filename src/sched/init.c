@@ -13,6 +13,7 @@
 #include "os/sig.h"
 #include "os/sigpc.h"
 #include "os/thread.h"
+#include "os/vm.h"
 #include "sched/port.h"
 #include "sched/preempt.h"
 #include "sched/proc.h"
@@ -104,7 +105,7 @@ void tz_main_here(void)
     tz_tls_get()->locks++;
     struct tz_m *m = tz_m_make();
     if (!m)
-        tz_fatal("out of memory at the start");
+        tz_vm_die("the start");
     tz_m_adopt(m);
     tz_lock_acquire(&tz_sched.lock);
     struct tz_p *p = tz_pidle_get();

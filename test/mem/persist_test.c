@@ -13,6 +13,8 @@ enum { MAPPINGS = 4096 };
 static struct { char *p; size_t n; } mapping[MAPPINGS];
 static uint32_t mappings; // atomic
 
+static struct tz_vm_stats before;
+
 static char *place;        // where the next mapping goes; NULL: anywhere
 static __thread bool held; // this thread's mappings wait for the semaphore
 static sem_t arrived, go_on;
@@ -137,7 +139,7 @@ START_TEST(s4_02_a_block_of_64_kib_is_a_mapping_of_its_own)
     begin_chunk();
     uint32_t n = mappings;
     uint64_t used = tz_persist_used();
-    struct tz_vm_stats before, after;
+    struct tz_vm_stats after;
     char *chunk = mapping[n - 1].p, *p = tz_persist_alloc(65535, 16);
     ck_assert(p > chunk && p + 65535 <= chunk + TZ_PERSIST_CHUNK);
     ck_assert_uint_eq(mappings, n);
@@ -389,6 +391,63 @@ START_TEST(s4_05_signal_handlers_may_ask)
 }
 END_TEST
 
+// What a charge has changed by since `before`.
+static int64_t change(enum tz_vm_use use)
+{
+    struct tz_vm_stats now;
+    tz_vm_stats_read(&now);
+    return (int64_t)(now.ready[use] - before.ready[use]);
+}
+
+static uint64_t all_charges(void)
+{
+    struct tz_vm_stats now;
+    uint64_t sum = 0;
+    tz_vm_stats_read(&now);
+    for (int use = 0; use < TZ_VM_USES; use++)
+        sum += now.ready[use];
+    return sum;
+}
+
+static uint64_t all_mapped(void)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < mappings; i++)
+        sum += mapping[i].n;
+    return sum;
+}
+
+START_TEST(s4_06_a_block_is_charged_to_what_it_is_for)
+{
+    enum { NODE_MAX = 64 };
+    const enum tz_vm_use use = TZ_VM_STACK;
+    install();
+    begin_chunk();
+    tz_vm_stats_read(&before);
+    tz_persist_alloc_for(1000, 16, use);
+    ck_assert_int_eq(change(use), 1000);
+    ck_assert_int_eq(change(TZ_VM_OTHER), -1000);
+    tz_persist_alloc(24, 0);
+    tz_persist_alloc_for(24, 0, TZ_VM_GC);
+    ck_assert_int_eq(change(TZ_VM_META), 24);
+    ck_assert_int_eq(change(TZ_VM_GC), 24);
+    ck_assert_int_eq(change(TZ_VM_OTHER), -1048);
+    ck_assert_uint_eq(all_charges(), all_mapped());
+    leave(8); // another chunk
+    ck_assert_uint_eq(all_charges(), all_mapped());
+    tz_vm_stats_read(&before);
+    tz_persist_alloc_for(100, 1, use); // the next
+    ck_assert_int_eq(change(use), 100);
+    ck_assert_int_eq(change(TZ_VM_OTHER), TZ_PERSIST_CHUNK - 100);
+    tz_vm_stats_read(&before);
+    tz_persist_alloc_for(65537, 0, use);
+    ck_assert_int_eq(change(use), tz_align_up(65537, tz_vm_page()));
+    ck_assert_int_le(change(TZ_VM_META), NODE_MAX); // its entry on the list
+    ck_assert_int_eq(change(TZ_VM_META), -change(TZ_VM_OTHER));
+    ck_assert_uint_eq(all_charges(), all_mapped());
+}
+END_TEST
+
 // Requests for which the system is asked 8 times: how many were refused.
 static int scenario(void)
 {
@@ -429,7 +488,7 @@ END_TEST
 START_TEST(s4_07_refused_memory_is_null_and_changes_nothing)
 {
     sys_install();
-    struct tz_vm_stats before, after;
+    struct tz_vm_stats after;
     char *p = tz_persist_alloc(60000, 1);
     uint64_t used = tz_persist_used();
     tz_vm_stats_read(&before);
@@ -457,7 +516,7 @@ END_TEST
 START_TEST(s4_07_a_large_block_that_cannot_be_listed_goes_back)
 {
     sys_install();
-    struct tz_vm_stats before, after;
+    struct tz_vm_stats after;
     tz_vm_stats_read(&before);
     sys.fail_at = 2;
     sys.calls = 0;
@@ -483,6 +542,7 @@ int main(void)
                         s4_05_chunks_are_members_to_their_edges,
                         s4_05_large_blocks_are_members_to_their_edges,
                         s4_05_signal_handlers_may_ask,
+                        s4_06_a_block_is_charged_to_what_it_is_for,
                         s4_07_one_refusal_refuses_one_block_and_locks_nothing,
                         s4_07_refused_memory_is_null_and_changes_nothing,
                         s4_07_a_large_block_that_cannot_be_listed_goes_back,
