@@ -43,8 +43,9 @@ static void collect_often(void *arg)
     }
 }
 
-IN_GOROUTINES(s4_08_it_is_called_with_nearly_no_stack_left, 2)
+static int little_stack(int argc, char **argv)
 {
+    (void)argc, (void)argv;
     tuza_spawn(collect_often, NULL);
     for (int i = 0; i < 100; i++) {
         for (int k = 0; k < 20; k++)
@@ -57,18 +58,33 @@ IN_GOROUTINES(s4_08_it_is_called_with_nearly_no_stack_left, 2)
         tuza_yield();
     }
     tz_store(&all_done, 1);
+    return 0;
 }
 
-// In a declared call there is no P: the shared chunk, and its lock.
-IN_GOROUTINES(s4_08_in_a_declared_call_too, 2)
+START_TEST(s4_08_it_is_called_with_nearly_no_stack_left)
 {
+    api_run(little_stack, 2);
+}
+END_TEST
+
+// In a declared call there is no P: the shared chunk, and its lock.
+static int little_stack_in_a_call(int argc, char **argv)
+{
+    (void)argc, (void)argv;
     tuza_spawn(collect_often, NULL);
     for (int i = 0; i < 100; i++) {
         char *p = TUZA_SYSCALL(with_little_stack(30000, 64, false));
         need(p && (uintptr_t)p % 64 == 0);
     }
     tz_store(&all_done, 1);
+    return 0;
 }
+
+START_TEST(s4_08_in_a_declared_call_too)
+{
+    api_run(little_stack_in_a_call, 2);
+}
+END_TEST
 
 // What the stopped world shows, counted.
 static struct {
@@ -144,8 +160,9 @@ static void work(void *arg)
     tuza_keepalive(kept[19]);
 }
 
-IN_GOROUTINES(s4_09_no_metadata_lies_in_the_heap, 2)
+static int look_at_all(int argc, char **argv)
 {
+    (void)argc, (void)argv;
     need(tz_persist_alloc(100000, 0) && tz_persist_alloc_roots(100000, 0));
     for (int i = 0; i < 300; i++)
         tuza_spawn(work, NULL);
@@ -154,7 +171,14 @@ IN_GOROUTINES(s4_09_no_metadata_lies_in_the_heap, 2)
     ck_assert_msg(!found.wrong, "%s is not where it ought to be", found.wrong);
     need(found.gs > 300 && found.spans > 100 && found.pages >= found.spans);
     need(found.ranges >= 4);
+    return 0;
 }
+
+START_TEST(s4_09_no_metadata_lies_in_the_heap)
+{
+    api_run(look_at_all, 2);
+}
+END_TEST
 
 int main(void)
 {
