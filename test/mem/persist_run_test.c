@@ -112,9 +112,10 @@ static void look_at_range(void *arg, uintptr_t lo, uintptr_t hi)
 
 static void look_at_spans(const struct tz_region *r)
 {
-    uint32_t npages = r->pages.nchunks * TZ_CHUNK_PAGES;
-    for (uint32_t page = 0; page < npages; page++) {
-        uintptr_t at = r->base + page * (uintptr_t)TZ_PAGE_SIZE;
+    size_t npages = tz_min((size_t)r->pages.nchunks * TZ_CHUNK_PAGES,
+                           tz_mem.sys / TZ_PAGE_SIZE); // what is grown
+    for (size_t page = 0; page < npages; page++) {
+        uintptr_t at = r->base + page * TZ_PAGE_SIZE;
         if (tz_persist_contains((void *)at))
             found.wrong = "a page of the heap";
         found.pages++;
