@@ -211,6 +211,7 @@ void tz_port_gc_emergency(void)
     tz_gc_collect(true);
     tz_crit_enter();
     finish_sweep();
+    tz_central_trim();
     tz_crit_leave();
 }
 
