@@ -82,7 +82,8 @@ ppc64le powerpc64le-linux-gnu-gcc
 CC
     [ "$tried" -ge 1 ] || { echo "no compiler works"; failed=1; }
     for name in $names; do
-        nm -D --defined-only "$build/libtuza.so" | grep -q " $name@*" && continue
+        nm -D --defined-only "$build/libtuza.so" | grep -q " $name@*" &&
+            continue
         echo "$name: not exported"
         failed=1
     done
