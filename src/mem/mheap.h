@@ -4,34 +4,19 @@
 #ifndef TZ_MEM_MHEAP_H
 #define TZ_MEM_MHEAP_H
 
-#include "mem/pagealloc.h"
-#include "mem/span.h"
+#include "mem/region.h"
 #include "os/lock.h"
 
 // What a page's class byte says: TZ_PAGE_FRESH, TZ_PAGE_FREE, or the span
 // class of its span plus one.
 enum { TZ_PAGE_FRESH = 0, TZ_PAGE_FREE = 255, TZ_MAX_REGIONS = 256 };
 
-// One reservation and its side tables, which are indexed by page.
-struct tz_region {
-    uintptr_t base;          // const after it is published
-    size_t size;             // bytes of address space; const likewise
-    uint8_t *cls;            // class bytes; by whoever owns the pages
-    struct tz_span **spans;  // likewise
-    struct tz_pagebits *bits;
-    struct tz_pagealloc pages; // guarded by the heap lock
-    uint32_t grown;            // pages mapped; guarded by the heap lock
-    uint32_t id;
-    char *tables;            // reservation of all tables; const
-    size_t tables_size;
-    size_t mapped[6];        // bytes mapped of each table, from its start
-};
-
 // Up to 64 pages that one P hands out without the lock. Owned by the P.
 struct tz_pagecache {
     struct tz_region *region;
     uint32_t first;  // page number of bit 0
     uint64_t free;   // bit set: free
+    uint32_t epoch;  // tz_mem.cache_epoch when it was last looked at
     struct tz_span *spans; // free headers, linked through node.next
 };
 
@@ -46,8 +31,24 @@ struct tz_heap {
     uint64_t peak;      // atomic; most of inuse
     uint64_t sys;       // atomic; bytes grown
     uint64_t meta;      // atomic; bytes of side tables mapped
+    uint64_t released;  // atomic; bytes of sys given back to the system
+    uint64_t untouched; // atomic; bytes of sys in units never used
+    uint32_t releasing; // free pages out of the bitmap; guarded by lock
+    uint32_t cache_epoch; // atomic; when it changes, caches are given back
 };
 extern struct tz_heap tz_mem;
+
+// Bytes of the heap at one moment: sys is the sum of the five that follow.
+struct tz_heap_stats {
+    uint64_t sys;       // mapped
+    uint64_t inuse;     // in spans
+    uint64_t cached;    // in page caches
+    uint64_t idle;      // free, and in memory as far as they were used
+    uint64_t untouched; // free, in units of which nothing was ever used
+    uint64_t released;  // free, given back to the system
+    uint64_t meta;      // side tables; not in sys
+};
+void tz_heap_stats_read(struct tz_heap_stats *out);
 
 // Reserves the address space; once. 0, or -ENOMEM.
 int tz_heap_init(void);
@@ -63,15 +64,16 @@ void tz_heap_span_free(struct tz_span *s);
 // Gives what a cache holds back to the heap.
 void tz_heap_pagecache_flush(struct tz_pagecache *pc);
 
-// The region that p lies in, NULL for none. Lock-free, signal-safe.
+// The region in a grown chunk of which p lies, so that the page has a class
+// byte and a span; NULL for none. Lock-free, signal-safe.
 TZ_INLINE struct tz_region *tz_heap_region(uintptr_t p)
 {
     struct tz_region *r = &tz_mem.region[0];
-    if (tz_likely(p - r->base < r->size))
+    if (tz_likely(p - r->base < tz_load_rlx(&r->limit)))
         return r;
     uint32_t n = tz_load_acq(&tz_mem.nregions);
     for (uint32_t i = 1; i < n; i++)
-        if (p - tz_mem.region[i].base < tz_mem.region[i].size)
+        if (p - tz_mem.region[i].base < tz_load_rlx(&tz_mem.region[i].limit))
             return &tz_mem.region[i];
     return NULL;
 }
@@ -81,12 +83,14 @@ struct tz_object {
     uintptr_t base;
     size_t size;
     bool noscan;
+    struct tz_span *span;
     struct tz_pagebits *bits; // of its span
     uint32_t index;           // in its span
 };
 
-// The allocated object that p points into. False for free slots, for the
-// bytes behind the last object of a span and for addresses outside the heap.
+// The allocated object that p points into. False for free slots, for objects
+// that were freed by hand, for the bytes behind the last object of a span and
+// for addresses outside the heap.
 bool tz_heap_find(uintptr_t p, struct tz_object *out);
 
 #endif

@@ -20,6 +20,7 @@
 
 #include "base/print.h"
 #include "base/san.h"
+#include "os/space.h"
 #include "os/vm.h"
 #include "sched/proc.h"
 
@@ -150,12 +151,13 @@ static TZ_NORETURN void goroutine_main(void *arg)
     tz_goexit();
 }
 
-// Main gets what C programs have; large arguments come on top of the usual
-// size, and of the guard zone of whatever class that makes.
+// Main gets what C programs have, or a part of it where little can be mapped;
+// large arguments come on top of the usual size, and of the guard zone of
+// whatever class that makes.
 static size_t stack_size(const struct tz_g *g)
 {
     if (g->id == 1)
-        return 8 * TZ_MIB;
+        return tz_space_left() < TZ_SPACE_AMPLE ? TZ_MIB : 8 * TZ_MIB;
     return g->args_size <= 4096
                ? 0
                : tz_stack_default() + g->args_size + 64 * TZ_KIB;
