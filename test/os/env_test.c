@@ -159,6 +159,52 @@ START_TEST(keys_of_other_rooms_are_accepted)
 }
 END_TEST
 
+static const struct {
+    const char *debug, *key, *want; // NULL: not found
+} lookups[] = {
+    { "oscalls=raw", "oscalls", "raw" },
+    { "gctrace=1,oscalls=raw,x=y", "oscalls", "raw" },
+    { "gctrace=1,oscalls=raw,oscalls=libc", "oscalls", "raw" },
+    { "oscalls=", "oscalls", "" },
+    { "oscalls", "oscalls", NULL },
+    { "xoscalls=raw,oscallsx=raw", "oscalls", NULL },
+    { "oscalls=1234567", "oscalls", "1234567" },
+    { "oscalls=12345678", "oscalls", NULL }, // longer than its buffer
+    { "", "oscalls", NULL },
+};
+
+static void look_up(void)
+{
+    for (size_t i = 0; i < tz_countof(lookups); i++) {
+        char value[8] = "as is";
+        setenv("TUZADEBUG", lookups[i].debug, 1);
+        bool found = tz_env_debug(lookups[i].key, value, sizeof value);
+        if (found != (lookups[i].want != NULL) ||
+            strcmp(value, found ? lookups[i].want : "as is") != 0)
+            _exit(1 + (int)i);
+    }
+    unsetenv("TUZADEBUG");
+    char value[8];
+    if (tz_env_debug("oscalls", value, sizeof value))
+        _exit(100);
+}
+
+START_TEST(a_key_can_be_looked_up_before_the_start)
+{
+    ck_assert_int_eq(os_child(look_up).status, 0);
+}
+END_TEST
+
+START_TEST(values_for_memory_calls_are_checked)
+{
+    assert_told("TUZADEBUG", "oscalls=libc,oscount=2,madvfree=1,madvfree=0",
+                "");
+    assert_told("TUZADEBUG", "oscalls=kernel,madvfree=2",
+                "tuza: TUZADEBUG: oscalls: \"kernel\" is not libc or raw\n"
+                "tuza: TUZADEBUG: madvfree: \"2\" is not 0 or 1\n");
+}
+END_TEST
+
 START_TEST(unknown_keys_are_told_and_the_others_taken)
 {
     assert_told("TUZADEBUG", "gctrac=1,gctrace=1,x,gctrace2=1",
@@ -234,6 +280,8 @@ int main(void)
         stack_guards_have_names,
         debug_keys_are_taken_each,
         keys_of_other_rooms_are_accepted,
+        a_key_can_be_looked_up_before_the_start,
+        values_for_memory_calls_are_checked,
         unknown_keys_are_told_and_the_others_taken,
         bad_values_of_keys_are_told,
         a_long_value_is_cut_in_its_line,

@@ -69,7 +69,8 @@ static inline void note_call(struct call c)
     k.log[k.calls++] = c;
 }
 
-static inline int real_mmap(void *addr, size_t n, int prot, int flags, void **out)
+static inline int real_mmap(void *addr, size_t n, int prot, int flags,
+                            void **out)
 {
     size_t page = k.offset && !(flags & RIG_FORCE) ? tz_vm_page() : 0;
     void *p = mmap(addr, n + page, prot, flags, -1, 0);
@@ -110,7 +111,8 @@ static inline int hook_mmap_as_told(void *addr, size_t n, int prot, int flags,
     return real_mmap(addr, n, prot, flags, out);
 }
 
-static inline int hook_mmap(void *addr, size_t n, int prot, int flags, void **out)
+static inline int hook_mmap(void *addr, size_t n, int prot, int flags,
+                            void **out)
 {
     struct call c = { 'm', addr, n, prot, flags, 0 };
     if (fails_here()) {

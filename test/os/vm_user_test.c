@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// test/os/vm_user_test.c: the table as a user sees it (tuza/os.h): libc's calling
-// shape, failures in errno, counts.
+// test/os/vm_user_test.c: the table as a user sees it (tuza/os.h): libc's
+// calling shape, failures in errno, counts.
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
