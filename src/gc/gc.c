@@ -31,7 +31,7 @@
 #include "sched/proc.h"
 #include "tuza/mem.h"
 
-enum { HEAP_MIN = 4 << 20, PARALLEL_MIN = TZ_DEBUG ? 1 << 20 : 32 << 20 };
+enum { HEAP_MIN = 16 << 20, PARALLEL_MIN = TZ_DEBUG ? 1 << 20 : 32 << 20 };
 
 static struct {
     int percent;           // atomic
@@ -87,6 +87,7 @@ static void mark_worker(uint32_t i)
 {
     struct tz_gcwork *w = &gc.work[i];
     w->countdown = 256;
+    w->alone = gc.nworkers == 1;
     w->marked = w->scanned_roots = 0;
     uint32_t job;
     while ((job = tz_xadd_rlx(&gc.next_job, 1)) < gc.njobs)

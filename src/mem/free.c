@@ -59,7 +59,7 @@ void tz_free_flush(void)
 TZ_NORETURN TZ_COLD static void no_object(const void *p)
 {
     struct tz_object o;
-    if (tz_heap_find((uintptr_t)p, &o))
+    if (tz_heap_find((uintptr_t)p, &o) && o.base != (uintptr_t)p)
         tz_fatal("tuza_free: %p is %zu bytes inside an object of %zu at %p", p,
                  (size_t)((uintptr_t)p - o.base), o.size, (void *)o.base);
     if (tz_heap_region((uintptr_t)p))
@@ -166,7 +166,10 @@ void tz_mcache_free(struct tz_mcache *c, void *p)
         free_elsewhere(c, s, o.index, p);
 }
 
-static void foreign_free(struct tz_mcache *c, void *p) { tz_mcache_free(c, p); }
+static void foreign_free(struct tz_mcache *c, void *p)
+{
+    tz_mcache_free(c, p);
+}
 
 void tuza_free(void *p)
 {
