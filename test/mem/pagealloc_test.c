@@ -20,7 +20,8 @@ static void grow_pages(uint32_t n)
     tz_pagealloc_grow(&a, n);
     npages += n;
     ck_assert_uint_eq(a.npages, npages);
-    ck_assert_uint_eq(a.nchunks, (npages + TZ_CHUNK_PAGES - 1) / TZ_CHUNK_PAGES);
+    ck_assert_uint_eq(a.nchunks,
+                      tz_align_up(npages, TZ_CHUNK_PAGES) / TZ_CHUNK_PAGES);
 }
 
 static void grow(uint32_t nchunks) { grow_pages(nchunks * TZ_CHUNK_PAGES); }

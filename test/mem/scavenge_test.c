@@ -107,7 +107,7 @@ START_TEST(s2_26_released_pages_are_zero_and_known_as_such)
 }
 END_TEST
 
-START_TEST(s2_26_what_the_system_may_keep_for_a_while_needs_zeroing)
+START_TEST(s2_26_what_the_system_may_keep_a_while_needs_zeroing)
 {
     setenv("TUZADEBUG", "madvfree=1", 1);
     tz_env_init();
@@ -521,7 +521,7 @@ int main(void)
                     (const TTest *const[]){
                         s2_13_nine_tenths_of_what_is_freed_leave_the_process,
                         s2_26_released_pages_are_zero_and_known_as_such,
-                        s2_26_what_the_system_may_keep_for_a_while_needs_zeroing,
+                        s2_26_what_the_system_may_keep_a_while_needs_zeroing,
                         a_span_over_released_and_dirty_pages_needs_zeroing,
                         the_highest_addresses_go_first_and_no_more_than_asked,
                         the_last_chunk_of_the_last_region_goes_first,
