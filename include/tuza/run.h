@@ -18,6 +18,8 @@ typedef struct tuza_config {
     size_t stack_size; /* bytes of address space of a goroutine's stack, guard
                           zone included (up to 64 KiB of it) [TUZASTACK]:
                           262144. The main goroutine has 8 MiB. */
+    int64_t memory_limit; /* bytes [TUZAMEMLIMIT], see tuza_memory_limit_set:
+                             what the control group grants; -1 is none */
 } tuza_config;
 
 /* Starts the runtime and runs fn(argc, argv) as the first goroutine; returns

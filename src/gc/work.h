@@ -22,6 +22,7 @@ struct tz_gcwork {
     uint32_t countdown;           // to the next look at who is idle
     uint64_t marked;              // bytes of objects marked
     uint64_t scanned_roots;       // bytes
+    uint64_t scanned_stacks;      // bytes of them in stacks
 };
 
 void tz_work_push(struct tz_gcwork *w, uintptr_t word);

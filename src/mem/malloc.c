@@ -17,6 +17,7 @@
 
 #include "base/bits.h"
 #include "base/san.h"
+#include "mem/limit.h"
 #include "mem/mcentral.h"
 #include "mem/persist.h"
 #include "mem/port.h"
@@ -230,6 +231,12 @@ static TZ_NOINLINE void *malloc_slow(size_t size, bool noscan)
     if (!p && may_collect && size <= PTRDIFF_MAX / 2) {
         tz_port_gc_emergency();
         p = alloc_once(tz_tls_get(), size, noscan);
+        for (int i = 0; !p && i < TUZA_MEMORY_TRIES; i++) {
+            if (!tz_limit_ask_user(size))
+                break;
+            tz_port_gc_emergency();
+            p = alloc_once(tz_tls_get(), size, noscan);
+        }
     }
     return p;
 }

@@ -22,6 +22,7 @@
 
 #include "base/bits.h"
 #include "base/san.h"
+#include "mem/limit.h"
 #include "mem/persist.h"
 #include "os/vm.h"
 
@@ -185,7 +186,8 @@ static bool region_grow(struct tz_region *r, uint32_t npages)
     uint32_t n = (uint32_t)tz_min(tz_max(need, extra), room);
     for (;; n = need) {
         char *at = (char *)r->base + (size_t)have * CHUNK_BYTES;
-        if (tables_grow(r, have + n) == 0 &&
+        if (tz_limit_allows((uint64_t)n * CHUNK_BYTES) &&
+            tables_grow(r, have + n) == 0 &&
             tz_vm_map(at, (size_t)n * CHUNK_BYTES, TZ_VM_HEAP) == 0)
             break;
         if (n == need)
