@@ -25,7 +25,7 @@
 
 #include "os/cgroup.h"
 
-enum { PATH = 1024, FILE_PATH = 2 * PATH + 512, CHUNK = 512 };
+enum { PATH = 1024, FILE_PATH = 2 * PATH + 512, CHUNK = 1024 };
 
 // What the kernel says for "none" in the older version is PAGE_COUNTER_MAX,
 // a little less than this at any page size.
