@@ -30,6 +30,19 @@
 #define TZ_TSAN 0
 #endif
 
+#if defined(__has_feature)
+#if __has_feature(memory_sanitizer)
+#define TZ_MSAN 1
+#endif
+#endif
+#ifndef TZ_MSAN
+#define TZ_MSAN 0
+#endif
+
+// Whether a sanitizer keeps addresses for itself that look free, and loses its
+// own memory when something is forced there.
+#define TZ_SAN_OWNS_ADDRESSES (TZ_ASAN || TZ_TSAN || TZ_MSAN)
+
 // A function that reads memory the program does not know about (a scan of
 // stacks), or that runs in the stop signal's handler.
 #define TZ_NO_SANITIZE                                                         \

@@ -1,33 +1,48 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // os/vm.h: memory from the operating system.
 //
-// A range of addresses is in one of three states:
+// A range of addresses is in one of four states:
 //
-//     none --reserve--> reserved --map--> ready --unused--> ready, contents
-//       ^                  |                |               gone (zero)
-//       +------- free -----+------ free ----+
+//     none --reserve--> reserved --map--> ready --unused--> released
+//       ^                  |                |  <--used----     |
+//       +------- free -----+------ free ----+----- free -------+
 //
-// alloc goes from none to ready at any address. All sizes and addresses are
-// multiples of the OS page. Every call goes through one table of functions
-// (os/vm_hook.h). Callable on any thread, before the runtime is up, with any
-// lock of the runtime held except VM. Nothing here is ever executable.
+// alloc (and map_at, os/vm_fixed.h) go from none to ready. Reserved is address
+// space without access; released reads as zero and costs no memory until it is
+// written again. All sizes and addresses are multiples of the OS page. Every
+// call goes through one table of functions (os/vm_hook.h). Callable on any
+// thread, before the runtime is up, with any lock of the runtime held except
+// VM. Nothing here is ever executable.
 // Errors: NULL or -errno, with nothing changed and no statistic moved.
 #ifndef TZ_OS_VM_H
 #define TZ_OS_VM_H
 
 #include "base/base.h"
 
-// What memory is for: each ready or reserved byte is charged to one.
+// What memory is for: each byte mapped is charged to one.
 enum tz_vm_use {
     TZ_VM_HEAP,  // objects
     TZ_VM_STACK, // goroutine stacks
     TZ_VM_META,  // the runtime's own tables and structures
+    TZ_VM_GC,    // the collector's mark stacks and lists of roots
+    TZ_VM_OTHER, // persistent memory that nobody has asked for yet
     TZ_VM_USES
 };
 
+// What a range that is mapped can be.
+enum tz_vm_state {
+    TZ_VM_RESERVED,
+    TZ_VM_READY,
+    TZ_VM_RELEASED,
+    TZ_VM_STATES
+};
+
+// Bytes. At rest the sum of the three states over all uses and of what is
+// deferred is what the hooks have mapped.
 struct tz_vm_stats {
-    uint64_t ready[TZ_VM_USES];    // bytes mapped for use; atomic
-    uint64_t reserved[TZ_VM_USES]; // bytes held without memory; atomic
+    uint64_t ready[TZ_VM_USES];    // for use; atomic
+    uint64_t reserved[TZ_VM_USES]; // held without memory; atomic
+    uint64_t released[TZ_VM_USES]; // given back and still mapped; atomic
     uint64_t calls;                // of the hook table; atomic
     uint64_t unmap_deferred; // bytes that munmap refused for now; atomic
 };
@@ -64,9 +79,22 @@ int tz_vm_protect(void *p, size_t n);
 // Whether tz_vm_guard works here.
 bool tz_vm_guard_works(void);
 
-// Gives a ready or reserved range back. A munmap that fails with ENOMEM (the
+// Gives a range back, whatever its state. A munmap that fails with ENOMEM (the
 // limit of mappings) is kept on a list and tried again later.
-void tz_vm_free(void *p, size_t n, enum tz_vm_use use, bool was_ready);
+void tz_vm_free(void *p, size_t n, enum tz_vm_use use, enum tz_vm_state was);
+
+// Bytes of address space that RLIMIT_AS leaves to this process at this moment:
+// the limit less what is mapped, at least 0. UINT64_MAX without a limit.
+uint64_t tz_vm_room(void);
+
+// Why memory was refused last, for a fatal line: "mmap of 4194304 bytes:
+// Permission denied; a security policy ..."; "" if nothing was refused yet.
+// Returns buf, of at least one byte.
+const char *tz_vm_refusal(char *buf, size_t size);
+
+// Ends the process for want of memory: `tuza: fatal: WHAT: out of memory
+// (REFUSAL)`, status 2.
+TZ_NORETURN TZ_COLD void tz_vm_die(const char *what);
 
 void tz_vm_stats_read(struct tz_vm_stats *out);
 

@@ -7,6 +7,7 @@
 // turn a 64 KiB stack into 64 KiB of memory; older ones need the advice too.
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/atomic.h"
+#include "os/vm.h"
 #include "os/vm_sys.h"
 
 enum {
@@ -21,6 +23,7 @@ enum {
     ADVICE_GUARD_INSTALL = 102, // Linux 6.13
     SET_VMA = 0x53564d41,       // 5.17, if configured
     SET_VMA_ANON_NAME = 0,
+    FIXED_NOREPLACE = 0x100000, // 4.17
 };
 
 int tz_vmsys_flags(enum tz_vmsys_map kind)
@@ -50,6 +53,35 @@ int tz_vmsys_advice(enum tz_vmsys_advice what)
         return ADVICE_GUARD_INSTALL;
     }
     return -1;
+}
+
+int tz_vmsys_noreplace(void)
+{
+    return FIXED_NOREPLACE;
+}
+
+int tz_vmsys_mincore(void *p, size_t n, unsigned char *in)
+{
+    int saved = errno;
+    int err = mincore(p, n, in) ? errno : 0;
+    errno = saved;
+    return err;
+}
+
+// By the kernel's own count, which is what RLIMIT_AS is compared with.
+uint64_t tz_vmsys_mapped(void)
+{
+    char text[128];
+    int saved = errno;
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof text);
+    if (fd >= 0)
+        close(fd);
+    errno = saved;
+    uint64_t pages = 0;
+    for (ssize_t i = 0; i < len && text[i] >= '0' && text[i] <= '9'; i++)
+        pages = pages * 10 + (uint64_t)(text[i] - '0');
+    return pages * tz_vm_page();
 }
 
 bool tz_vmsys_faults(void *p)

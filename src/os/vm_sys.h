@@ -22,6 +22,17 @@ enum tz_vmsys_advice {
 // The advice of madvise for it; -1 where the system has none.
 int tz_vmsys_advice(enum tz_vmsys_advice what);
 
+// The flag that maps at an address only if nothing is there; 0 where the system
+// has none. It may be taken for a mere hint.
+int tz_vmsys_noreplace(void);
+
+// mincore: one byte a page to in. 0, or a positive errno: ENOMEM when a page is
+// not mapped, ENOSYS where the system cannot tell.
+int tz_vmsys_mincore(void *p, size_t n, unsigned char *in);
+
+// Bytes of address space that this process has mapped; 0 when that is unknown.
+uint64_t tz_vmsys_mapped(void);
+
 // Whether the kernel finds that nothing can be stored at p, a mapped page of
 // ours. Does not raise a signal.
 bool tz_vmsys_faults(void *p);

@@ -2,156 +2,9 @@
 // test/os/vm_hook_test.c: memory from hostile kernels and tools, played by the
 // hook table.
 //
-// The hooks call the real kernel, keep a map of what is mapped page by page,
-// and misbehave as the test says.
+// vm_rig.h has the hooks.
 
-#include <sys/mman.h>
-
-#include "os_check.h"
-#include "os/vm.h"
-#include "os/vm_hook.h"
-#include "os/vm_sys.h"
-
-enum { LOG_MAX = 4096, FOREVER = 1 << 30 };
-
-struct call {
-    char what; // m mmap, u munmap, p mprotect, a madvise
-    char *p;
-    size_t n;
-    int prot, flags;
-    int err;
-};
-
-static struct {
-    // The script: how the next calls misbehave.
-    int fail_mmap, mmap_err;     // fail so many, with this
-    int fail_mprotect;           // the same, with ENOMEM
-    int fail_munmap, munmap_err; // the same
-    int fail_madvise, madvise_err;
-    bool ignore_hints;   // put everything elsewhere
-    bool part_mprotect;  // a failing mprotect does the first page
-    bool offset;         // every result is a page further than the kernel's
-    bool madvise_lies;   // returns 0 and does nothing
-    bool misaligned;     // returns what is no page
-    // What happened.
-    struct call log[LOG_MAX];
-    int calls;
-    int64_t balance; // bytes mapped less bytes unmapped
-} k;
-
-static void note_call(struct call c)
-{
-    ck_assert_int_lt(k.calls, LOG_MAX);
-    k.log[k.calls++] = c;
-}
-
-static int real_mmap(void *addr, size_t n, int prot, int flags, void **out)
-{
-    size_t page = k.offset ? tz_vm_page() : 0;
-    void *p = mmap(addr, n + page, prot, flags, -1, 0);
-    if (p == MAP_FAILED)
-        return errno;
-    if (page)
-        munmap(p, page);
-    k.balance += (int64_t)n;
-    *out = (char *)p + page + (k.misaligned ? 8 : 0);
-    return 0;
-}
-
-static int hook_mmap(void *addr, size_t n, int prot, int flags, void **out)
-{
-    struct call c = { 'm', addr, n, prot, flags, 0 };
-    if (k.fail_mmap > 0) {
-        k.fail_mmap--;
-        c.err = k.mmap_err;
-    } else {
-        c.err = real_mmap(k.ignore_hints ? NULL : addr, n, prot, flags, out);
-    }
-    note_call(c);
-    errno = 33; // what a careless hook leaves behind
-    return c.err;
-}
-
-static int hook_munmap(void *addr, size_t n)
-{
-    struct call c = { 'u', addr, n, 0, 0, 0 };
-    if (k.fail_munmap > 0) {
-        k.fail_munmap--;
-        c.err = k.munmap_err;
-    } else {
-        c.err = munmap(addr, n) ? errno : 0;
-        k.balance -= (int64_t)n;
-    }
-    note_call(c);
-    return c.err;
-}
-
-static int hook_mprotect(void *addr, size_t n, int prot)
-{
-    struct call c = { 'p', addr, n, prot, 0, 0 };
-    if (k.fail_mprotect > 0) {
-        k.fail_mprotect--;
-        c.err = ENOMEM;
-        if (k.part_mprotect)
-            mprotect(addr, tz_vm_page(), prot);
-    } else {
-        c.err = mprotect(addr, n, prot) ? errno : 0;
-    }
-    note_call(c);
-    return c.err;
-}
-
-static int hook_madvise(void *addr, size_t n, int advice)
-{
-    struct call c = { 'a', addr, n, 0, advice, 0 };
-    if (k.fail_madvise > 0) {
-        k.fail_madvise--;
-        c.err = k.madvise_err;
-    } else if (!k.madvise_lies) {
-        c.err = madvise(addr, n, advice) ? errno : 0;
-    }
-    note_call(c);
-    return c.err;
-}
-
-static const struct tz_vm_hooks hooks = { hook_mmap, hook_munmap, hook_mprotect,
-                                          hook_madvise };
-
-static void install(void)
-{
-    ck_assert_int_eq(tz_vm_set_hooks(&hooks), 0);
-}
-
-static struct tz_vm_stats stats(void)
-{
-    struct tz_vm_stats s;
-    tz_vm_stats_read(&s);
-    return s;
-}
-
-// What the runtime believes to have mapped.
-static int64_t believed(void)
-{
-    struct tz_vm_stats s = stats();
-    uint64_t sum = s.unmap_deferred;
-    for (int i = 0; i < TZ_VM_USES; i++)
-        sum += s.ready[i] + s.reserved[i];
-    return (int64_t)sum;
-}
-
-static int count_calls(char what)
-{
-    int n = 0;
-    for (int i = 0; i < k.calls; i++)
-        n += k.log[i].what == what;
-    return n;
-}
-
-static bool mapped(const void *p)
-{
-    unsigned char in;
-    return mincore((void *)p, tz_vm_page(), &in) == 0;
-}
+#include "vm_rig.h"
 
 START_TEST(one_of_mmap_and_munmap_alone_is_refused)
 {
@@ -306,8 +159,9 @@ static void refused_by(int err)
     k.fail_mmap = FOREVER;
     k.mmap_err = err;
     for (int i = 0; i < 3; i++)
-        if (tz_vm_alloc(tz_vm_page(), TZ_VM_META))
+        if (tz_vm_alloc(4 * tz_vm_page(), TZ_VM_META))
             _exit(1);
+    tz_vm_die("a test");
 }
 
 static void refused_eacces(void)
@@ -325,20 +179,51 @@ static void refused_enomem(void)
     refused_by(ENOMEM);
 }
 
-START_TEST(refusals_with_a_known_reason_are_told_once)
+static void refused_nothing(void)
 {
-    struct os_ended e = os_child(refused_eacces);
-    ck_assert_int_eq(e.status, 0);
-    os_assert_has(e.text, "tuza: mmap: ");
-    os_assert_has(e.text, "SELinux");
-    ck_assert_int_eq(os_count(e.text, "\n"), 1);
-    e = os_child(refused_eagain);
-    ck_assert_int_eq(e.status, 0);
-    os_assert_has(e.text, "ulimit -l");
-    ck_assert_int_eq(os_count(e.text, "\n"), 1);
-    e = os_child(refused_enomem); // the caller's business
-    ck_assert_int_eq(e.status, 0);
-    ck_assert_str_eq(e.text, "");
+    tz_vm_die("a test");
+}
+
+// Whoever survives a refusal need not tell it; a death of it is one line.
+START_TEST(s2_11_a_death_of_want_tells_why_in_one_line)
+{
+    static const struct {
+        void (*body)(void);
+        const char *words;
+    } rows[] = {
+        { refused_eacces, "Permission denied; a security policy such as "
+                          "SELinux" },
+        { refused_eagain, "see `ulimit -l`" },
+        { refused_enomem, "Cannot allocate memory; see `ulimit -v`" },
+    };
+    char call[64];
+    snprintf(call, sizeof call, "(mmap of %zu bytes: ", 4 * tz_vm_page());
+    for (size_t i = 0; i < tz_countof(rows); i++) {
+        struct os_ended e = os_child(rows[i].body);
+        ck_assert_int_eq(e.status, 2);
+        ck_assert(!strncmp(e.text, "tuza: fatal: a test: out of memory (", 36));
+        os_assert_has(e.text, call);
+        os_assert_has(e.text, rows[i].words);
+        ck_assert_int_eq(os_count(e.text, "\n"), 1);
+    }
+    struct os_ended e = os_child(refused_nothing);
+    ck_assert_str_eq(e.text, "tuza: fatal: a test: out of memory\n");
+}
+END_TEST
+
+START_TEST(s2_11_a_refusal_names_the_last_call)
+{
+    char text[256], tiny[5];
+    ck_assert_str_eq(tz_vm_refusal(text, sizeof text), "");
+    install();
+    char *p = tz_vm_reserve(NULL, 4 * tz_vm_page(), 0, TZ_VM_HEAP);
+    k.fail_mprotect = 1;
+    ck_assert_int_eq(tz_vm_map(p, tz_vm_page(), TZ_VM_HEAP), -ENOMEM);
+    char wanted[64];
+    snprintf(wanted, sizeof wanted, "mprotect of %zu bytes at %p: Cannot",
+             tz_vm_page(), (void *)p);
+    os_assert_has(tz_vm_refusal(text, sizeof text), wanted);
+    ck_assert_str_eq(tz_vm_refusal(tiny, sizeof tiny), "mpro");
 }
 END_TEST
 
@@ -433,7 +318,7 @@ static void free_refused(char *p, size_t i)
     ck_assert_int_eq(k.fail_munmap, 0);
 }
 
-START_TEST(a_deferred_range_loses_memory_and_access_at_once)
+START_TEST(s0_15_a_deferred_range_loses_memory_and_access_at_once)
 {
     install();
     size_t page = tz_vm_page();
@@ -612,12 +497,13 @@ int main(void)
         hints_that_work_again_are_noticed,
         a_refusal_moves_nothing_and_unmaps_nothing,
         a_refusal_of_the_second_step_leaks_nothing,
-        refusals_with_a_known_reason_are_told_once,
+        s2_11_a_death_of_want_tells_why_in_one_line,
+        s2_11_a_refusal_names_the_last_call,
         a_failed_map_leaves_the_reservation,
         flags_and_protections_are_modest,
         a_hook_that_returns_no_page_is_fatal,
         a_munmap_that_fails_is_fatal_and_tells_all,
-        a_deferred_range_loses_memory_and_access_at_once,
+        s0_15_a_deferred_range_loses_memory_and_access_at_once,
         deferred_ranges_join_and_go_with_a_later_free,
         deferred_ranges_go_when_memory_is_short,
         a_retry_that_fails_keeps_the_range,
