@@ -15,6 +15,7 @@
 #include "tuza/go.h"
 #include "tuza/limit.h"
 #include "tuza/mem.h"
+#include "tuza/os.h"
 #include "tuza/run.h"
 #include "tuza/stats.h"
 #include "tuza/sync.h"

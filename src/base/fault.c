@@ -21,6 +21,7 @@ static struct {
 } fault;
 
 TZ_WEAK void tz_port_dump(void) {}
+TZ_WEAK void tz_port_end(void) {}
 
 static void report(const char *kind, const char *fmt, va_list ap)
 {
@@ -46,6 +47,7 @@ void tz_fatal(const char *fmt, ...)
     va_start(ap, fmt);
     report("fatal", fmt, ap);
     va_end(ap);
+    tz_port_end();
     _exit(2);
 }
 

@@ -12,3 +12,23 @@ __thread struct tz_tls tz_tls
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 TZ_WEAK void tz_port_stop_here(void) {}
+
+void tz_hook_enter(void)
+{
+    struct tz_tls *t = tz_tls_get();
+    if (t->held_ranks & TZ_IN_HOOK)
+        tz_hook_reentered();
+    t->held_ranks |= TZ_IN_HOOK;
+}
+
+void tz_hook_leave(void)
+{
+    tz_tls_get()->held_ranks &= ~TZ_IN_HOOK;
+}
+
+void tz_hook_reentered(void)
+{
+    tz_hook_leave(); // the report may use the runtime
+    tz_fatal("re-entered: a hook for memory (tuza_os_set_hooks), or what has"
+             " replaced libc's mmap, called the runtime");
+}

@@ -23,7 +23,7 @@ struct tz_tls {
     struct tz_mcache *cache; // p's allocation cache, NULL without a P
     int32_t locks;           // > 0: a runtime critical section [base.I2]
     uint32_t stop;           // atomic; set by others: stop at the next poll
-    uint64_t held_ranks;     // bit set of lock ranks held (debug builds)
+    uint64_t held_ranks;     // debug builds: lock ranks held, TZ_IN_HOOK
     uint64_t rand[2];        // state of tz_rand
 };
 _Static_assert(sizeof(struct tz_tls) <= 64, "fits the static TLS surplus");
@@ -32,6 +32,16 @@ extern __thread struct tz_tls tz_tls
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 TZ_INLINE struct tz_tls *tz_tls_get(void) { return tz_tls_address(); }
+
+// In held_ranks, above all ranks: a function of the user's runs that must not
+// call the runtime.
+#define TZ_IN_HOOK (UINT64_C(1) << 31)
+
+// Debug builds: the thread goes into such a function, or comes out. Any
+// critical section between is fatal.
+void tz_hook_enter(void);
+void tz_hook_leave(void);
+TZ_NORETURN TZ_COLD void tz_hook_reentered(void);
 
 // What tz_crit_leave calls when a stop was asked for during the critical
 // section: stops this thread until the world runs again. The scheduler
@@ -42,7 +52,10 @@ void tz_port_stop_here(void);
 // the goroutine does not change its thread. Nests. Cheap: two increments.
 TZ_INLINE void tz_crit_enter(void)
 {
-    tz_tls_get()->locks++;
+    struct tz_tls *t = tz_tls_get();
+    if (TZ_DEBUG && tz_unlikely(t->held_ranks & TZ_IN_HOOK))
+        tz_hook_reentered();
+    t->locks++;
     tz_compiler_barrier();
 }
 

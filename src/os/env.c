@@ -199,6 +199,19 @@ static void debug_efence(struct text value)
         refuse("TUZADEBUG: efence", value, "0 or 1");
 }
 
+static void debug_oscalls(struct text value)
+{
+    if (!is(value, "libc") && !is(value, "raw")) // os/vm_route.c acts on it
+        refuse("TUZADEBUG: oscalls", value, "libc or raw");
+}
+
+static void debug_madvfree(struct text value)
+{
+    uint64_t v;
+    if (!parse_number(value, 1, &v)) // os/vm.c acts on it
+        refuse("TUZADEBUG: madvfree", value, "0 or 1");
+}
+
 static void debug_accept(struct text value)
 {
     (void)value; // another room's business
@@ -211,8 +224,9 @@ static const struct {
     { "gctrace", debug_gctrace },   { "stress", debug_stress },
     { "efence", debug_efence },     { "schedtrace", debug_accept },
     { "gcmode", debug_accept },     { "check", debug_accept },
-    { "oscalls", debug_accept },    { "mapstack", debug_accept },
+    { "oscalls", debug_oscalls },   { "mapstack", debug_accept },
     { "hooks", debug_accept },      { "thp", debug_accept },
+    { "oscount", debug_accept },    { "madvfree", debug_madvfree },
 };
 
 static void read_debug_item(struct text item)
@@ -245,6 +259,25 @@ static void read_debug(void)
             return;
         s += n + 1;
     }
+}
+
+bool tz_env_debug(const char *key, char *buf, size_t size)
+{
+    struct text t;
+    size_t length = strlen(key);
+    if (tz_envsys_secure() || !get("TUZADEBUG", &t))
+        return false;
+    for (const char *s = t.s; *s;) {
+        size_t n = strcspn(s, ",");
+        if (n > length && !memcmp(s, key, length) && s[length] == '=' &&
+            n - length - 1 < size) {
+            memcpy(buf, s + length + 1, n - length - 1);
+            buf[n - length - 1] = 0;
+            return true;
+        }
+        s += n + (s[n] == ',');
+    }
+    return false;
 }
 
 void tz_env_init(void)

@@ -31,6 +31,10 @@ extern struct tz_env tz_env;
 // Parses the environment; told once, before anything else runs.
 void tz_env_init(void);
 
+// The value of a key of TUZADEBUG, whether or not tz_env_init has run: false
+// when it is not there, or longer than buf. Nothing in set-uid programs.
+bool tz_env_debug(const char *key, char *buf, size_t size);
+
 // 16 random bytes from the system (getrandom, else AT_RANDOM, else the clock).
 void tz_env_random(uint64_t out[2]);
 

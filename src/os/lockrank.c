@@ -11,7 +11,7 @@
 
 #include "os/lock.h"
 
-_Static_assert(TZ_RANK_COUNT <= 32, "ranks fit the low half of held_ranks");
+_Static_assert(TZ_RANK_COUNT <= 31, "ranks fit below TZ_IN_HOOK");
 
 static const uint64_t one_chan = UINT64_C(1) << 32;
 

@@ -15,7 +15,8 @@ struct tz_vm_hooks {
 };
 
 // Replaces the table before the first use of os/vm.h. -EINVAL when only one of
-// mmap and munmap is given (NULL members keep libc's), -EBUSY when it is late.
+// mmap and munmap is given (NULL members keep the default), -EBUSY when it is
+// late. tuza_os_set_hooks is the same for users, in libc's shape.
 int tz_vm_set_hooks(const struct tz_vm_hooks *hooks);
 
 #endif

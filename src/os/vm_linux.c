@@ -18,6 +18,12 @@
 #include "os/vm.h"
 #include "os/vm_sys.h"
 
+#ifdef SYS_mmap2 // where registers have 32 bits; offset 0 in either unit
+enum { MMAP_CALL = SYS_mmap2 };
+#else
+enum { MMAP_CALL = SYS_mmap };
+#endif
+
 enum {
     // Names that libc's headers may not have yet.
     ADVICE_GUARD_INSTALL = 102, // Linux 6.13
@@ -82,6 +88,37 @@ uint64_t tz_vmsys_mapped(void)
     for (ssize_t i = 0; i < len && text[i] >= '0' && text[i] <= '9'; i++)
         pages = pages * 10 + (uint64_t)(text[i] - '0');
     return pages * tz_vm_page();
+}
+
+static int raw_mmap(void *addr, size_t n, int prot, int flags, void **out)
+{
+    long p = syscall(MMAP_CALL, addr, n, prot, flags, -1, 0);
+    if (p == -1)
+        return errno;
+    *out = (void *)p;
+    return 0;
+}
+
+static int raw_munmap(void *addr, size_t n)
+{
+    return syscall(SYS_munmap, addr, n) ? errno : 0;
+}
+
+static int raw_mprotect(void *addr, size_t n, int prot)
+{
+    return syscall(SYS_mprotect, addr, n, prot) ? errno : 0;
+}
+
+static int raw_madvise(void *addr, size_t n, int advice)
+{
+    return syscall(SYS_madvise, addr, n, advice) ? errno : 0;
+}
+
+const struct tz_vm_hooks *tz_vmsys_raw(void)
+{
+    static const struct tz_vm_hooks raw = { raw_mmap, raw_munmap, raw_mprotect,
+                                            raw_madvise };
+    return &raw;
 }
 
 bool tz_vmsys_faults(void *p)

@@ -3,7 +3,7 @@
 #ifndef TZ_OS_VM_SYS_H
 #define TZ_OS_VM_SYS_H
 
-#include "base/base.h"
+#include "os/vm_hook.h"
 
 // The kinds of mapping that vm.c makes.
 enum tz_vmsys_map {
@@ -39,6 +39,10 @@ bool tz_vmsys_faults(void *p);
 
 // Shows text for the range in the system's list of mappings, where it can.
 void tz_vmsys_name(void *p, size_t n, const char *text);
+
+// The table of bare system calls, which no interposer sees; NULL where the
+// system has no stable ones.
+const struct tz_vm_hooks *tz_vmsys_raw(void);
 
 // Calls through the hook table (os/vm_hook.c), which count themselves and keep
 // errno. 0, or a positive errno. madvise is tried again on EAGAIN.
