@@ -19,12 +19,14 @@ struct tz_region {
     uint8_t *cls;            // class bytes; by whoever owns the pages
     struct tz_span **spans;  // likewise
     struct tz_pagebits *bits;
+    uint64_t *freed;         // TZ_FREED_WORDS a page; see mem/free.c
+    union tz_typerec *types; // see mem/types.c
     struct tz_pagealloc pages; // guarded by the heap lock
     uint32_t grown;            // pages mapped; guarded by the heap lock
     uint32_t id;
     char *tables;            // reservation of all tables; const
     size_t tables_size;
-    size_t mapped[6];        // bytes mapped of each table, from its start
+    size_t mapped[8];        // bytes mapped of each table, from its start
 };
 
 // Up to 64 pages that one P hands out without the lock. Owned by the P.
@@ -81,11 +83,13 @@ struct tz_object {
     uintptr_t base;
     size_t size;
     bool noscan;
+    struct tz_span *span;
     struct tz_pagebits *bits; // of its span
     uint32_t index;           // in its span
 };
 
-// The allocated object that p points into. False for free slots, for the
+// The allocated object that p points into. False for free slots, for objects
+// that were freed by hand, for the
 // bytes behind the last object of a span and for addresses outside the heap.
 bool tz_heap_find(uintptr_t p, struct tz_object *out);
 
