@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // mem/mheap.c: the page heap.
 //
-// The heap is a region: one large reservation, of which a prefix is mapped and
-// grows. It starts at a TiB and halves until the system agrees. When a region
-// is used up (a small one, on a system that refuses large reservations)
-// another is reserved wherever there is room; addresses are never assumed.
+// The heap is a region of addresses (mem/region.c), of which a prefix is mapped
+// and grows. When a region is used up another is added wherever there is room.
 //
 // All that the runtime knows about a page is in tables beside the region,
 // indexed by page: class byte, span, bits. So an address leads to its object
@@ -12,19 +10,19 @@
 // heap meets no metadata, and marking touches little memory.
 //
 // Pages are taken under the heap lock, one-page spans mostly 64 at a time for
-// a P, which then cuts them off without a lock. Go's mheap.go is the model; it
+// a P, which then cuts them off without a lock. Free ones go back to the system
+// (mem/scavenge.c). Before memory is refused, the caller's cached pages are given
+// back, and other Ps are asked to do the same. Go's mheap.go is the model; it
 // indexes arenas of 64 MiB where we have one region in the usual case.
 
 #include "mem/mheap.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "base/bits.h"
 #include "base/san.h"
 #include "mem/limit.h"
 #include "mem/persist.h"
-#include "os/vm.h"
 
 struct tz_heap tz_mem = {
     .lock = TZ_LOCK_INIT(TZ_RANK_HEAP),
@@ -32,129 +30,16 @@ struct tz_heap tz_mem = {
     .trigger = UINT64_MAX,
 };
 
-enum { CLS, SPANS, BITS, FREED, TYPES, BITMAP, CHUNKS, GROUPS, TABLES };
-_Static_assert(TABLES == tz_countof(((struct tz_region *)0)->mapped), "tables");
-
-// Bytes of each table per 4 MiB chunk of heap. Groups and tops are small and
-// mapped whole.
-static const size_t table_step[GROUPS] = {
-    [CLS] = TZ_CHUNK_PAGES,
-    [SPANS] = TZ_CHUNK_PAGES * sizeof(struct tz_span *),
-    [BITS] = TZ_CHUNK_PAGES * sizeof(struct tz_pagebits),
-    [FREED] = TZ_CHUNK_PAGES * TZ_FREED_WORDS * sizeof(uint64_t),
-    [TYPES] = TZ_CHUNK_PAGES * sizeof(union tz_typerec),
-    [BITMAP] = TZ_CHUNK_PAGES / 8,
-    [CHUNKS] = sizeof(struct tz_runs),
-};
-
-enum { CHUNK_BYTES = TZ_CHUNK_PAGES * TZ_PAGE_SIZE };
-
-static uint32_t chunks_of(const struct tz_region *r)
-{
-    return (uint32_t)(r->size / CHUNK_BYTES);
-}
-
-// Offset and size of table t in the tables' reservation.
-static size_t table_at(const struct tz_region *r, int t, size_t *size)
-{
-    // Summaries are kept for whole groups and tops.
-    size_t chunks = tz_align_up(chunks_of(r), 4096);
-    size_t off = 0, n = 0;
-    for (int i = 0; i <= t; i++) {
-        off += n;
-        n = i == GROUPS ? (chunks / 64 + chunks / 4096) * sizeof(struct tz_runs)
-            : i == CHUNKS ? chunks * table_step[CHUNKS]
-                          : chunks_of(r) * table_step[i];
-        n = tz_align_up(n, tz_vm_page());
-    }
-    *size = n;
-    return off;
-}
-
-// Maps table t up to `bytes` from its start.
-static int table_map(struct tz_region *r, int t, size_t bytes)
-{
-    bytes = tz_align_up(bytes, tz_vm_page());
-    if (bytes <= r->mapped[t])
-        return 0;
-    size_t size;
-    char *start = r->tables + table_at(r, t, &size);
-    TZ_CHECK(bytes <= size);
-    int err =
-        tz_vm_map(start + r->mapped[t], bytes - r->mapped[t], TZ_VM_META);
-    if (err)
-        return err;
-    tz_xadd_rlx(&tz_mem.meta, bytes - r->mapped[t]);
-    r->mapped[t] = bytes;
-    return 0;
-}
-
-// Summaries of a whole group are read at once, so chunk summaries are mapped
-// by groups; the two small tables at once.
-static int tables_grow(struct tz_region *r, uint32_t nchunks)
-{
-    for (int t = 0; t < CHUNKS; t++)
-        if (table_map(r, t, nchunks * table_step[t]))
-            return -ENOMEM;
-    size_t size;
-    if (table_map(r, CHUNKS, tz_align_up(nchunks, 64) * table_step[CHUNKS]))
-        return -ENOMEM;
-    table_at(r, GROUPS, &size);
-    return table_map(r, GROUPS, size);
-}
-
-static void tables_lay_out(struct tz_region *r)
-{
-    size_t size;
-    char *t = r->tables;
-    r->cls = (uint8_t *)(t + table_at(r, CLS, &size));
-    r->spans = (struct tz_span **)(void *)(t + table_at(r, SPANS, &size));
-    r->bits = (struct tz_pagebits *)(void *)(t + table_at(r, BITS, &size));
-    r->freed = (uint64_t *)(void *)(t + table_at(r, FREED, &size));
-    r->types = (union tz_typerec *)(void *)(t + table_at(r, TYPES, &size));
-    r->pages.bitmap = (uint64_t *)(void *)(t + table_at(r, BITMAP, &size));
-    r->pages.chunk = (struct tz_runs *)(void *)(t + table_at(r, CHUNKS, &size));
-    r->pages.group = (struct tz_runs *)(void *)(t + table_at(r, GROUPS, &size));
-    r->pages.top = r->pages.group + tz_align_up(chunks_of(r), 4096) / 64;
-}
-
-// Reserves a region of `size` bytes and its tables. With the lock.
-static int region_reserve(struct tz_region *r, size_t size)
-{
-    memset(r, 0, sizeof *r);
-    char *base = tz_vm_reserve(NULL, size, CHUNK_BYTES, TZ_VM_HEAP);
-    if (!base)
-        return -ENOMEM;
-    r->base = (uintptr_t)base;
-    r->size = size;
-    size_t last, off = table_at(r, GROUPS, &last);
-    r->tables_size = off + last;
-    r->tables = tz_vm_reserve(NULL, r->tables_size, 0, TZ_VM_META);
-    if (!r->tables) {
-        tz_vm_free(base, size, TZ_VM_HEAP, false);
-        r->size = 0;
-        return -ENOMEM;
-    }
-    tables_lay_out(r);
-    return 0;
-}
-
-// One more region, as large as the system grants, of at least min bytes.
-static struct tz_region *region_add(size_t min)
+// One more region, with room for npages. With the lock.
+static struct tz_region *region_add(uint32_t npages)
 {
     uint32_t i = tz_mem.nregions;
     if (i == TZ_MAX_REGIONS)
         return NULL;
-    // Later regions follow a refusal of the first size: ask for less at once.
-    size_t size = i == 0 ? (TZ_TSAN ? 64 * TZ_GIB : 1024 * TZ_GIB) : TZ_GIB;
-    min = tz_align_up(min, CHUNK_BYTES);
-    size = tz_max(size, min);
     struct tz_region *r = &tz_mem.region[i];
-    while (region_reserve(r, size) != 0) {
-        if (size == min)
-            return NULL;
-        size = tz_max(tz_align_up(size / 2, CHUNK_BYTES), min);
-    }
+    size_t min = tz_align_up((size_t)npages << TZ_PAGE_SHIFT, TZ_CHUNK_BYTES);
+    if (tz_region_make(r, min, i == 0) != 0)
+        return NULL;
     r->id = i;
     tz_store_rel(&tz_mem.nregions, i + 1); // with tz_heap_region's acquire
     return r;
@@ -163,7 +48,7 @@ static struct tz_region *region_add(size_t min)
 int tz_heap_init(void)
 {
     tz_lock_acquire(&tz_mem.lock);
-    struct tz_region *r = region_add(CHUNK_BYTES);
+    struct tz_region *r = region_add(1);
     tz_lock_release(&tz_mem.lock);
     if (!r)
         return -ENOMEM;
@@ -173,78 +58,88 @@ int tz_heap_init(void)
     return 0;
 }
 
-static uint32_t chunks_needed(uint32_t npages)
+// tz_region_grow, with statistics.
+static int region_grow(struct tz_region *r, uint32_t npages)
 {
-    return (npages + TZ_CHUNK_PAGES - 1) / TZ_CHUNK_PAGES;
+    size_t n = 0, meta = tz_region_meta(r);
+    int err = tz_region_grow(r, npages, &n);
+    tz_xadd_rlx(&tz_mem.sys, n);
+    tz_xadd_rlx(&tz_mem.meta, tz_region_meta(r) - meta);
+    return err;
 }
 
-// Maps more of r: at least npages in a row at its end, more when the heap is
-// large. With the lock.
-static bool region_grow(struct tz_region *r, uint32_t npages)
+// Grows some region until it has npages free in a row.
+static bool heap_grow(uint32_t npages)
 {
-    uint32_t need = chunks_needed(npages);
-    uint32_t have = r->pages.nchunks, room = chunks_of(r) - have;
-    if (need > room)
-        return false;
-    uint32_t extra = (uint32_t)tz_min(have / 8, 16); // up to 64 MiB
-    uint32_t n = (uint32_t)tz_min(tz_max(need, extra), room);
-    for (;; n = need) {
-        char *at = (char *)r->base + (size_t)have * CHUNK_BYTES;
-        if (tz_limit_allows((uint64_t)n * CHUNK_BYTES) &&
-            tables_grow(r, have + n) == 0 &&
-            tz_vm_map(at, (size_t)n * CHUNK_BYTES, TZ_VM_HEAP) == 0)
-            break;
-        if (n == need)
-            return false;
+    // A region that others have mapped into is closed; one that has just been
+    // added is no better now and then.
+    enum { TRIES = 4 };
+    for (uint32_t i = 0; i < tz_mem.nregions; i++) {
+        int err = region_grow(&tz_mem.region[i], npages);
+        if (err != -ENOSPC) // no memory: more addresses do not help
+            return err == 0;
     }
-    tz_xadd_rlx(&tz_mem.sys, (uint64_t)n * CHUNK_BYTES);
-    tz_pagealloc_grow(&r->pages, n);
-    return true;
+    for (int i = 0; i < TRIES; i++) {
+        struct tz_region *r = region_add(npages);
+        if (!r)
+            return false;
+        int err = region_grow(r, npages);
+        if (err != -ENOSPC)
+            return err == 0;
+    }
+    return false;
+}
+
+static struct tz_region *find_pages(uint32_t npages, uint32_t *page)
+{
+    for (uint32_t i = 0; i < tz_mem.nregions; i++) {
+        struct tz_region *r = &tz_mem.region[i];
+        *page = tz_pagealloc_take(&r->pages, npages);
+        if (*page != TZ_NO_PAGE) {
+            tz_scav_taken(r, *page, npages);
+            return r;
+        }
+    }
+    return NULL;
 }
 
 // n pages from the lowest region that has them. With the lock.
 static struct tz_region *take_pages(uint32_t npages, uint32_t *page)
 {
-    for (uint32_t i = 0; i < tz_mem.nregions; i++) {
-        struct tz_region *r = &tz_mem.region[i];
-        *page = tz_pagealloc_take(&r->pages, npages);
-        if (*page != TZ_NO_PAGE)
-            return r;
-    }
-    for (uint32_t i = 0; i < tz_mem.nregions; i++) {
-        struct tz_region *r = &tz_mem.region[i];
-        if (region_grow(r, npages)) {
-            *page = tz_pagealloc_take(&r->pages, npages);
-            return r;
-        }
-        // There were addresses, but no memory: more addresses do not help.
-        if (chunks_needed(npages) <= chunks_of(r) - r->pages.nchunks)
-            return NULL;
-    }
-    struct tz_region *r = region_add((size_t)npages << TZ_PAGE_SHIFT);
-    if (!r || !region_grow(r, npages))
-        return NULL;
-    *page = tz_pagealloc_take(&r->pages, npages);
+    struct tz_region *r = find_pages(npages, page);
+    if (!r && heap_grow(npages))
+        r = find_pages(npages, page);
     return r;
 }
 
-// Refills a P's cache with pages and headers. With the lock.
-static bool pagecache_fill(struct tz_pagecache *pc)
+static void put_pages(struct tz_region *r, uint32_t page, uint32_t npages)
 {
-    for (int grown = 0; grown < 2; grown++) {
-        for (uint32_t i = 0; i < tz_mem.nregions; i++) {
-            pc->region = &tz_mem.region[i];
-            pc->free = tz_pagealloc_take_64(&pc->region->pages, &pc->first);
-            if (pc->free)
-                return true;
+    tz_pagealloc_put(&r->pages, page, npages);
+    tz_scav_freed(r, page, npages);
+}
+
+// Every free page among 64, of the lowest region that has any.
+static bool find_64(struct tz_pagecache *pc)
+{
+    for (uint32_t i = 0; i < tz_mem.nregions; i++) {
+        struct tz_region *r = &tz_mem.region[i];
+        uint64_t free = tz_pagealloc_take_64(&r->pages, &pc->first);
+        pc->region = r;
+        pc->free = free;
+        for (uint64_t w = free; w; w &= w - 1) {
+            uint32_t page = pc->first + tz_ctz64(w);
+            tz_scav_taken(r, page, 1);
         }
-        uint32_t page;
-        struct tz_region *r = take_pages(1, &page);
-        if (!r)
-            return false;
-        tz_pagealloc_put(&r->pages, page, 1);
+        if (free)
+            return true;
     }
     return false;
+}
+
+// Refills a P's cache with pages. With the lock.
+static bool pagecache_fill(struct tz_pagecache *pc)
+{
+    return find_64(pc) || (heap_grow(1) && find_64(pc));
 }
 
 static struct tz_span *span_header(struct tz_pagecache *pc)
@@ -337,6 +232,16 @@ static void span_set_up(struct tz_span *s, struct tz_region *r, uint32_t page,
     }
 }
 
+// Memory was refused: pages that wait in caches are wanted. False when this
+// one had none.
+static bool caches_back(struct tz_pagecache *pc)
+{
+    pc->epoch = tz_xadd(&tz_mem.cache_epoch, 1) + 1;
+    bool any = pc->free != 0;
+    tz_heap_pagecache_flush(pc);
+    return any;
+}
+
 struct tz_span *tz_heap_span_alloc(struct tz_pagecache *pc, uint32_t npages,
                                    unsigned spanclass)
 {
@@ -344,7 +249,14 @@ struct tz_span *tz_heap_span_alloc(struct tz_pagecache *pc, uint32_t npages,
     if (!s)
         return NULL;
     uint32_t page;
+    uint32_t epoch = tz_load_rlx(&tz_mem.cache_epoch); // orders nothing
+    if (pc && tz_unlikely(pc->epoch != epoch)) {
+        tz_heap_pagecache_flush(pc);
+        pc->epoch = epoch;
+    }
     struct tz_region *r = pages_get(pc, npages, &page);
+    if (!r && pc && caches_back(pc))
+        r = pages_get(pc, npages, &page);
     if (!r) {
         header_free(s);
         return NULL;
@@ -365,17 +277,17 @@ void tz_heap_span_free(struct tz_span *s)
         r->spans[i] = NULL;
     }
     tz_lock_acquire(&tz_mem.lock);
-    tz_pagealloc_put(&r->pages, page, npages);
+    tz_xadd_rlx(&tz_mem.inuse, -((uint64_t)npages << TZ_PAGE_SHIFT));
+    put_pages(r, page, npages);
     tz_list_push_front(&tz_mem.free_spans, &s->node);
     tz_lock_release(&tz_mem.lock);
-    tz_xadd_rlx(&tz_mem.inuse, -((uint64_t)npages << TZ_PAGE_SHIFT));
 }
 
 void tz_heap_pagecache_flush(struct tz_pagecache *pc)
 {
     tz_lock_acquire(&tz_mem.lock);
     for (uint64_t w = pc->free; w; w &= w - 1)
-        tz_pagealloc_put(&pc->region->pages, pc->first + tz_ctz64(w), 1);
+        put_pages(pc->region, pc->first + tz_ctz64(w), 1);
     pc->free = 0;
     while (pc->spans) {
         struct tz_span *s = pc->spans;
@@ -383,6 +295,25 @@ void tz_heap_pagecache_flush(struct tz_pagecache *pc)
         tz_list_push_front(&tz_mem.free_spans, &s->node);
     }
     tz_lock_release(&tz_mem.lock);
+}
+
+void tz_heap_stats_read(struct tz_heap_stats *out)
+{
+    struct tz_heap_stats s = { .meta = tz_load_rlx(&tz_mem.meta) };
+    tz_lock_acquire(&tz_mem.lock);
+    uint64_t free = tz_mem.releasing;
+    for (uint32_t i = 0; i < tz_mem.nregions; i++)
+        free += tz_mem.region[i].pages.nfree;
+    free <<= TZ_PAGE_SHIFT;
+    s.sys = tz_load_rlx(&tz_mem.sys);
+    // Counted after pages were taken and before they are given back.
+    s.inuse = tz_load_rlx(&tz_mem.inuse);
+    s.released = tz_load_rlx(&tz_mem.released);
+    s.untouched = tz_load_rlx(&tz_mem.untouched);
+    tz_lock_release(&tz_mem.lock);
+    s.cached = s.sys - free - s.inuse;
+    s.idle = free - s.released - s.untouched;
+    *out = s;
 }
 
 TZ_NO_SANITIZE bool tz_heap_find(uintptr_t p, struct tz_object *out)

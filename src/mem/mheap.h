@@ -4,36 +4,19 @@
 #ifndef TZ_MEM_MHEAP_H
 #define TZ_MEM_MHEAP_H
 
-#include "mem/pagealloc.h"
-#include "mem/span.h"
+#include "mem/region.h"
 #include "os/lock.h"
 
 // What a page's class byte says: TZ_PAGE_FRESH, TZ_PAGE_FREE, or the span
 // class of its span plus one.
 enum { TZ_PAGE_FRESH = 0, TZ_PAGE_FREE = 255, TZ_MAX_REGIONS = 256 };
 
-// One reservation and its side tables, which are indexed by page.
-struct tz_region {
-    uintptr_t base;          // const after it is published
-    size_t size;             // bytes of address space; const likewise
-    uint8_t *cls;            // class bytes; by whoever owns the pages
-    struct tz_span **spans;  // likewise
-    struct tz_pagebits *bits;
-    uint64_t *freed;         // TZ_FREED_WORDS a page; see mem/free.c
-    union tz_typerec *types; // see mem/types.c
-    struct tz_pagealloc pages; // guarded by the heap lock
-    uint32_t grown;            // pages mapped; guarded by the heap lock
-    uint32_t id;
-    char *tables;            // reservation of all tables; const
-    size_t tables_size;
-    size_t mapped[8];        // bytes mapped of each table, from its start
-};
-
 // Up to 64 pages that one P hands out without the lock. Owned by the P.
 struct tz_pagecache {
     struct tz_region *region;
     uint32_t first;  // page number of bit 0
     uint64_t free;   // bit set: free
+    uint32_t epoch;  // tz_mem.cache_epoch when it was last looked at
     struct tz_span *spans; // free headers, linked through node.next
 };
 
@@ -48,8 +31,24 @@ struct tz_heap {
     uint64_t peak;      // atomic; most of inuse
     uint64_t sys;       // atomic; bytes grown
     uint64_t meta;      // atomic; bytes of side tables mapped
+    uint64_t released;  // atomic; bytes of sys given back to the system
+    uint64_t untouched; // atomic; bytes of sys in units never used
+    uint32_t releasing; // free pages out of the bitmap; guarded by lock
+    uint32_t cache_epoch; // atomic; when it changes, caches are given back
 };
 extern struct tz_heap tz_mem;
+
+// Bytes of the heap at one moment: sys is the sum of the five that follow.
+struct tz_heap_stats {
+    uint64_t sys;       // mapped
+    uint64_t inuse;     // in spans
+    uint64_t cached;    // in page caches
+    uint64_t idle;      // free, and in memory as far as they were used
+    uint64_t untouched; // free, in units of which nothing was ever used
+    uint64_t released;  // free, given back to the system
+    uint64_t meta;      // side tables; not in sys
+};
+void tz_heap_stats_read(struct tz_heap_stats *out);
 
 // Reserves the address space; once. 0, or -ENOMEM.
 int tz_heap_init(void);

@@ -15,6 +15,7 @@
 
 #include "mem/pagealloc.h"
 
+#include "base/atomic.h"
 #include "base/bits.h"
 
 static struct tz_runs merge(struct tz_runs a, uint32_t alen, struct tz_runs b,
@@ -85,17 +86,34 @@ static void set_range(struct tz_pagealloc *a, uint32_t page, uint32_t n,
     }
 }
 
-void tz_pagealloc_grow(struct tz_pagealloc *a, uint32_t nchunks)
+// Pages of the last chunk that are not grown yet look used.
+void tz_pagealloc_grow(struct tz_pagealloc *a, uint32_t npages)
 {
-    uint32_t first = a->nchunks;
-    for (uint32_t i = first * 8; i < (first + nchunks) * 8; i++)
-        a->bitmap[i] = 0;
-    a->nchunks += nchunks;
-    a->ngroups = (a->nchunks + 63) / 64;
+    uint32_t page = a->npages, first = page / TZ_CHUNK_PAGES;
+    TZ_DCHECK(npages > 0);
+    a->npages += npages;
+    uint32_t nchunks = (a->npages + TZ_CHUNK_PAGES - 1) / TZ_CHUNK_PAGES;
+    for (uint32_t i = a->nchunks * 8; i < nchunks * 8; i++)
+        a->bitmap[i] = ~UINT64_C(0);
+    set_range(a, page, npages, false);
+    a->ngroups = (nchunks + 63) / 64;
     a->ntops = (a->ngroups + 63) / 64;
-    update(a, first, a->nchunks - 1);
+    update(a, first, nchunks - 1);
+    tz_store_rel(&a->nchunks, nchunks); // with tz_heap_find's acquire
+    a->nfree += npages;
     if (first < a->first)
         a->first = first;
+}
+
+uint32_t tz_pagealloc_tail(const struct tz_pagealloc *a, uint32_t most)
+{
+    uint32_t n = 0;
+    for (uint32_t p = a->npages; p > 0 && n < most; n++) {
+        p--;
+        if (a->bitmap[p / 64] >> (p % 64) & 1)
+            break;
+    }
+    return n;
 }
 
 // A search's state: where we are and how many free pages lead up to there.
@@ -169,12 +187,18 @@ uint32_t tz_pagealloc_take(struct tz_pagealloc *a, uint32_t npages)
     uint32_t page = find(a, npages);
     if (page == TZ_NO_PAGE)
         return TZ_NO_PAGE;
-    set_range(a, page, npages, true);
-    uint32_t first = page / TZ_CHUNK_PAGES;
-    update(a, first, (page + npages - 1) / TZ_CHUNK_PAGES);
+    tz_pagealloc_take_at(a, page, npages);
     if (npages == 1)
-        a->first = first; // it was the lowest free page
+        a->first = page / TZ_CHUNK_PAGES; // it was the lowest free page
     return page;
+}
+
+void tz_pagealloc_take_at(struct tz_pagealloc *a, uint32_t page,
+                          uint32_t npages)
+{
+    set_range(a, page, npages, true);
+    update(a, page / TZ_CHUNK_PAGES, (page + npages - 1) / TZ_CHUNK_PAGES);
+    a->nfree -= npages;
 }
 
 uint64_t tz_pagealloc_take_64(struct tz_pagealloc *a, uint32_t *first)
@@ -188,6 +212,7 @@ uint64_t tz_pagealloc_take_64(struct tz_pagealloc *a, uint32_t *first)
     *first = page & ~63u;
     a->first = page / TZ_CHUNK_PAGES;
     update(a, a->first, a->first);
+    a->nfree -= tz_popcount64(taken);
     return taken;
 }
 
@@ -196,6 +221,7 @@ void tz_pagealloc_put(struct tz_pagealloc *a, uint32_t page, uint32_t npages)
     set_range(a, page, npages, false);
     uint32_t first = page / TZ_CHUNK_PAGES;
     update(a, first, (page + npages - 1) / TZ_CHUNK_PAGES);
+    a->nfree += npages;
     if (first < a->first)
         a->first = first;
 }

@@ -25,6 +25,9 @@ static struct {
     bool fail_on;      // and all that follow
     size_t mmap_max;   // larger mappings are refused; 0: none
     size_t protect_max; // the same for mprotect
+    bool no_place;     // no address is granted: hints go elsewhere
+    uintptr_t below;   // all mappings end below this; 0: anywhere
+    bool shift;        // what comes is one page above what was mapped
     uint64_t largest;  // mmap that was granted
 } sys;
 
@@ -40,9 +43,21 @@ static inline int sys_mmap(void *addr, size_t n, int prot, int flags,
 {
     if (sys_refuses() || (sys.mmap_max && n > sys.mmap_max))
         return ENOMEM;
-    void *p = mmap(addr, n, prot, flags, -1, 0);
+    if (sys.no_place && (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)))
+        return EEXIST;
+    if (sys.no_place)
+        addr = NULL;
+    if (sys.below && (uintptr_t)addr + n > sys.below)
+        return ENOMEM;
+    if (sys.below && !addr)
+        flags |= MAP_32BIT;
+    size_t page = sys.shift ? 4096 : 0;
+    char *p = mmap(addr, n + page, prot, flags, -1, 0);
     if (p == MAP_FAILED)
         return errno;
+    if (page)
+        munmap(p, page);
+    p += page;
     if (n > sys.largest)
         sys.largest = n;
     *out = p;

@@ -7,18 +7,23 @@ enum { CHUNKS = 4096 * 2, GROUPS = CHUNKS / 64, TOPS = GROUPS / 64 };
 
 static uint64_t bitmap[CHUNKS * 8];
 static struct tz_runs chunk[CHUNKS], group[GROUPS], top[TOPS];
-static struct tz_pagealloc a = { bitmap, chunk, group, top, 0, 0, 0, 0 };
+static struct tz_pagealloc a = {
+    .bitmap = bitmap, .chunk = chunk, .group = group, .top = top
+};
 
 // The model: 1 for pages in use; pages are grown up to npages.
 static uint8_t used[CHUNKS * TZ_CHUNK_PAGES];
 static uint32_t npages;
 
-static void grow(uint32_t nchunks)
+static void grow_pages(uint32_t n)
 {
-    tz_pagealloc_grow(&a, nchunks);
-    npages += nchunks * TZ_CHUNK_PAGES;
-    ck_assert_uint_eq(a.nchunks * TZ_CHUNK_PAGES, npages);
+    tz_pagealloc_grow(&a, n);
+    npages += n;
+    ck_assert_uint_eq(a.npages, npages);
+    ck_assert_uint_eq(a.nchunks, (npages + TZ_CHUNK_PAGES - 1) / TZ_CHUNK_PAGES);
 }
+
+static void grow(uint32_t nchunks) { grow_pages(nchunks * TZ_CHUNK_PAGES); }
 
 static uint32_t model_find(uint32_t n)
 {
@@ -82,9 +87,16 @@ static void assert_runs(const struct tz_runs *r, uint32_t first, uint32_t n)
 // All invariants, recomputed.
 static void assert_sound(void)
 {
-    for (uint32_t p = 0; p < npages; p++)
+    uint32_t nfree = 0, tail = 0;
+    for (uint32_t p = 0; p < npages; p++) {
         if ((bitmap[p / 64] >> (p % 64) & 1) != used[p])
             ck_abort_msg("page %u", p);
+        nfree += !used[p];
+        tail = used[p] ? 0 : tail + 1;
+    }
+    ck_assert_uint_eq(a.nfree, nfree);
+    ck_assert_uint_eq(tz_pagealloc_tail(&a, UINT32_MAX), tail);
+    ck_assert_uint_eq(tz_pagealloc_tail(&a, 5), tz_min(tail, 5));
     for (uint32_t c = 0; c < a.nchunks; c++)
         assert_runs(&chunk[c], c * TZ_CHUNK_PAGES, TZ_CHUNK_PAGES);
     for (uint32_t g = 0; g < a.ngroups; g++)
@@ -113,6 +125,35 @@ START_TEST(nothing_is_free_before_the_first_growth)
     ck_assert_uint_eq(take(TZ_CHUNK_PAGES + 1), TZ_NO_PAGE);
     ck_assert_uint_eq(take(TZ_CHUNK_PAGES), 0);
     ck_assert_uint_eq(take(1), TZ_NO_PAGE);
+    assert_sound();
+}
+END_TEST
+
+START_TEST(pages_of_a_chunk_that_is_grown_in_part_stay_out)
+{
+    start();
+    for (uint32_t n = 0; n < 3 * TZ_CHUNK_PAGES; n += 64) {
+        grow_pages(64);
+        assert_sound();
+        ck_assert_uint_eq(take(npages + 1), TZ_NO_PAGE);
+        ck_assert_uint_eq(take(npages), 0);
+        take_64();
+        put(0, npages);
+    }
+    ck_assert_uint_eq(take(3 * TZ_CHUNK_PAGES), 0);
+}
+END_TEST
+
+START_TEST(pages_are_taken_where_they_are_wanted)
+{
+    start();
+    grow(2);
+    tz_pagealloc_take_at(&a, 500, 40);
+    memset(used + 500, 1, 40);
+    assert_sound();
+    ck_assert_uint_eq(take(500), 0);
+    ck_assert_uint_eq(take(1), 540);
+    put(500, 40);
     assert_sound();
 }
 END_TEST
@@ -177,7 +218,7 @@ static void random_size_ops(uint64_t seed, int ops, uint32_t max)
             take_64();
         if (op % 4999 == 0) {
             if (a.nchunks < 80)
-                grow(1 + (uint32_t)(r % 12));
+                grow_pages(1 + (uint32_t)(r % (12 * TZ_CHUNK_PAGES)));
             assert_sound();
         }
     }
@@ -215,7 +256,7 @@ END_TEST
 static void put_twice_body(void)
 {
     start();
-    tz_pagealloc_grow(&a, 1);
+    tz_pagealloc_grow(&a, TZ_CHUNK_PAGES);
     tz_pagealloc_take(&a, 10);
     tz_pagealloc_put(&a, 2, 4);
     tz_pagealloc_put(&a, 5, 1);
@@ -232,7 +273,7 @@ END_TEST
 static void bad_summary_body(void)
 {
     start();
-    tz_pagealloc_grow(&a, 1);
+    tz_pagealloc_grow(&a, TZ_CHUNK_PAGES);
     tz_pagealloc_take(&a, 500);
     top[0].max = group[0].max = chunk[0].max = 13;
     tz_pagealloc_take(&a, 13);
@@ -252,6 +293,8 @@ int main(void)
     return os_check("mem/pagealloc",
                     (const TTest *const[]){
                         nothing_is_free_before_the_first_growth,
+                        pages_of_a_chunk_that_is_grown_in_part_stay_out,
+                        pages_are_taken_where_they_are_wanted,
                         runs_across_words_chunks_groups_and_tops_are_found,
                         a_run_may_span_several_free_groups,
                         random_changes_agree_with_a_byte_a_page,

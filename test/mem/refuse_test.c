@@ -14,19 +14,147 @@ static struct tz_vm_stats stats(void)
 START_TEST(a_refused_tebibyte_becomes_a_smaller_region)
 {
     sys_install();
+    sys.mmap_max = 5 * TZ_GIB;
+    heap_start();
+    ck_assert_uint_eq(tz_mem.nregions, 1);
+    ck_assert(tz_mem.region[0].held);
+    ck_assert_uint_eq(tz_mem.region[0].size, 4 * TZ_GIB);
+    ck_assert_uint_eq(tz_mem.region[0].base % (4 * TZ_MIB), 0);
+    ck_assert_ptr_nonnull(tz_heap_span_alloc(NULL, 1000, 0));
+}
+END_TEST
+
+START_TEST(s2_05_where_4_gib_are_refused_nothing_is_reserved)
+{
+    sys_install();
     sys.mmap_max = 3 * TZ_GIB;
     heap_start();
     ck_assert_uint_eq(tz_mem.nregions, 1);
-    ck_assert_uint_eq(tz_mem.region[0].size, 2 * TZ_GIB);
+    ck_assert(!tz_mem.region[0].held);
     ck_assert_uint_eq(tz_mem.region[0].base % (4 * TZ_MIB), 0);
+    struct tz_vm_stats s = stats();
+    ck_assert_uint_eq(s.reserved[TZ_VM_HEAP] + s.reserved[TZ_VM_META], 0);
+    ck_assert_uint_eq(s.ready[TZ_VM_HEAP], 0);
+    struct tz_span *a = tz_heap_span_alloc(NULL, 60, 0);
+    ck_assert_ptr_nonnull(a);
+    memset((void *)a->base, 1, 60 * TZ_PAGE_SIZE);
+    ck_assert_uint_eq(tz_mem.sys, 512 * TZ_KIB); // not a chunk
+    struct tz_span *b = tz_heap_span_alloc(NULL, 70, 0);
+    ck_assert_uint_eq(b->base, a->base + 60 * TZ_PAGE_SIZE);
+    ck_assert_uint_eq(tz_mem.sys, 1536 * TZ_KIB); // the tail was used
+    struct tz_object o; // of a chunk that is mapped in part
+    ck_assert(!tz_heap_find(a->base + 300 * TZ_PAGE_SIZE, &o));
+    s = stats();
+    ck_assert_uint_eq(s.ready[TZ_VM_HEAP], tz_mem.sys);
+    ck_assert_uint_le(tz_mem.meta, 128 * TZ_KIB);
+}
+END_TEST
+
+// Others map where a claimed region wants to grow, again and again.
+START_TEST(s2_09_a_claim_that_others_map_into_is_closed)
+{
+    sys_install();
+    sys.mmap_max = 3 * TZ_GIB;
+    heap_start();
+    for (uint32_t i = 0; i < 10; i++) {
+        struct tz_span *a = tz_heap_span_alloc(NULL, 60, 0);
+        ck_assert_ptr_nonnull(a);
+        ck_assert_uint_eq(a->region, i);
+        memset((void *)a->base, 1, 60 * TZ_PAGE_SIZE);
+        struct tz_region *r = &tz_mem.region[i];
+        char *next = (char *)r->base + r->pages.npages * TZ_PAGE_SIZE;
+        char *p = mmap(next, 4096, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+                       0);
+        if (i == 0 && p != next)
+            return; // not on this kernel
+        ck_assert_ptr_eq(p, next);
+        *p = 7;
+        struct tz_span *b = tz_heap_span_alloc(NULL, 600, 0);
+        ck_assert_ptr_nonnull(b);
+        ck_assert_uint_eq(b->region, i + 1);
+        memset((void *)b->base, 2, 600 * TZ_PAGE_SIZE);
+        struct tz_span *c = tz_heap_span_alloc(NULL, 4, 0);
+        ck_assert_uint_eq(c->region, i); // what it has it still gives
+        ck_assert_int_eq(*p, 7);
+        ck_assert(r->closed);
+        struct tz_object o;
+        ck_assert(!tz_heap_find((uintptr_t)p, &o));
+        // Leave nothing: the next round begins in the next region.
+        ck_assert_ptr_nonnull(tz_heap_span_alloc(
+            NULL, tz_mem.region[i + 1].pages.nfree, 0));
+    }
+    ck_assert_uint_eq(stats().ready[TZ_VM_HEAP], tz_mem.sys);
+}
+END_TEST
+
+START_TEST(s2_06_every_region_lies_below_4_gib_where_it_must)
+{
+    sys_install();
+    sys.below = (uintptr_t)4 << 30;
+    heap_start();
+    for (int i = 0; i < 10; i++) {
+        struct tz_span *s = tz_heap_span_alloc(NULL, 1000, 0);
+        ck_assert_ptr_nonnull(s);
+        ck_assert_uint_le(s->base + 1000 * TZ_PAGE_SIZE, sys.below);
+        memset((void *)s->base, 1, 1000 * TZ_PAGE_SIZE);
+    }
+    struct tz_region *r = &tz_mem.region[0];
+    ck_assert(!r->held);
+    ck_assert_uint_le((uintptr_t)r->tables + r->tables_size, sys.below);
+    // More than there is room for: clean refusal.
+    ck_assert_ptr_null(tz_heap_span_alloc(NULL, 5u << 17, 0));
     ck_assert_ptr_nonnull(tz_heap_span_alloc(NULL, 1000, 0));
+}
+END_TEST
+
+START_TEST(s2_19_no_address_is_needed)
+{
+    sys_install();
+    sys.no_place = true;
+    heap_start();
+    ck_assert(tz_mem.region[0].held);
+    ck_assert_uint_ge(tz_mem.region[0].size, 64 * TZ_GIB);
+    ck_assert_ptr_nonnull(tz_heap_span_alloc(NULL, 1000, 0));
+}
+END_TEST
+
+static void use_all_of(struct tz_region *r)
+{
+    ck_assert_uint_eq(r->base % (4 * TZ_MIB), 0);
+    for (int i = 0; i < 8; i++) {
+        struct tz_span *s = tz_heap_span_alloc(NULL, 100, 0);
+        ck_assert_ptr_nonnull(s);
+        memset((void *)s->base, 1, 100 * TZ_PAGE_SIZE);
+        memset(s->bits, 1, sizeof *s->bits);
+    }
+}
+
+START_TEST(s2_24_results_one_page_off_make_an_aligned_heap)
+{
+    sys_install();
+    sys.shift = true;
+    heap_start();
+    use_all_of(&tz_mem.region[0]);
+    ck_assert(tz_mem.region[0].held);
+}
+END_TEST
+
+START_TEST(s2_24_also_where_little_is_granted)
+{
+    sys_install();
+    sys.shift = true;
+    sys.mmap_max = 3 * TZ_GIB;
+    heap_start();
+    use_all_of(&tz_mem.region[0]);
 }
 END_TEST
 
 START_TEST(the_smallest_region_is_one_chunk)
 {
     sys_install();
-    sys.mmap_max = 8 * TZ_MIB; // the reservation, and room to align it
+    sys.no_place = true;
+    sys.mmap_max = 9 * TZ_MIB; // the reservation, room to align it, guards
     heap_start();
     ck_assert_uint_le(tz_mem.region[0].size, 8 * TZ_MIB);
     ck_assert_ptr_nonnull(tz_heap_span_alloc(NULL, TZ_CHUNK_PAGES, 0));
@@ -55,7 +183,7 @@ static void one_region_body(void)
     sys.fail_at = fail_at;
     heap_start();
     struct tz_vm_stats s = stats();
-    if (s.reserved[TZ_VM_HEAP] != tz_mem.region[0].size ||
+    if (s.reserved[TZ_VM_HEAP] != tz_mem.region[0].heap_size ||
         s.reserved[TZ_VM_META] != tz_mem.region[0].tables_size ||
         s.unmap_deferred != 0)
         _exit(10);
@@ -72,7 +200,8 @@ END_TEST
 static void tiny_first(size_t max)
 {
     sys_install();
-    sys.mmap_max = 12 * TZ_MIB;
+    sys.no_place = true;
+    sys.mmap_max = 13 * TZ_MIB;
     heap_start();
     ck_assert_uint_le(tz_mem.region[0].size, 12 * TZ_MIB);
     sys.mmap_max = max;
@@ -96,7 +225,7 @@ START_TEST(a_second_region_serves_when_the_first_is_full)
     }
     ck_assert_uint_eq(tz_mem.nregions, 2);
     struct tz_region *r = &tz_mem.region[1];
-    ck_assert_uint_eq(r->size, TZ_GIB);
+    ck_assert_uint_eq(r->size, 64 * TZ_GIB);
     ck_assert_ptr_eq(tz_heap_region(r->base), r);
     ck_assert_ptr_eq(tz_heap_region(r->base + r->size - 1), r);
 }
@@ -106,6 +235,7 @@ START_TEST(spans_of_the_second_region_are_freed_and_used_again)
 {
     tiny_first(0);
     struct tz_span *a = tz_heap_span_alloc(NULL, 5000, 0);
+    ck_assert_ptr_nonnull(a);
     ck_assert_uint_eq(a->region, 1);
     uintptr_t base = a->base;
     tz_heap_span_free(a);
@@ -273,10 +403,24 @@ END_TEST
 
 int main(void)
 {
+    // What is refused must be what a test refuses.
+    void *p = mmap(NULL, 80 * TZ_GIB, PROT_NONE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) {
+        printf("this system itself refuses large reservations\n");
+        return 77;
+    }
+    munmap(p, 80 * TZ_GIB);
     return os_check(
         "mem/refuse",
         (const TTest *const[]){
             a_refused_tebibyte_becomes_a_smaller_region,
+            s2_05_where_4_gib_are_refused_nothing_is_reserved,
+            s2_09_a_claim_that_others_map_into_is_closed,
+            s2_06_every_region_lies_below_4_gib_where_it_must,
+            s2_19_no_address_is_needed,
+            s2_24_results_one_page_off_make_an_aligned_heap,
+            s2_24_also_where_little_is_granted,
             the_smallest_region_is_one_chunk,
             no_region_at_all_is_enomem_and_leaves_nothing,
             a_refused_table_gives_the_region_back,
