@@ -139,6 +139,7 @@ static void cycle(void *arg)
                                       .beside = tz_limit_used_beside_heap(),
                                       .began = t->stopping,
                                       .ended = t->marked });
+    tz_scavenge_pace(tz_load_rlx(&tz_mem.trigger));
     tz_central_flip();
     tz_foreign_start();
     tz_worker_sweep();

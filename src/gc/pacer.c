@@ -6,8 +6,9 @@
 //   growth  live + external + (live + external + roots) * percent / 100,
 //           at least 4 MiB * percent / 100
 //   limit   what the memory limit leaves to objects: the limit less all that
-//           is mapped for other things, less what spans hold beyond objects,
-//           less what the limit is exceeded by already, less some headroom
+//           is mapped for other things, or will be for tables, less what spans
+//           hold beyond objects, less what the limit is exceeded by already,
+//           less some headroom
 //   floor   a little above what lives: under no limit at once again
 //
 //   goal = min(growth, max(limit, floor))
@@ -26,7 +27,12 @@
 #include "os/lock.h"
 #include "tuza/mem.h"
 
-enum { HEAP_MIN = 4 << 20, FLOOR_MIN = 1 << 20, HEADROOM_MIN = 1 << 20 };
+enum {
+    HEAP_MIN = 4 << 20,
+    FLOOR_MIN = 1 << 20,
+    HEADROOM_MIN = 1 << 20,
+    TABLES_SHARE = 20, // side tables and headers are 4 to 5 % of a heap
+};
 
 #define BUCKET_NS TZ_NSEC_PER_SEC
 
@@ -67,6 +73,15 @@ static uint64_t growth_goal(uint64_t total)
     return tz_max(add_clamped(total, more), percent_of(HEAP_MIN, percent));
 }
 
+// What of `room` is left to objects when side tables must grow with the heap,
+// from what is mapped of it now.
+static uint64_t without_tables(uint64_t room)
+{
+    uint64_t mapped = tz_load_rlx(&tz_mem.sys);
+    uint64_t more = sub_clamped(room, mapped);
+    return room - more / TABLES_SHARE;
+}
+
 // Both limits: before the hard one refuses, garbage is to be looked for.
 static uint64_t limit_goal(void)
 {
@@ -77,7 +92,8 @@ static uint64_t limit_goal(void)
     uint64_t overhead = add_clamped(last->beside,
                                     sub_clamped(last->inuse, last->before));
     uint64_t over = sub_clamped(tz_limit_used(), limit);
-    uint64_t goal = sub_clamped(limit, add_clamped(overhead, over));
+    uint64_t room = sub_clamped(limit, add_clamped(overhead, over));
+    uint64_t goal = without_tables(room);
     return sub_clamped(goal, tz_max(goal / 32, HEADROOM_MIN));
 }
 

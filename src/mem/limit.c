@@ -65,28 +65,30 @@ void tz_limit_note_stacks(uint64_t bytes)
     tz_store_rlx(&limit.stacks, bytes);
 }
 
-static uint64_t count_used(uint64_t *heap)
+// What was given back or never used costs nothing. The three change one by
+// one, each under the heap's lock.
+static uint64_t heap_used(void)
+{
+    uint64_t sys = tz_load_rlx(&tz_mem.sys);
+    uint64_t gone = tz_load_rlx(&tz_mem.released) +
+                    tz_load_rlx(&tz_mem.untouched);
+    return gone < sys ? sys - gone : 0;
+}
+
+uint64_t tz_limit_used_beside_heap(void)
 {
     struct tz_vm_stats vm;
     tz_vm_stats_read(&vm);
-    *heap = vm.ready[TZ_VM_HEAP];
     uint64_t sum = 0;
     for (int i = 0; i < TZ_VM_USES; i++)
-        if (i != TZ_VM_STACK)
+        if (i != TZ_VM_STACK && i != TZ_VM_HEAP)
             sum += vm.ready[i];
     return sum + tz_min(vm.ready[TZ_VM_STACK], tz_load_rlx(&limit.stacks));
 }
 
 uint64_t tz_limit_used(void)
 {
-    uint64_t heap;
-    return count_used(&heap);
-}
-
-uint64_t tz_limit_used_beside_heap(void)
-{
-    uint64_t heap, used = count_used(&heap);
-    return used - heap;
+    return heap_used() + tz_limit_used_beside_heap();
 }
 
 bool tz_limit_allows(uint64_t more)
@@ -107,6 +109,8 @@ uint64_t tz_limit_over(uint64_t more)
     uint64_t room = used < soft ? soft - used : 0;
     return more > room ? more - room : 0;
 }
+
+size_t tuza_release_memory(void) { return tz_scavenge_all(); }
 
 // --- the program's function
 

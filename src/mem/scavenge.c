@@ -75,6 +75,17 @@ void tz_scav_grown(struct tz_region *r, uint32_t page, uint32_t npages)
     count(&tz_mem.untouched, npages / TZ_UNIT_PAGES);
 }
 
+size_t tz_scav_lacking(const struct tz_region *r, uint32_t page,
+                       uint32_t npages)
+{
+    size_t n = 0;
+    uint32_t last = (page + npages - 1) / TZ_CHUNK_PAGES;
+    for (uint32_t c = page / TZ_CHUNK_PAGES; c <= last; c++)
+        n += tz_popcount64(units_of(c, page, npages) &
+                           (r->scav.released[c] | r->scav.untouched[c]));
+    return n * TZ_UNIT_BYTES;
+}
+
 void tz_scav_taken(struct tz_region *r, uint32_t page, uint32_t npages)
 {
     uint32_t last = (page + npages - 1) / TZ_CHUNK_PAGES;
