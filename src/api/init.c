@@ -12,6 +12,7 @@
 
 #include "base/print.h"
 #include "gc/gc.h"
+#include "gc/pacer.h"
 #include "mem/limit.h"
 #include "mem/mcentral.h"
 #include "mem/mheap.h"
@@ -99,6 +100,7 @@ static int start(int (*fn)(int, char **), int argc, char **argv,
         return err;
     if ((err = tz_sched_init((uint32_t)c.maxprocs)) != 0)
         return err;
+    tz_pacer_update(); // all that is needed for a start is mapped now
     return tz_main_spawn(fn, argc, argv, exit_when_done);
 }
 

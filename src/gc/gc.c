@@ -25,6 +25,7 @@
 #include "mem/malloc.h"
 #include "mem/mcentral.h"
 #include "mem/port.h"
+#include "mem/scavenge.h"
 #include "os/clock.h"
 #include "os/env.h"
 #include "os/ncpu.h"
@@ -196,9 +197,11 @@ void tz_gc_collect(bool force)
     tz_crit_enter();
     finish_sweep();
     tz_crit_leave();
+    tz_scavenge(tz_limit_over(0)); // what is free is known to be by now
     t.stopping = tz_clock_now();
     tz_world_call(cycle, &t);
     t.end = tz_clock_now();
+    tz_pacer_resume(t.end);
     count_pause((uint64_t)(t.end - t.stopping));
     tz_store_rel(&gc.busy, 0); // with the next collector's CAS
     if (tz_env.gctrace)

@@ -89,7 +89,8 @@ static uint64_t limit_goal(void)
     if (limit == TZ_NO_LIMIT)
         return UINT64_MAX;
     const struct tz_pace *last = &pacer.last;
-    uint64_t overhead = add_clamped(last->beside,
+    uint64_t beside = tz_max(last->beside, tz_limit_used_beside_heap());
+    uint64_t overhead = add_clamped(beside,
                                     sub_clamped(last->inuse, last->before));
     uint64_t over = sub_clamped(tz_limit_used(), limit);
     uint64_t room = sub_clamped(limit, add_clamped(overhead, over));
@@ -117,7 +118,6 @@ void tz_pacer_init(int percent, int64_t now)
     tz_lock_acquire(&pacer.lock);
     pacer.percent = percent;
     pacer.last = (struct tz_pace){ .began = now, .ended = now };
-    pacer.last.beside = tz_limit_used_beside_heap();
     set_goal();
     tz_lock_release(&pacer.lock);
 }
@@ -130,17 +130,33 @@ static uint64_t scale(uint64_t bytes, int64_t collect, int64_t run)
     return n < 9e18 ? (uint64_t)n : UINT64_MAX;
 }
 
+// With the lock.
+static void fill_bucket(int64_t ns)
+{
+    int64_t sum = pacer.bucket + ns;
+    pacer.bucket = sum < 0 ? 0 : sum > BUCKET_NS ? BUCKET_NS : sum;
+}
+
 void tz_pacer_cycle(const struct tz_pace *found)
 {
     tz_lock_acquire(&pacer.lock);
     int64_t run = found->began - pacer.last.ended;
     int64_t collect = found->ended - found->began;
-    int64_t bucket = pacer.bucket + collect - run;
-    pacer.bucket = bucket < 0 ? 0 : bucket > BUCKET_NS ? BUCKET_NS : bucket;
+    fill_bucket(-run);
+    fill_bucket(collect);
     uint64_t allocated = sub_clamped(found->before, pacer.last.live);
     pacer.allowance = scale(allocated, collect, run);
     pacer.last = *found;
     set_goal();
+    tz_lock_release(&pacer.lock);
+}
+
+// A collection's last part comes after its goal was set.
+void tz_pacer_resume(int64_t now)
+{
+    tz_lock_acquire(&pacer.lock);
+    fill_bucket(now - pacer.last.ended);
+    pacer.last.ended = now;
     tz_lock_release(&pacer.lock);
 }
 

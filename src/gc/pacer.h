@@ -12,7 +12,7 @@ struct tz_pace {
     uint64_t roots;  // scanned as roots
     uint64_t inuse;  // of spans when it began
     uint64_t beside; // mapped for anything but the heap, that counts
-    int64_t began, ended;
+    int64_t began, ended; // the program was stopped; marking was over
 };
 
 // percent -1: never by growth. `now` is the clock.
@@ -21,7 +21,11 @@ void tz_pacer_init(int percent, int64_t now);
 // At the end of a collection: sets the goal of the next.
 void tz_pacer_cycle(const struct tz_pace *found);
 
-// A setting has changed: the goal anew from what the last one found.
+// The program runs again, at time `now`.
+void tz_pacer_resume(int64_t now);
+
+// A setting has changed, or what is mapped beside the heap: the goal anew from
+// what the last one found.
 void tz_pacer_update(void);
 
 // Collections after which the goal was put above the memory limit, since too

@@ -26,6 +26,7 @@
 #include "mem/scavenge.h"
 
 #include "base/bits.h"
+#include "mem/limit.h"
 #include "mem/mheap.h"
 #include "os/clock.h"
 #include "os/vm.h"
@@ -232,7 +233,8 @@ void tz_scavenge_pace(uint64_t goal)
 }
 
 // Bytes in memory above what may stay. What is in use cannot go: with the
-// collector's goal below it, a tenth of it may be idle.
+// collector's goal below it, a tenth of it may be idle. Above the memory limit
+// nothing may.
 static size_t excess(void)
 {
     uint64_t retain = tz_load_rlx(&scav.retain);
@@ -244,7 +246,7 @@ static size_t excess(void)
     if (retain == 0)
         return 0;
     retain = tz_max(retain, inuse + inuse / 10);
-    return kept > retain ? kept - retain : 0;
+    return tz_max(kept > retain ? kept - retain : 0, tz_limit_over(0));
 }
 
 size_t tz_scavenge_tick(int64_t now)
