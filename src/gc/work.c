@@ -34,7 +34,7 @@ static struct {
 static void grow(void)
 {
     enum { BLOCK = 64 * 1024 };
-    struct tz_wbuf *b = tz_vm_alloc(BLOCK, TZ_VM_META);
+    struct tz_wbuf *b = tz_vm_alloc(BLOCK, TZ_VM_GC);
     for (size_t i = 0; b && i < BLOCK / sizeof *b; i++) {
         b[i].next = work.empty;
         work.empty = &b[i];

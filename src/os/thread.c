@@ -10,6 +10,13 @@
 // Signals are blocked before the call and for the child, which inherits that,
 // so that no handler runs on a thread that has no alternate stack yet.
 //
+// Stacks: the system's default, 8 MiB as a rule, costs nothing but addresses,
+// and what runs there (the scheduler, the collector, hooks of the program) may
+// call any code. Where addresses are limited five threads of it would be all
+// there is: they get 256 KiB each, four times what a hook is promised
+// (S0-07). A program whose thread-local variables do not fit into that gets
+// the default after all.
+//
 // Go keeps this in os_linux.go (newosproc) and runtime/cgo; ours knows only the
 // latter's way.
 
@@ -20,9 +27,10 @@
 #include <signal.h>
 
 #include "base/atomic.h"
+#include "os/space.h"
 #include "os/thread.h"
 
-enum { SLOTS = 64 };
+enum { SLOTS = 64, SMALL_STACK = 256 * TZ_KIB };
 
 struct start {
     uint32_t state; // atomic; enum slot_state
@@ -58,7 +66,7 @@ static void *run(void *slot)
     return NULL;
 }
 
-static int create_detached(struct start *s, size_t stack_size)
+static int create_sized(struct start *s, size_t stack_size)
 {
     pthread_attr_t attr;
     int err = pthread_attr_init(&attr);
@@ -74,6 +82,14 @@ static int create_detached(struct start *s, size_t stack_size)
         err = pthread_create(&thread, &attr, run, s);
     pthread_attr_destroy(&attr);
     return err;
+}
+
+static int create_detached(struct start *s, size_t stack_size)
+{
+    if (stack_size || tz_space_left() >= TZ_SPACE_AMPLE)
+        return create_sized(s, stack_size);
+    int err = create_sized(s, SMALL_STACK);
+    return err == EINVAL ? create_sized(s, 0) : err; // too small for its TLS
 }
 
 int tz_thread_start(void (*fn)(void *), void *arg, size_t stack_size)

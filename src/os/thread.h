@@ -6,8 +6,8 @@
 #include "base/base.h"
 
 // Starts a detached thread that runs fn(arg), with all signals blocked until
-// fn unblocks them. stack_size 0 is the system's default. 0, or -EAGAIN,
-// -ENOMEM.
+// fn unblocks them. stack_size 0 is the system's default, or 256 KiB where
+// little can be mapped (os/space.h). 0, or -EAGAIN, -ENOMEM, -EPERM.
 int tz_thread_start(void (*fn)(void *), void *arg, size_t stack_size);
 
 // Bounds [*lo, *hi) of the calling thread's stack.

@@ -3,7 +3,8 @@
 //
 // Gs are made in blocks of persistent memory, are reused from per-P lists and
 // never freed, so that a dump or a scan may follow a stale pointer to one
-// [sched.I1]. The table of all of them only grows: readers need no lock.
+// [sched.I1]. The table of all of them has two levels and only grows: readers
+// need no lock, and a small program pays for a page of it.
 
 #include "sched/g.h"
 
@@ -11,28 +12,38 @@
 #include "mem/persist.h"
 #include "sched/proc.h"
 
-enum { BLOCK = 64, BLOCKS = 1 << 20, KEEP = 64 };
+enum {
+    BLOCK = 64,    // Gs
+    LEAF = 512,    // blocks
+    LEAVES = 2048, // 67 million Gs in all
+    KEEP = 64      // Gs in a P's list
+};
 
 static struct {
     struct tz_lock lock;
-    struct tz_g **block; // BLOCKS pointers; const after the first
-    uint32_t count;      // Gs made; atomic, release after they are complete
-    struct tz_g *free;   // dead Gs that no P keeps; guarded by lock
+    struct tz_g **leaf[LEAVES]; // LEAF pointers to blocks each; const once set
+    uint32_t count;    // Gs made; atomic, release after they are complete
+    struct tz_g *free; // dead Gs that no P keeps; guarded by lock
 } allgs = { .lock = TZ_LOCK_INIT(TZ_RANK_ALLGS) };
 
 size_t tz_allg_count(void) { return tz_load_acq(&allgs.count); }
 
 struct tz_g *tz_allg_get(size_t i)
 {
-    return &allgs.block[i / BLOCK][i % BLOCK];
+    size_t block = i / BLOCK;
+    return &allgs.leaf[block / LEAF][block % LEAF][i % BLOCK];
 }
 
 // One more block, onto the free list. With the lock.
 static bool make_block(void)
 {
-    if (!allgs.block)
-        allgs.block = tz_persist_alloc(BLOCKS * sizeof *allgs.block, 0);
-    if (!allgs.block || allgs.count / BLOCK == BLOCKS)
+    uint32_t at = allgs.count / BLOCK;
+    if (at == LEAF * LEAVES)
+        return false;
+    struct tz_g ***leaf = &allgs.leaf[at / LEAF];
+    if (!*leaf)
+        *leaf = tz_persist_alloc(LEAF * sizeof **leaf, 0);
+    if (!*leaf)
         return false;
     struct tz_g *b = tz_persist_alloc(BLOCK * sizeof *b, TZ_CACHE_LINE);
     if (!b)
@@ -42,7 +53,7 @@ static bool make_block(void)
         b[i].link = allgs.free;
         allgs.free = &b[i];
     }
-    allgs.block[allgs.count / BLOCK] = b;
+    (*leaf)[at % LEAF] = b;
     tz_store_rel(&allgs.count, allgs.count + BLOCK); // with tz_allg_count
     return true;
 }

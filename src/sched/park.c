@@ -18,7 +18,10 @@
 
 #include <string.h>
 
+#include "base/print.h"
 #include "base/san.h"
+#include "os/space.h"
+#include "os/vm.h"
 #include "sched/proc.h"
 
 // A G's first run: a stack, the arguments on it, the entry.
@@ -148,12 +151,13 @@ static TZ_NORETURN void goroutine_main(void *arg)
     tz_goexit();
 }
 
-// Main gets what C programs have; large arguments come on top of the usual
-// size, and of the guard zone of whatever class that makes.
+// Main gets what C programs have, or a part of it where little can be mapped;
+// large arguments come on top of the usual size, and of the guard zone of
+// whatever class that makes.
 static size_t stack_size(const struct tz_g *g)
 {
     if (g->id == 1)
-        return 8 * TZ_MIB;
+        return tz_space_left() < TZ_SPACE_AMPLE ? TZ_MIB : 8 * TZ_MIB;
     return g->args_size <= 4096
                ? 0
                : tz_stack_default() + g->args_size + 64 * TZ_KIB;
@@ -162,10 +166,12 @@ static size_t stack_size(const struct tz_g *g)
 static void first_run(struct tz_g *g, struct tz_p *p)
 {
     struct tz_stack st;
-    if (tz_stack_get(p->stacks, stack_size(g), g, &st) != 0)
-        tz_fatal("out of memory for the stack of goroutine %llu (spawned at "
-                 "%s); see ulimit -v and vm.max_map_count",
-                 (unsigned long long)g->id, g->site);
+    if (tz_stack_get(p->stacks, stack_size(g), g, &st) != 0) {
+        char what[256];
+        tz_format(what, sizeof what, "stack of goroutine %llu (spawned at %s)",
+                  (unsigned long long)g->id, g->site);
+        tz_vm_die(what);
+    }
     g->stack = st;
     g->started = 1;
     uintptr_t top = tz_align_down(st.hi - g->args_size, 16);

@@ -6,6 +6,9 @@
 // address in steps of 1 MiB, leads from any address to its slab; entries are
 // only ever added, so the fault handler may read it at any time [stack.I2].
 //
+// Where the process may map only so much, a slab takes no more than an eighth
+// of what is left, if that is a stack at all: others need addresses too.
+//
 // Layout of one stack, low to high: guard zone, then what may be used; the
 // last bytes are left out by colour (stack.c).
 
@@ -13,6 +16,7 @@
 
 #include "base/atomic.h"
 #include "mem/persist.h"
+#include "os/space.h"
 #include "os/vm.h"
 
 static const size_t class_size[TZ_STACK_CLASSES] = {
@@ -91,10 +95,19 @@ static uint32_t guard_bytes(size_t stride)
     return (uint32_t)tz_max(tz_align_down(zone, page), page);
 }
 
+static uint32_t stacks_a_slab(size_t stride)
+{
+    uint32_t count = stride <= TZ_MIB ? 64 : stride <= 8 * TZ_MIB ? 8 : 1;
+    uint64_t left = tz_space_left();
+    while (count > 1 && stride * count > left / 8)
+        count /= 2;
+    return count;
+}
+
 struct tz_slab *tz_slab_make(unsigned cls)
 {
     size_t stride = class_size[cls];
-    uint32_t count = stride <= TZ_MIB ? 64 : stride <= 8 * TZ_MIB ? 8 : 1;
+    uint32_t count = stacks_a_slab(stride);
     size_t align = (size_t)1 << TZ_SLAB_GRANULE_SHIFT;
     char *base;
     while (!(base = tz_vm_alloc_stacks(stride * count, align)))

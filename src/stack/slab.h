@@ -29,8 +29,8 @@ struct tz_slab {
 struct tz_slab *tz_slab_of(uintptr_t addr);
 
 // Maps a slab of the class and enters it in the table: fewer stacks than usual
-// where the system refuses. NULL when it refuses even one. With the pool's
-// lock.
+// where little can be mapped or the system refuses. NULL when it refuses even
+// one. With the pool's lock.
 struct tz_slab *tz_slab_make(unsigned cls);
 
 // The next stack of the slab that was never used, guard in place: its lowest

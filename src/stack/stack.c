@@ -14,9 +14,15 @@
 //
 // Guards: a zone at the low end that faults. Kernel guard markers where they
 // work, mprotect within a budget of mappings, else a canary word, looked at
-// when the stack comes back. Go's stack.go copies stacks to grow them; C code
-// has pointers into its stack, so ours are large from the start and never
-// move.
+// when the stack comes back.
+//
+// Where the process may map only so much (os/space.h), no stack of the default
+// size is cut that takes more than 1/512 of what is left, or that the system
+// refuses: a smaller class serves instead, down to 16 KiB. A size that was
+// asked for, for one stack or by the user for all, is kept to.
+//
+// Go's stack.go copies stacks to grow them; C code has pointers into its stack,
+// so ours are large from the start and never move.
 
 #include "stack/stack.h"
 
@@ -26,10 +32,11 @@
 #include "base/san.h"
 #include "mem/persist.h"
 #include "os/lock.h"
+#include "os/space.h"
 #include "os/vm.h"
 #include "stack/slab.h"
 
-enum { CACHE_SIZE = 64, CACHED_CLASSES = 5 };
+enum { CACHE_SIZE = 64, CACHED_CLASSES = 5, STACKS_LEFT = 512 };
 
 #define CANARY UINT64_C(0x74757a6163616e61)
 
@@ -51,10 +58,12 @@ static struct {
     uint64_t got, put;                 // without a cache; atomic
     uint64_t sys;                      // bytes of slabs; atomic
     size_t default_size;               // const after init
+    bool may_shrink;                   // default_size; const after init
     enum tz_stack_guard guard;         // const after init
 } pool = {
     .lock = TZ_LOCK_INIT(TZ_RANK_STACKPOOL),
     .default_size = 256 * TZ_KIB,
+    .may_shrink = true,
     .guard = TZ_GUARD_MARKER,
 };
 
@@ -62,6 +71,7 @@ void tz_stack_init(size_t default_size, int guard)
 {
     if (default_size)
         pool.default_size = default_size;
+    pool.may_shrink = !default_size;
     if (guard)
         pool.guard = (enum tz_stack_guard)guard;
     if (pool.guard == TZ_GUARD_MARKER && !tz_vm_guard_works())
@@ -81,8 +91,9 @@ struct tz_stackcache *tz_stackcache_make(void)
     return c;
 }
 
-// A slot from the pool or a slab; 0 when memory is refused. With the lock.
-static uintptr_t pool_take(unsigned cls)
+// A slot from the pool or a slab; 0 when memory is refused or, unless it must
+// be this class, would be too dear. With the lock.
+static uintptr_t pool_take(unsigned cls, bool must)
 {
     uintptr_t slot = pool.free[cls];
     if (slot) {
@@ -94,7 +105,8 @@ static uintptr_t pool_take(unsigned cls)
     }
     struct tz_slab *s = pool.slabs[cls];
     if (!s) {
-        s = tz_slab_make(cls);
+        if (must || tz_stack_class_size(cls) <= tz_space_left() / STACKS_LEFT)
+            s = tz_slab_make(cls);
         if (!s)
             return 0;
         tz_xadd_rlx(&pool.sys, s->stride * s->count);
@@ -115,14 +127,14 @@ static void pool_put(unsigned cls, uintptr_t slot)
 }
 
 // Fills half a cache; true when it holds something.
-static bool cache_fill(struct tz_stackcache *c, unsigned cls)
+static bool cache_fill(struct tz_stackcache *c, unsigned cls, bool must)
 {
     tz_lock_acquire(&pool.lock);
     // Warm slots only: new ones are cut one at a time.
     while (c->n[cls] < CACHE_SIZE / 2 && pool.free[cls])
-        c->slot[cls][c->n[cls]++] = pool_take(cls);
+        c->slot[cls][c->n[cls]++] = pool_take(cls, must);
     if (c->n[cls] == 0) {
-        uintptr_t slot = pool_take(cls);
+        uintptr_t slot = pool_take(cls, must);
         if (slot)
             c->slot[cls][c->n[cls]++] = slot;
     }
@@ -142,15 +154,15 @@ static void cache_spill(struct tz_stackcache *c, unsigned cls)
     c->n[cls] = CACHE_SIZE / 2;
 }
 
-static uintptr_t slot_get(struct tz_stackcache *c, unsigned cls)
+static uintptr_t slot_get(struct tz_stackcache *c, unsigned cls, bool must)
 {
     if (c && cls < CACHED_CLASSES) {
-        if (c->n[cls] == 0 && !cache_fill(c, cls))
+        if (c->n[cls] == 0 && !cache_fill(c, cls, must))
             return 0;
         return c->slot[cls][--c->n[cls]];
     }
     tz_lock_acquire(&pool.lock);
-    uintptr_t slot = pool_take(cls);
+    uintptr_t slot = pool_take(cls, must);
     tz_lock_release(&pool.lock);
     return slot;
 }
@@ -190,7 +202,12 @@ int tz_stack_get(struct tz_stackcache *c, size_t size, void *owner,
     unsigned cls = tz_stack_class_of(size ? size : pool.default_size);
     if (cls == TZ_STACK_CLASSES)
         return -ENOMEM;
-    uintptr_t slot = slot_get(c, cls);
+    unsigned least = size == 0 && pool.may_shrink ? 0 : cls;
+    uintptr_t slot = slot_get(c, cls, cls == least);
+    while (!slot && cls > least) {
+        cls--;
+        slot = slot_get(c, cls, cls == least);
+    }
     if (!slot)
         return -ENOMEM;
     struct tz_slab *s = tz_slab_of(slot);

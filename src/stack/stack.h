@@ -12,7 +12,8 @@ struct tz_stack {
     uintptr_t lo, hi; // both 0: no stack
 };
 
-// Sets the guard kind and the default size; once, before the others.
+// Sets the guard kind and the default size (0: 256 KiB, less where little can
+// be mapped); once, before the others.
 void tz_stack_init(size_t default_size, int guard);
 
 // Bytes of address space of the default stack.
@@ -22,7 +23,8 @@ size_t tz_stack_default(void);
 struct tz_stackcache *tz_stackcache_make(void);
 
 // Takes a stack of at least `size` bytes of address space (0: the default),
-// from the cache (NULL: none) or the pool. owner is what tz_stack_find gives.
+// from the cache (NULL: none) or the pool; the default may become a smaller
+// class, see stack.c. owner is what tz_stack_find gives.
 // 0, or -ENOMEM. The stack's memory is committed as it is touched.
 int tz_stack_get(struct tz_stackcache *c, size_t size, void *owner,
                  struct tz_stack *out);

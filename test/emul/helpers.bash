@@ -27,7 +27,7 @@ answers() {
     $wanted) ;;
     *)
         fail "$what: '$got', not '$wanted'"
-        cat "$work/err"
+        head -n 20 "$work/err"
         ;;
     esac
 }
@@ -46,7 +46,19 @@ ends() {
 said() {
     grep -qF -- "$2" "$work/out" "$work/err" && return
     fail "$1: does not say '$2' but:"
-    cat "$work/out" "$work/err"
+    head -n 20 "$work/out" "$work/err"
+}
+
+# DIR: a small tree for wordfreq in DIR, and in DIR.words what it must say.
+small_tree() {
+    local i
+    mkdir "$1"
+    for i in 1 2 3 4; do
+        seq -f "word%g" $((i * 1000)) $((i * 1000 + 9000)) |
+            tr 0-9 a-j >"$1/f$i"
+    done
+    cat "$1"/* | tr -cs A-Za-z '\n' | sort | uniq -c |
+        sort -k1,1nr -k2,2 | awk '{ print $1, $2 }' >"$1.words"
 }
 
 verdict() {

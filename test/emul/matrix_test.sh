@@ -1,13 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# test: release-only timeout=300
+# test: release-only
 #
-# matrix tells apart how programs end; and the main job, over a small tree,
-# works on kernels of all kinds, and under limits and faults works or says in
-# one line why not. All cases and more programs: test/emul/soak.
+# matrix tells apart how programs end. What it finds: suite_test.sh,
+# wordfreq_test.sh, limits_test.sh, and at length test/emul/soak.
 . "$(dirname "$0")/helpers.bash"
 matrix=$(dirname "$0")/matrix
-wordfreq=$build/examples/wordfreq
 
 printf 'a\nb\n' >"$work/wanted"
 judges() { # WHAT STATUS LINE SCRIPT [OPTION...]: bash runs SCRIPT, once
@@ -26,6 +24,12 @@ judges "clean death" 0 'died    plain: tuza: fatal: no' \
     'echo "tuza: fatal: no" >&2; echo "a dump" >&2; exit 2'
 judges "must work" 1 'must work, but: tuza: fatal' \
     'echo "tuza: fatal: no" >&2; exit 2' --must-work
+judges "a note before it" 1 'status 2, 2 lines' \
+    'echo "tuza: mmap" >&2; echo "tuza: fatal: no" >&2; exit 2'
+judges "a note and its own words" 1 'status 1, 1 lines' \
+    'echo "tuza: mmap" >&2; echo "prog: no" >&2; exit 1' --says 'prog: '
+judges "something else before it" 1 'status 2, 1 lines' \
+    'echo "what" >&2; echo "tuza: fatal: no" >&2; exit 2'
 judges "two lines" 1 'status 2, 2 lines' \
     'echo "tuza: fatal: a" >&2; echo "tuza: fatal: b" >&2; exit 2'
 judges "another status" 1 'status 1, 1 lines' 'echo "tuza: fatal: a" >&2; exit 1'
@@ -44,24 +48,4 @@ ends "nothing chosen" 1 "$matrix" --only nothing --build "$build" true
 ends "a fault that is reported" 1 "$matrix" --build "$build" \
     --only 'mmap:2:ENOMEM|plain' "$probe" dies 3
 
-# The main job, with a collection now and then.
-if [ ! -x "$wordfreq" ]; then
-    fail "$wordfreq is not built"
-    verdict
-    exit
-fi
-mkdir "$work/tree"
-for i in 1 2 3 4; do
-    seq -f "word%g" $((i * 1000)) $((i * 1000 + 9000)) |
-        tr 0-9 a-j >"$work/tree/f$i"
-done
-ran=$((ran + 1))
-cat "$work"/tree/* | tr -cs A-Za-z '\n' | sort | uniq -c |
-    sort -k1,1nr -k2,2 | awk '{ print $1, $2 }' >"$work/words"
-"$matrix" -q --build "$build" --quick --expect "$work/words" \
-    --filter "sed '\$d'" --group kernels --must-work \
-    "$wordfreq" -a "$work/tree" || fail "wordfreq on kernels of all kinds"
-"$matrix" -q --build "$build" --quick --expect "$work/words" \
-    --filter "sed '\$d'" --group limits,faults --says 'wordfreq: ' \
-    "$wordfreq" -a "$work/tree" || fail "wordfreq under limits and faults"
 verdict

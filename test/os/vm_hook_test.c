@@ -16,7 +16,7 @@ START_TEST(one_of_mmap_and_munmap_alone_is_refused)
     half = (struct tz_vm_hooks){ .madvise = hook_madvise };
     ck_assert_int_eq(tz_vm_set_hooks(&half), 0);
     char *p = tz_vm_alloc(tz_vm_page(), TZ_VM_META); // libc's
-    tz_vm_unused(p, tz_vm_page());
+    tz_vm_unused(p, tz_vm_page(), TZ_VM_META);
     ck_assert_int_eq(count_calls('m'), 0);
     ck_assert_int_gt(count_calls('a'), 0);
 }
@@ -45,7 +45,9 @@ static void use_all(void)
     if (tz_vm_guard(stacks, page))
         ck_assert_int_eq(tz_vm_protect(stacks, page), 0);
     memset(heap, 1, 8 * page);
-    tz_vm_unused(heap, 8 * page);
+    tz_vm_unused(heap, 8 * page, TZ_VM_HEAP);
+    ck_assert_int_eq(k.balance, believed());
+    tz_vm_used(heap, 8 * page, TZ_VM_HEAP);
     ck_assert_int_eq(heap[0], 0);
     ck_assert_int_eq(k.balance, believed());
     ck_assert_int_eq(k.balance, (3 + 64 + 64) * (int64_t)page);
@@ -418,12 +420,13 @@ START_TEST(advice_is_tried_again)
     install();
     size_t page = tz_vm_page();
     char *p = tz_vm_alloc(page, TZ_VM_HEAP);
-    tz_vm_unused(p, page); // the probe is over
+    tz_vm_unused(p, page, TZ_VM_HEAP); // the probe is over
+    tz_vm_used(p, page, TZ_VM_HEAP);
     memset(p, 1, page);
     k.calls = 0;
     k.fail_madvise = 3;
     k.madvise_err = EAGAIN;
-    tz_vm_unused(p, page);
+    tz_vm_unused(p, page, TZ_VM_HEAP);
     ck_assert_int_eq(k.calls, 4);
     unsigned char in;
     ck_assert_int_eq(mincore(p, page, &in), 0);
@@ -438,13 +441,14 @@ START_TEST(unused_reads_zero_where_advice_fails_or_lies)
     char *p = tz_vm_alloc(page, TZ_VM_HEAP);
     *p = 1;
     k.madvise_lies = true;
-    tz_vm_unused(p, page);
+    tz_vm_unused(p, page, TZ_VM_HEAP);
     ck_assert_int_eq(*p, 0);
     k.madvise_lies = false;
+    tz_vm_used(p, page, TZ_VM_HEAP);
     *p = 1;
     k.fail_madvise = FOREVER;
     k.madvise_err = ENOSYS;
-    tz_vm_unused(p, page);
+    tz_vm_unused(p, page, TZ_VM_HEAP);
     ck_assert_int_eq(*p, 0);
 }
 END_TEST
@@ -454,11 +458,12 @@ START_TEST(a_late_refusal_of_advice_still_zeroes)
     install();
     size_t page = tz_vm_page();
     char *p = tz_vm_alloc(page, TZ_VM_HEAP);
-    tz_vm_unused(p, page);
+    tz_vm_unused(p, page, TZ_VM_HEAP);
+    tz_vm_used(p, page, TZ_VM_HEAP);
     *p = 1;
     k.fail_madvise = FOREVER;
     k.madvise_err = EINVAL;
-    tz_vm_unused(p, page);
+    tz_vm_unused(p, page, TZ_VM_HEAP);
     ck_assert_int_eq(*p, 0);
 }
 END_TEST

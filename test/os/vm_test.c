@@ -187,9 +187,16 @@ START_TEST(unused_memory_leaves_and_reads_zero)
     char *p = tz_vm_alloc(n, TZ_VM_HEAP);
     memset(p, 1, n);
     ck_assert_int_eq(resident(p, n), 64);
-    tz_vm_unused(p, n);
+    tz_vm_unused(p, n, TZ_VM_HEAP);
     ck_assert_int_eq(resident(p, n), 0);
+    ck_assert_uint_eq(stats().ready[TZ_VM_HEAP], 0);
+    ck_assert_uint_eq(stats().released[TZ_VM_HEAP], n);
+    ck_assert(tz_vm_unused_zeroes());
+    uint64_t calls = stats().calls;
+    tz_vm_used(p, n, TZ_VM_HEAP);
+    ck_assert_uint_eq(stats().calls, calls);
     ck_assert_uint_eq(stats().ready[TZ_VM_HEAP], n);
+    ck_assert_uint_eq(stats().released[TZ_VM_HEAP], 0);
     ck_assert(all_zero(p, n));
 }
 END_TEST
@@ -200,7 +207,7 @@ START_TEST(locked_memory_reads_zero_as_well)
     char *p = tz_vm_alloc(n, TZ_VM_HEAP);
     memset(p, 1, n);
     if (mlock(p, n) == 0) { // madvise refuses
-        tz_vm_unused(p, n);
+        tz_vm_unused(p, n, TZ_VM_HEAP);
         ck_assert(all_zero(p, n));
     }
 }
@@ -256,7 +263,7 @@ START_TEST(guard_markers_stop_access_without_a_mapping_each)
     for (size_t i = 0; i < n; i += 2 * page)
         ck_assert(tz_vmsys_faults(p + i) && !tz_vmsys_faults(p + i + page));
     // They survive what the runtime does to stacks.
-    tz_vm_unused(p, n);
+    tz_vm_unused(p, n, TZ_VM_STACK);
     ck_assert(tz_vmsys_faults(p));
 }
 END_TEST
@@ -349,7 +356,8 @@ START_TEST(errno_is_kept)
     errno = 77;
     tz_vm_alloc((size_t)1 << 60, TZ_VM_META);
     char *p = tz_vm_alloc_stacks(n, 16 * n);
-    tz_vm_unused(p, n);
+    tz_vm_unused(p, n, TZ_VM_STACK);
+    tz_vm_used(p, n, TZ_VM_STACK);
     if (tz_vm_guard_works())
         tz_vm_guard(p, n);
     tz_vm_free(p, n, TZ_VM_STACK, true);
@@ -412,7 +420,7 @@ static void free_part_page(void)
 static void unused_part_page(void)
 {
     char *p = tz_vm_alloc(tz_vm_page(), TZ_VM_META);
-    tz_vm_unused(p + 8, tz_vm_page());
+    tz_vm_unused(p + 8, tz_vm_page(), TZ_VM_META);
 }
 
 START_TEST(broken_calls_die)

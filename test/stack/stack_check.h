@@ -21,6 +21,7 @@
 static struct {
     size_t mmap_max;  // larger mappings are refused; 0: none
     size_t refuse;    // mappings of exactly this size are refused
+    bool (*refuses)(size_t n); // and those of which this says so
     bool no_protect;  // mprotect is refused
     bool no_madvise;  // madvise is refused
     uintptr_t place;  // where the next mapping goes; 0: anywhere
@@ -30,7 +31,8 @@ static struct {
 static inline int sys_mmap(void *addr, size_t n, int prot, int flags,
                            void **out)
 {
-    if ((sys.mmap_max && n > sys.mmap_max) || n == sys.refuse)
+    if ((sys.mmap_max && n > sys.mmap_max) || n == sys.refuse ||
+        (sys.refuses && sys.refuses(n)))
         return ENOMEM;
     if (sys.place) {
         addr = (void *)sys.place;

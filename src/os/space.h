@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// os/space.h: how much may still be mapped.
+#ifndef TZ_OS_SPACE_H
+#define TZ_OS_SPACE_H
+
+#include "base/base.h"
+
+// With less than this left, addresses are not taken for what may never be
+// touched: stacks of threads and goroutines are made smaller.
+enum { TZ_SPACE_AMPLE = 1 << 30 };
+
+// Bytes that this process may still map for writing: the least of what
+// RLIMIT_AS and RLIMIT_DATA leave, or the limit itself where the system does
+// not say how much is in use. UINT64_MAX without limits. A snapshot; some
+// microseconds when there is a limit. Any thread, no locks; keeps errno.
+uint64_t tz_space_left(void);
+
+#endif
