@@ -405,9 +405,10 @@ IN_GOROUTINES(release_memory_gives_free_pages_back, 1)
     tuza_memstats swept = stats();
     size_t released = tuza_release_memory();
     tuza_memstats st = stats();
-    need(released > 20 << 20);
-    need(released <= swept.heap_idle);
-    need_eq(st.heap_released - swept.heap_released, released);
+    need(released > 0);
+    // The watcher may have given some back before, and in between.
+    need(st.heap_released >= swept.heap_released + released);
+    need(st.heap_released >= full.heap_released + (20 << 20));
     need(st.memory_used < full.memory_used - (20 << 20));
     need_eq(st.heap_sys, full.heap_sys);
     need(tuza_release_memory() <= 1 << 20); // there is no more
