@@ -54,6 +54,7 @@ static void count_mapped(tuza_memstats *s)
         s->reserved += vm.reserved[i];
     }
     s->heap_inuse = heap.inuse;
+    s->heap_peak = tz_max(tz_load_rlx(&tz_mem.peak), heap.inuse);
     s->heap_idle = heap.idle + heap.cached;
     s->heap_released = heap.released + heap.untouched;
     s->heap_sys = s->heap_inuse + s->heap_idle + s->heap_released;
@@ -72,7 +73,7 @@ static void count_mapped(tuza_memstats *s)
 
 static void count_limits(tuza_memstats *s)
 {
-    s->memory_used = tz_limit_used();
+    s->memory_used = tz_min(tz_limit_used(), s->total_sys);
     s->memory_limit = tz_min(tz_limit_soft(), INT64_MAX);
     s->memory_max = tz_limit_max();
     s->external = tz_limit_external();
@@ -81,7 +82,6 @@ static void count_limits(tuza_memstats *s)
 int tuza_memstats_read(tuza_memstats *st)
 {
     tuza_memstats s = { .heap_live = tz_load_rlx(&tz_mem.live),
-                        .heap_peak = tz_load_rlx(&tz_mem.peak),
                         .next_gc = tz_load_rlx(&tz_mem.trigger) };
     struct tz_gcstats gc;
     tz_gc_stats(&gc);
