@@ -358,8 +358,6 @@ TZ_NO_SANITIZE bool tz_heap_find(uintptr_t p, struct tz_object *out)
     if (!r)
         return false;
     size_t page = (p - r->base) >> TZ_PAGE_SHIFT;
-    if (page >= (size_t)tz_load_acq(&r->pages.nchunks) * TZ_CHUNK_PAGES)
-        return false;
     uint8_t cls = tz_load_acq(&r->cls[page]);
     if (cls == TZ_PAGE_FRESH || cls == TZ_PAGE_FREE)
         return false;

@@ -305,6 +305,8 @@ int tz_region_grow(struct tz_region *r, uint32_t npages, size_t *mapped)
     }
     *mapped = (size_t)n << TZ_PAGE_SHIFT;
     tz_pagealloc_grow(&r->pages, n);
+    // Who asks about an address in there has it from an allocation.
+    tz_store_rlx(&r->limit, (size_t)r->pages.nchunks * TZ_CHUNK_BYTES);
     tz_scav_grown(r, have, n);
     return 0;
 }

@@ -27,6 +27,7 @@ enum tz_table {
 // Tables are indexed by page number.
 struct tz_region {
     uintptr_t base;          // const after it is published
+    size_t limit;            // bytes of the chunks that are grown; atomic
     size_t size;             // bytes of address space; const likewise
     uint8_t *cls;            // class bytes; by whoever owns the pages
     struct tz_span **spans;  // likewise

@@ -6,6 +6,7 @@
 #include "mem_check.h"
 
 #include "os/clock.h"
+#include "os/env.h"
 
 static struct tz_heap_stats stats(void)
 {
@@ -89,6 +90,22 @@ START_TEST(s2_26_released_pages_are_zero_and_known_as_such)
 }
 END_TEST
 
+START_TEST(s2_26_what_the_system_may_keep_for_a_while_needs_zeroing)
+{
+    setenv("TUZADEBUG", "madvfree=1", 1);
+    tz_env_init();
+    heap_start();
+    struct tz_span *s = dirty(64);
+    tz_heap_span_free(s);
+    ck_assert_uint_eq(tz_scavenge_all(), 64 * TZ_PAGE_SIZE);
+    s = large(64);
+    if (tz_vm_unused_zeroes()) // no such advice here
+        ck_assert(all_zero((void *)s->base, 64 * TZ_PAGE_SIZE));
+    else
+        ck_assert_uint_eq(s->needzero, 1);
+}
+END_TEST
+
 START_TEST(a_span_over_released_and_dirty_pages_needs_zeroing)
 {
     heap_start();
@@ -120,6 +137,31 @@ START_TEST(the_highest_addresses_go_first_and_no_more_than_asked)
         tz_heap_span_free(s[i]);
     ck_assert_uint_eq(tz_scavenge(2 * TZ_UNIT_BYTES), 2 * TZ_UNIT_BYTES);
     ck_assert_uint_eq(r->scav.released[0], UINT64_C(0xb600) << 48);
+}
+END_TEST
+
+START_TEST(the_last_chunk_of_the_last_region_goes_first)
+{
+    struct tz_span *s[300];
+    int n = 0;
+    sys_install();
+    sys.no_place = true;
+    sys.mmap_max = 13 * TZ_MIB;
+    heap_start();
+    while (tz_mem.nregions < 2 || tz_mem.region[1].pages.nchunks < 2) {
+        s[n++] = dirty(TZ_UNIT_PAGES);
+        ck_assert_int_lt(n, 300);
+    }
+    struct tz_region *r = tz_mem.region;
+    ck_assert_uint_eq(r[0].pages.nchunks, 2);
+    for (int i = 0; i < n; i += 3)
+        tz_heap_span_free(s[i]);
+    while (!r[1].scav.released[0])
+        ck_assert_uint_eq(tz_scavenge(1), TZ_UNIT_BYTES);
+    ck_assert_uint_eq(r[0].scav.released[1], 0);
+    while (!r[0].scav.released[0])
+        ck_assert_uint_eq(tz_scavenge(1), TZ_UNIT_BYTES);
+    ck_assert_uint_ge(tz_popcount64(r[0].scav.released[1]), 21);
 }
 END_TEST
 
@@ -412,6 +454,12 @@ START_TEST(one_percent_of_the_time_bounds_the_work)
     ck_assert_uint_eq(once, 0); // the same millisecond again
     once = tz_scavenge_tick((ms + 3600000) * TZ_NSEC_PER_MSEC);
     ck_assert_uint_le(once / TZ_UNIT_BYTES, 201); // an hour earns one purse
+    // An hour in which there was nothing to do: the same.
+    tz_mem.inuse = tz_mem.sys;
+    ms += 3600000;
+    ck_assert_uint_eq(tick(&ms, 100000), 0);
+    tz_mem.inuse = 0;
+    ck_assert_uint_le(tick(&ms, 1) / TZ_UNIT_BYTES, 201);
     ck_assert_uint_gt(r->pages.npages, PAGES);
 }
 END_TEST
@@ -456,8 +504,10 @@ int main(void)
                     (const TTest *const[]){
                         s2_13_nine_tenths_of_what_is_freed_leave_the_process,
                         s2_26_released_pages_are_zero_and_known_as_such,
+                        s2_26_what_the_system_may_keep_for_a_while_needs_zeroing,
                         a_span_over_released_and_dirty_pages_needs_zeroing,
                         the_highest_addresses_go_first_and_no_more_than_asked,
+                        the_last_chunk_of_the_last_region_goes_first,
                         half_a_chunk_that_is_idle_goes_as_one,
                         units_in_use_in_part_stay,
                         pages_that_were_never_used_cost_no_call,

@@ -126,6 +126,50 @@ START_TEST(s2_12_nothing_is_executable_in_a_running_program)
 }
 END_TEST
 
+// --- words that look like addresses of a region
+
+static uint32_t regions;
+
+// Objects of many regions, in each of which words point into every region, its
+// part that is not grown and behind its end.
+static int many_regions(int argc, char **argv)
+{
+    enum { OBJECTS = 100 };
+    uintptr_t *object[OBJECTS];
+    (void)argc, (void)argv;
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < OBJECTS; i++) {
+            object[i] = tuza_alloc(3 * TZ_MIB);
+            if (!object[i])
+                return 1;
+            for (uint32_t k = 0; k < tz_mem.nregions; k++) {
+                const struct tz_region *r = &tz_mem.region[k];
+                uintptr_t *w = object[i] + k * 4;
+                w[0] = r->base + r->limit;
+                w[1] = r->base + r->size - 8;
+                w[2] = r->base + r->pages.npages * TZ_PAGE_SIZE;
+                w[3] = w[2] - 8;
+            }
+        }
+        tuza_gc();
+        for (int i = 0; i < OBJECTS; i++)
+            if (tuza_object_of(object[i], NULL) < 3 * TZ_MIB)
+                return 2;
+    }
+    regions = tz_mem.nregions;
+    return 0;
+}
+
+START_TEST(s2_06_a_collection_follows_no_word_into_what_is_not_grown)
+{
+    sys_install();
+    sys.no_place = true;
+    sys.mmap_max = 70 * TZ_MIB;
+    ck_assert_int_eq(tuza_run(many_regions, 0, NULL, NULL), 0);
+    ck_assert_uint_ge(regions, 5);
+}
+END_TEST
+
 // --- guards: a linear write meets one before it meets what we know
 
 static struct {
@@ -346,6 +390,7 @@ int main(int argc, char **argv)
     tcase_set_timeout(tc, 120); // a thousand processes
     tcase_add_test(tc, heap_base_differs_in_990_of_1000_runs);
     tcase_add_test(tc, s2_12_nothing_is_executable_in_a_running_program);
+    tcase_add_test(tc, s2_06_a_collection_follows_no_word_into_what_is_not_grown);
     tcase_add_test(tc, overflows_of_objects_meet_no_metadata);
     tcase_add_test(tc, every_table_has_a_guard_at_both_ends);
     tcase_add_loop_test(tc, s2_22_what_rlimit_as_leaves_is_for_objects, 0, 5);
