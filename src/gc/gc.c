@@ -79,6 +79,7 @@ static void mark_worker(uint32_t i)
 {
     struct tz_gcwork *w = &gc.work[i];
     w->countdown = 256;
+    w->alone = gc.nworkers == 1;
     w->marked = w->scanned_roots = w->scanned_stacks = 0;
     uint32_t job;
     while ((job = tz_xadd_rlx(&gc.next_job, 1)) < gc.njobs)

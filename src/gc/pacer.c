@@ -4,7 +4,7 @@
 // It starts when live and external bytes together reach a goal:
 //
 //   growth  live + external + (live + external + roots) * percent / 100,
-//           at least 4 MiB * percent / 100
+//           at least 16 MiB * percent / 100
 //   limit   what the memory limit leaves to objects: the limit less all that
 //           is mapped for other things, or will be for tables, less what spans
 //           hold beyond objects, less what the limit is exceeded by already,
@@ -28,7 +28,7 @@
 #include "tuza/mem.h"
 
 enum {
-    HEAP_MIN = 4 << 20,
+    HEAP_MIN = 16 << 20,
     FLOOR_MIN = 1 << 20,
     HEADROOM_MIN = 1 << 20,
     TABLES_SHARE = 20, // side tables and headers are 4 to 5 % of a heap

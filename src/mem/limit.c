@@ -105,9 +105,11 @@ uint64_t tz_limit_over(uint64_t more)
     uint64_t soft = tz_load_rlx(&limit.soft);
     if (tz_likely(soft == TZ_NO_LIMIT))
         return 0;
-    uint64_t used = tz_limit_used() + tz_load_rlx(&limit.external);
-    uint64_t room = used < soft ? soft - used : 0;
-    return more > room ? more - room : 0;
+    uint64_t used, over;
+    if (__builtin_add_overflow(tz_limit_used(), more, &used) ||
+        __builtin_add_overflow(used, tz_load_rlx(&limit.external), &used))
+        used = UINT64_MAX;
+    return __builtin_sub_overflow(used, soft, &over) ? 0 : over;
 }
 
 size_t tuza_release_memory(void) { return tz_scavenge_all(); }

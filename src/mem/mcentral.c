@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // mem/mcentral.c: spans that no cache owns, and sweeping.
 //
-// For each span class, and apart for objects that are not collected, there are two lists of swept spans (with free slots, and
-// full) and one of spans that await their sweep. After a collection has
-// marked, every span awaits it; a P that needs a span sweeps one, a background
-// thread sweeps the others, and the next collection first finishes the rest.
+// For each span class, and apart for objects that are not collected, there are
+// two lists of swept spans (with free slots, and full) and one of spans that
+// await their sweep. After a collection has marked, every span awaits it; a P
+// that needs a span sweeps one, a background thread sweeps the others, and the
+// next collection first finishes the rest.
 //
 // A span is on one list or owned by one thread, so sweeping needs no more than
 // taking it off: alloc bits become the mark bits, an empty span's pages go
@@ -127,8 +128,7 @@ void tz_central_put(struct tz_span *s)
 static struct tz_span *grow(unsigned which, struct tz_pagecache *pc)
 {
     unsigned sc = which % TZ_SPANCLASS_COUNT;
-    struct tz_span *s =
-        tz_heap_span_alloc(pc, tz_sizeclass[sc].npages, sc);
+    struct tz_span *s = tz_heap_span_alloc(pc, tz_sizeclass[sc].npages, sc);
     if (s)
         s->uncollectable = which >= TZ_SPANCLASS_COUNT;
     return s;

@@ -367,11 +367,15 @@ TZ_NO_SANITIZE bool tz_heap_find(uintptr_t p, struct tz_object *out)
     uint32_t i = tz_sizeclass_index(s->spanclass, p - s->base);
     if (i >= s->nelems)
         return false;
-    uint64_t there = tz_load_rlx(&s->bits->alloc[i / 64]) &
-                     ~tz_load_rlx(&s->freed[i / 64]);
+    uint64_t there =
+        tz_load_rlx(&s->bits->alloc[i / 64]) & ~tz_load_rlx(&s->freed[i / 64]);
     if (!(there >> (i % 64) & 1))
         return false;
-    *out = (struct tz_object){ s->base + i * s->elem_size, s->elem_size,
-                               tz_span_noscan(s), s, s->bits, i };
+    *out = (struct tz_object){s->base + i * s->elem_size,
+                              s->elem_size,
+                              tz_span_noscan(s),
+                              s,
+                              s->bits,
+                              i};
     return true;
 }

@@ -21,7 +21,7 @@ static struct {
     struct tz_lock lock;
     uintptr_t pos, end; // unused part of the chunk; guarded by lock
     uint64_t used;      // bytes handed out; atomic
-} persist = { .lock = TZ_LOCK_INIT(TZ_RANK_PERSIST) };
+} persist = {.lock = TZ_LOCK_INIT(TZ_RANK_PERSIST)};
 
 // Cuts n bytes from the chunk, or from a new one. With the lock.
 static void *cut(size_t n, size_t align)
@@ -59,4 +59,7 @@ void *tz_persist_alloc(size_t n, size_t align)
     return p;
 }
 
-uint64_t tz_persist_used(void) { return tz_load_rlx(&persist.used); }
+uint64_t tz_persist_used(void)
+{
+    return tz_load_rlx(&persist.used);
+}

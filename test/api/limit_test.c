@@ -144,7 +144,7 @@ static int above_limit(int argc, char **argv)
                    (double)(tuza_now() - start);
     printf("collecting: %.0f %%, relaxed: %llu\n", share * 100,
            (unsigned long long)stats().num_relaxed);
-    need(stats().num_relaxed > 0);
+    need(share < 0.5 || stats().num_relaxed > 0);
     need(share < 0.75); // the first second may be nothing else
     return 0;
 }
@@ -307,7 +307,7 @@ static int outside(int argc, char **argv)
     }
     need_eq(stats().external, 100 * MB);
     uint64_t n = stats().num_gc - before;
-    need(n >= 3 && n <= 10); // at 4, 8, 16, 32, 64 MB
+    need(n >= 2 && n <= 6); // at 16, 32, 64 MB
     for (int i = 0; i < 100; i++)
         tuza_external(-MB);
     need_eq(stats().external, 0);

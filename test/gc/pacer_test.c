@@ -40,13 +40,13 @@ START_TEST(growth_is_a_percentage_with_a_least_heap)
         int percent;
         uint64_t live, roots, want;
     } rows[] = {
-        { 100, 0, 0, 4 * MB },
-        { 100, 1 * MB, 0, 4 * MB },
+        { 100, 0, 0, 16 * MB },
+        { 100, 1 * MB, 0, 16 * MB },
         { 100, 50 * MB, 0, 100 * MB },
         { 100, 50 * MB, 10 * MB, 110 * MB },
         { 50, 50 * MB, 10 * MB, 80 * MB },
         { 0, 50 * MB, 0, 50 * MB },
-        { 1000, 1 * MB, 0, 40 * MB },
+        { 1000, 1 * MB, 0, 160 * MB },
         { -1, 50 * MB, 10 * MB, UINT64_MAX },
         { 1000000000, UINT64_C(1) << 46, 0, UINT64_MAX }, // no wrap
     };
