@@ -22,6 +22,7 @@
 #include "base/bits.h"
 #include "base/san.h"
 #include "mem/limit.h"
+#include "mem/mcentral.h"
 #include "mem/persist.h"
 
 struct tz_heap tz_mem = {
@@ -162,17 +163,16 @@ static bool pagecache_fill(struct tz_pagecache *pc, size_t *lacking)
 }
 
 // Pages were taken, or could not be because so much is lacking below the hard
-// limit: gives other pages' memory back. True when trying again may help. A
-// little at a time where it is for the soft limit's sake: the collector cannot
-// stop us here.
+// limit: sweeps, and gives other pages' memory back. True when trying again may
+// help. A little at a time where it is for the soft limit's sake: the collector
+// cannot stop us here.
 static bool make_room(size_t lacking)
 {
-    if (lacking)
-        return tz_scavenge(lacking) > 0;
-    uint64_t over = tz_limit_over(0);
-    if (tz_unlikely(over))
-        tz_scavenge(tz_min(over, 2 * TZ_MIB));
-    return false;
+    size_t n = lacking ? lacking : tz_min(tz_limit_over(0), 2 * TZ_MIB);
+    if (tz_likely(n == 0))
+        return false;
+    tz_central_reclaim(n >> TZ_PAGE_SHIFT);
+    return tz_scavenge(n) > 0 && lacking;
 }
 
 static struct tz_span *span_header(struct tz_pagecache *pc)
