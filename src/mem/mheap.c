@@ -163,16 +163,23 @@ static bool pagecache_fill(struct tz_pagecache *pc, size_t *lacking)
 }
 
 // Pages were taken, or could not be because so much is lacking below the hard
-// limit: sweeps, and gives other pages' memory back. True when trying again may
-// help. A little at a time where it is for the soft limit's sake: the collector
-// cannot stop us here.
+// limit: gives the memory of others back, and sweeps until there are enough,
+// for a unit of pages goes back only as a whole. True when trying again may
+// help. For the soft limit's sake alone it stops early: the collector cannot
+// stop us here.
 static bool make_room(size_t lacking)
 {
-    size_t n = lacking ? lacking : tz_min(tz_limit_over(0), 2 * TZ_MIB);
-    if (tz_likely(n == 0))
-        return false;
-    tz_central_reclaim(n >> TZ_PAGE_SHIFT);
-    return tz_scavenge(n) > 0 && lacking;
+    enum { BYTES_MAX = 2 << 20, SPANS_MAX = 512, STEP = 32 };
+    size_t want = lacking ? lacking : tz_min(tz_limit_over(0), BYTES_MAX);
+    size_t sum = 0;
+    bool more = want > 0;
+    for (int i = 0;; i += STEP) {
+        sum += tz_scavenge(want - sum);
+        if (sum >= want || !more || (!lacking && i >= SPANS_MAX))
+            return sum > 0 && lacking;
+        for (int k = 0; more && k < STEP; k++)
+            more = tz_central_sweep_one();
+    }
 }
 
 static struct tz_span *span_header(struct tz_pagecache *pc)
