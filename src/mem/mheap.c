@@ -11,7 +11,7 @@
 //
 // Pages are taken under the heap lock, one-page spans mostly 64 at a time for
 // a P, which then cuts them off without a lock. Free ones go back to the system
-// (mem/scavenge.c). Before memory is refused, the caller's cached pages are given
+// (mem/scavenge.c). Before memory is refused, the caller's cached pages are put
 // back, and other Ps are asked to do the same. Go's mheap.go is the model; it
 // indexes arenas of 64 MiB where we have one region in the usual case.
 

@@ -4,9 +4,9 @@
 // Pages are free in the heap's bitmap; what is tracked here is which of them
 // hold memory, by units of 64 KiB:
 //
-//     untouched --take--> in use --all 8 pages free--> idle --release--> released
-//                            ^                          |                    |
-//                            +---------- take ----------+------- take -------+
+//     untouched --take--> in use --all 8 free--> idle --release--> released
+//                           ^                     |                   |
+//                           +------- take --------+------- take ------+
 //
 // Only idle units are worth a call. They are looked for from the highest
 // address down, since the allocator fills the lowest first: what is high stays
