@@ -4,6 +4,7 @@
 #define TZ_MEM_MALLOC_H
 
 #include "mem/mcentral.h"
+#include "mem/persist.h"
 
 // A kind (enum tz_kind), or one of these: not collected, freed by hand only,
 // and what they point to is alive. Any thread may have them made.
@@ -31,6 +32,7 @@ struct tz_mcache {
     struct tz_cacheslot slot[TZ_CENTRAL_COUNT];
     struct tz_magazine *magazine[TZ_CENTRAL_COUNT]; // NULL: nothing freed yet
     struct tz_pagecache pages;
+    struct tz_persist_local persist; // only of a P's
     uint64_t live;    // bytes taken, less freed, since they were added to
                       // tz_mem.live; may be below zero, modulo 2^64
     uint64_t bytes;   // allocated since start, runs in slots included
