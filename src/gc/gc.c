@@ -197,8 +197,11 @@ void tz_gc_collect(bool force)
     tz_worker_want((uint32_t)tz_min(tz_sched.nprocs, (size_t)tz_ncpu()) - 1);
     tz_crit_enter();
     finish_sweep();
+    size_t over = tz_limit_over(0);
+    if (over)
+        tz_central_trim();
     tz_crit_leave();
-    tz_scavenge(tz_limit_over(0)); // what is free is known to be by now
+    tz_scavenge(over); // what is free is known to be by now
     t.stopping = tz_clock_now();
     tz_world_call(cycle, &t);
     t.end = tz_clock_now();

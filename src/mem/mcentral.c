@@ -187,14 +187,23 @@ void tz_central_put(struct tz_span *s)
     tz_lock_release(&c->lock);
 }
 
+// Before the page heap takes more memory than it has. Only an estimate: what is
+// idle may lie in other threads' caches, or not in one piece.
+static void trim_unless_spare(size_t bytes)
+{
+    if (tz_likely(tz_load_rlx(&sweep.kept) == 0))
+        return;
+    uint64_t used = tz_load_rlx(&tz_mem.inuse) + tz_load_rlx(&tz_mem.released) +
+                    tz_load_rlx(&tz_mem.untouched);
+    if (used + bytes > tz_load_rlx(&tz_mem.sys))
+        tz_central_trim();
+}
+
 // A new span for a central.
 static struct tz_span *grow(unsigned which, struct tz_pagecache *pc)
 {
     unsigned sc = which % TZ_SPANCLASS_COUNT;
-    // Only an estimate: pages that are free may lie in other threads' caches.
-    if (tz_load_rlx(&sweep.kept) &&
-        tz_load_rlx(&tz_mem.inuse) + SPARE > tz_load_rlx(&tz_mem.sys))
-        tz_central_trim();
+    trim_unless_spare(SPARE);
     struct tz_span *s = tz_heap_span_alloc(pc, tz_sizeclass[sc].npages, sc);
     if (s)
         s->uncollectable = which >= TZ_SPANCLASS_COUNT;
@@ -239,15 +248,32 @@ void tz_central_flip(void)
         TZ_CHECK(tz_list_empty(&c->unswept));
         splice(&c->unswept, &c->partial);
         splice(&c->unswept, &c->full);
-        splice(&c->unswept, &c->empty);
-        c->nempty = 0;
         c->keep = c->given;
         c->given = 0;
         tz_lock_release(&c->lock);
     }
-    sweep.kept = 0;
     sweep.cycle++;
     tz_store(&sweep.hint, 0);
+}
+
+// A span that awaits its sweep, of the i-th central; or an empty one that is
+// kept no longer. Who has it says when it is done with (sweep.sweeping).
+static struct tz_span *next_unswept(uint32_t i, bool *empty)
+{
+    struct central *c = sweep_order(i);
+    tz_lock_acquire(&c->lock);
+    struct tz_span *s = pop(&c->unswept);
+    *empty = !s && c->nempty > c->keep;
+    if (*empty)
+        s = pop_empty(c);
+    if (s) {
+        s->state = TZ_SPAN_OWNED;
+        tz_xadd(&sweep.sweeping, 1);
+    } else {
+        tz_cas(&sweep.hint, i, i + 1); // with the lock: not after a flip
+    }
+    tz_lock_release(&c->lock);
+    return s;
 }
 
 // Sweeps one span; false when none awaits it. *freed: pages that are free now.
@@ -255,27 +281,16 @@ static bool sweep_next(size_t *freed)
 {
     *freed = 0;
     for (uint32_t i = tz_load(&sweep.hint); i < TZ_CENTRAL_COUNT; i++) {
-        struct central *c = sweep_order(i);
-        tz_lock_acquire(&c->lock);
-        struct tz_span *s = pop(&c->unswept);
-        if (s) {
-            s->state = TZ_SPAN_OWNED;
-            tz_xadd(&sweep.sweeping, 1);
-        } else {
-            tz_cas(&sweep.hint, i, i + 1);
-        }
-        tz_lock_release(&c->lock);
+        bool empty;
+        struct tz_span *s = next_unswept(i, &empty);
         if (!s)
             continue;
-        if (sweep_span(s) == 0) {
-            if (keep_empty(s)) {
-                tz_xadd(&sweep.sweeping, -1u);
-                return true;
-            }
+        empty = empty || sweep_span(s) == 0;
+        if (!empty) {
+            tz_central_put(s);
+        } else if (!keep_empty(s)) {
             *freed = s->npages;
             tz_heap_span_free(s);
-        } else {
-            tz_central_put(s);
         }
         tz_xadd(&sweep.sweeping, -1u);
         return true;
@@ -293,10 +308,7 @@ void tz_central_reclaim(size_t npages)
 {
     for (size_t sum = 0, freed; sum < npages && sweep_next(&freed);)
         sum += freed;
-    if (tz_load_rlx(&sweep.kept) &&
-        tz_load_rlx(&tz_mem.inuse) + npages * TZ_PAGE_SIZE >
-            tz_load_rlx(&tz_mem.sys))
-        tz_central_trim();
+    trim_unless_spare(npages * TZ_PAGE_SIZE);
 }
 
 bool tz_central_swept(void)

@@ -173,6 +173,8 @@ static bool make_room(size_t lacking)
     size_t want = lacking ? lacking : tz_min(tz_limit_over(0), BYTES_MAX);
     size_t sum = 0;
     bool more = want > 0;
+    if (more)
+        tz_central_trim();
     for (int i = 0;; i += STEP) {
         sum += tz_scavenge(want - sum);
         if (sum >= want || !more || (!lacking && i >= SPANS_MAX))

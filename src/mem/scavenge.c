@@ -28,7 +28,7 @@
 
 #include "base/bits.h"
 #include "mem/limit.h"
-#include "mem/mheap.h"
+#include "mem/mcentral.h"
 #include "os/clock.h"
 #include "os/vm.h"
 
@@ -239,6 +239,7 @@ size_t tz_scavenge(size_t bytes)
 size_t tz_scavenge_all(void)
 {
     tz_xadd(&tz_mem.cache_epoch, 1);
+    tz_central_trim();
     return tz_scavenge(SIZE_MAX - TZ_UNIT_BYTES);
 }
 
