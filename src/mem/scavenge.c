@@ -29,6 +29,7 @@
 #include "base/bits.h"
 #include "mem/limit.h"
 #include "mem/mcentral.h"
+#include "mem/mheap.h"
 #include "os/clock.h"
 #include "os/vm.h"
 
@@ -239,7 +240,9 @@ size_t tz_scavenge(size_t bytes)
 size_t tz_scavenge_all(void)
 {
     tz_xadd(&tz_mem.cache_epoch, 1);
+    tz_crit_enter(); // empty spans are on no list for a moment
     tz_central_trim();
+    tz_crit_leave();
     return tz_scavenge(SIZE_MAX - TZ_UNIT_BYTES);
 }
 

@@ -22,8 +22,9 @@ struct tz_scavbits {
 // lock, and holds it only while it looks for the next piece.
 size_t tz_scavenge(size_t bytes);
 
-// Gives all of it back, and asks every P for the pages in its cache, which go
-// back to the heap when it next refills.
+// Gives all of it back, empty spans that centrals keep included, and asks every
+// P for the pages in its cache, which go back to the heap when it next refills.
+// Holds none of mem's locks meanwhile.
 size_t tz_scavenge_all(void);
 
 // From now on, a tenth more than `goal` bytes may stay in memory. Nothing goes

@@ -495,6 +495,25 @@ START_TEST(page_caches_are_given_back_when_all_is_wanted)
 }
 END_TEST
 
+START_TEST(empty_spans_that_centrals_keep_go_back_too)
+{
+    heap_start();
+    struct tz_mcache *c = cache_start();
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 20000; i++)
+            ck_assert_msg(tz_malloc(64, TZ_NOSCAN) != NULL, "%d", i);
+        collect(c);
+        while (tz_central_sweep_one())
+            ;
+    }
+    ck_assert_uint_gt(stats().inuse, 0);
+    tz_heap_pagecache_flush(&c->pages);
+    ck_assert_uint_gt(tz_scavenge_all(), 0);
+    struct tz_heap_stats s = stats();
+    ck_assert_uint_eq(s.inuse + s.idle + s.cached, 0);
+}
+END_TEST
+
 START_TEST(cached_pages_are_used_before_memory_is_refused)
 {
     struct tz_pagecache pc = { 0 };
@@ -534,6 +553,7 @@ int main(void)
                         a_tenth_above_the_goal_stays,
                         one_percent_of_the_time_bounds_the_work,
                         page_caches_are_given_back_when_all_is_wanted,
+                        empty_spans_that_centrals_keep_go_back_too,
                         cached_pages_are_used_before_memory_is_refused,
                         NULL });
 }
