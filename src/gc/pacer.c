@@ -31,6 +31,7 @@ enum {
     HEAP_MIN = 16 << 20,
     FLOOR_MIN = 1 << 20,
     HEADROOM_MIN = 1 << 20,
+    HEADROOM_SHARE = 16, // spans of another size may be emptier by so much
     TABLES_SHARE = 20, // side tables and headers are 4 to 5 % of a heap
 };
 
@@ -95,7 +96,7 @@ static uint64_t limit_goal(void)
     uint64_t over = sub_clamped(tz_limit_used(), limit);
     uint64_t room = sub_clamped(limit, add_clamped(overhead, over));
     uint64_t goal = without_tables(room);
-    return sub_clamped(goal, tz_max(goal / 32, HEADROOM_MIN));
+    return sub_clamped(goal, tz_max(goal / HEADROOM_SHARE, HEADROOM_MIN));
 }
 
 // With the lock.
