@@ -78,4 +78,54 @@ void __tsan_java_free(unsigned long ptr, unsigned long size);
 #define tz_san_release(p) ((void)(p))
 #endif
 
+// --- memory from the system, by whole OS pages: what tools must hear of it
+//
+// fresh: zeroed memory, or memory that is to be used again. freed: still mapped
+// and not to be read. forget: about to be unmapped; whoever gets the address
+// next must not find what is known about it. Objects are the heap's business
+// (tz_san_poison).
+
+#if TZ_MSAN
+void __msan_unpoison(const volatile void *p, size_t n);
+void __msan_poison(const volatile void *p, size_t n);
+#define tz_san_msan_fresh(p, n) __msan_unpoison(p, n)
+#define tz_san_msan_freed(p, n) __msan_poison(p, n)
+#else
+#define tz_san_msan_fresh(p, n) ((void)(p), (void)(n))
+#define tz_san_msan_freed(p, n) ((void)(p), (void)(n))
+#endif
+
+// A few instructions that do nothing outside Valgrind.
+#if defined(__has_include) && !defined(TZ_NO_VALGRIND)
+#if __has_include(<valgrind/memcheck.h>)
+#include <valgrind/memcheck.h>
+#define TZ_VALGRIND 1
+#endif
+#endif
+#ifdef TZ_VALGRIND
+#define tz_san_vg_fresh(p, n) ((void)VALGRIND_MAKE_MEM_DEFINED(p, n))
+#define tz_san_vg_freed(p, n) ((void)VALGRIND_MAKE_MEM_NOACCESS(p, n))
+#else
+#define TZ_VALGRIND 0
+#define tz_san_vg_fresh(p, n) ((void)(p), (void)(n))
+#define tz_san_vg_freed(p, n) ((void)(p), (void)(n))
+#endif
+
+#define tz_san_fresh(p, n)                                                     \
+    do {                                                                       \
+        tz_san_unpoison(p, n);                                                 \
+        tz_san_msan_fresh(p, n);                                               \
+        tz_san_vg_fresh(p, n);                                                 \
+    } while (0)
+#define tz_san_freed(p, n)                                                     \
+    do {                                                                       \
+        tz_san_msan_freed(p, n);                                               \
+        tz_san_vg_freed(p, n);                                                 \
+    } while (0)
+#define tz_san_forget(p, n)                                                    \
+    do {                                                                       \
+        tz_san_unpoison(p, n);                                                 \
+        tz_san_msan_fresh(p, n);                                               \
+    } while (0)
+
 #endif

@@ -40,16 +40,15 @@ static void grow(void)
 {
     uint32_t cap = roots.cap ? roots.cap * 2 : 1024;
     struct range *r = tz_vm_alloc(tz_align_up(cap * sizeof *r, tz_vm_page()),
-                                  TZ_VM_META);
+                                  TZ_VM_GC);
     if (!r)
-        tz_fatal("out of memory while collecting: no room for the list of "
-                 "roots");
+        tz_vm_die("collecting: no room for the list of roots");
     for (uint32_t i = 0; i < roots.n; i++)
         r[i] = roots.range[i];
     if (roots.range)
         tz_vm_free(roots.range,
                    tz_align_up(roots.cap * sizeof *r, tz_vm_page()),
-                   TZ_VM_META, true);
+                   TZ_VM_GC, true);
     roots.range = r;
     roots.cap = cap;
 }

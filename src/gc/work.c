@@ -29,10 +29,9 @@ static struct tz_wbuf *get_empty(void)
     tz_lock_acquire(&work.lock);
     if (!work.empty) {
         enum { BLOCK = 64 * 1024 };
-        struct tz_wbuf *b = tz_vm_alloc(BLOCK, TZ_VM_META);
+        struct tz_wbuf *b = tz_vm_alloc(BLOCK, TZ_VM_GC);
         if (!b)
-            tz_fatal("out of memory while collecting: no room for the list of "
-                     "objects to mark");
+            tz_vm_die("collecting: no room for the list of objects to mark");
         for (size_t i = 0; i < BLOCK / sizeof *b; i++) {
             b[i].next = work.empty;
             work.empty = &b[i];

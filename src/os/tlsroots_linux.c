@@ -125,14 +125,14 @@ static void grow_spare(size_t n)
         bytes *= 2;
     if (old && old->bytes >= bytes)
         return;
-    struct table *t = tz_vm_alloc(bytes, TZ_VM_META);
+    struct table *t = tz_vm_alloc(bytes, TZ_VM_GC);
     if (!t)
-        tz_fatal("out of memory: the table of %zu data segments", n);
+        tz_vm_die("the table of data segments");
     t->bytes = bytes;
     t->max = (bytes - sizeof *t) / sizeof t->roots[0];
     tables.spare = t;
     if (old)
-        tz_vm_free(old, old->bytes, TZ_VM_META, true);
+        tz_vm_free(old, old->bytes, TZ_VM_GC, true);
 }
 
 // One thread at a time.

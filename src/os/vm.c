@@ -1,221 +1,255 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // os/vm.c: the states of memory, the same on every system.
 //
-// os/vm.h draws the states. A mapping is made in up to two steps: at the wanted
-// size, which the kernel often aligns well enough; else with room to align, and
-// what hangs over is given back. A hint is only a wish: the address that came
-// is what counts [os.I2], and after two hints in a row that were ignored the
-// first step is left out, so that a kernel without hints costs no extra calls.
+// os/vm.h draws the states. Each function that makes system calls does so on
+// the thread's own stack, since libc, a hook or an interposer may need more
+// than a goroutine has left: its arguments go into a struct op, and the
+// function of the same name without a prefix does the work there. The way to
+// it takes less than 256 bytes of the goroutine's stack.
 //
 // Statistics move after success only [os.I3]. No fork handling: a child has
 // copies of everything here.
 //
-// Go keeps this in mem_linux.go and malloc.go (sysReserveAligned); ours returns
-// errors where Go throws, and survives ENOMEM from munmap.
+// Go keeps this in mem_linux.go and malloc.go; ours returns errors where Go
+// throws, and survives ENOMEM from munmap.
 
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include "base/atomic.h"
+#include "base/san.h"
+#include "os/port.h"
 #include "os/vm_own.h"
 #include "os/vm_sys.h"
 
-enum {
-    READ_WRITE = PROT_READ | PROT_WRITE,
-    HINT_MISSES_MAX = 2, // in a row, before hints are taken for ignored
+enum { READ_WRITE = PROT_READ | PROT_WRITE };
+
+TZ_WEAK void tz_port_system_stack(void (*fn)(void *), void *arg)
+{
+    fn(arg);
+}
+
+// A call on its way to the system stack.
+struct op {
+    void *p; // in, and the result where that is memory
+    size_t n, align;
+    enum tz_vm_use use;
+    enum tz_vm_state was;
+    int err; // 0 or -errno
 };
 
-static struct {
-    uint32_t hint_misses; // in a row; atomic, only a guess
-    uint32_t guard;       // enum answer; atomic
-    uint32_t unused;      // enum answer; atomic
-} vm;
-
-// What a probe found out; finding it out twice gives the same.
-enum answer { UNKNOWN, NO, YES };
-
-// --- placing
-
-static bool hints_work(void)
+static bool good(const struct op *o)
 {
-    return tz_load_rlx(&vm.hint_misses) < HINT_MISSES_MAX; // only a guess
+    return o->p && tz_vmown_whole_pages(o->p, o->n);
 }
 
-static void learn_hint(const void *hint, const void *got)
+static void alloc(void *arg)
 {
-    if (!hint)
+    struct op *o = arg;
+    o->p = NULL;
+    if (tz_vmown_place(NULL, o->n, 0, READ_WRITE,
+                       tz_vmsys_flags(TZ_VMSYS_ALLOC), &o->p))
         return;
-    if (got == hint)
-        tz_store_rlx(&vm.hint_misses, 0);
-    else if (hints_work())
-        tz_xadd_rlx(&vm.hint_misses, 1);
+    tz_vmown_charge(TZ_VM_READY, o->use, o->n);
+    tz_vmown_name(o->p, o->n, o->use);
+    tz_san_fresh(o->p, o->n);
 }
-
-// Maps n bytes aligned to `align`, a power of two above the page, by mapping
-// more and giving back what hangs over.
-static int map_trimmed(void *hint, size_t n, size_t align, int prot, int flags,
-                       void **out)
-{
-    size_t room = n + align - tz_vm_page();
-    void *p;
-    int err = tz_vmown_map(hint, room, prot, flags, &p);
-    if (err)
-        return err;
-    learn_hint(hint, p);
-    char *lo = p, *hi = lo + room;
-    char *start = (char *)tz_align_up((uintptr_t)p, align);
-    TZ_CHECK(start >= lo && start + n <= hi);
-    if (start > lo)
-        tz_vmown_unmap(lo, (size_t)(start - lo));
-    if (start + n < hi)
-        tz_vmown_unmap(start + n, (size_t)(hi - (start + n)));
-    *out = start;
-    return 0;
-}
-
-// Maps n bytes aligned to `align`, preferably at hint. 0, or an errno.
-static int place(void *hint, size_t n, size_t align, int prot, int flags,
-                 void **out)
-{
-    align = tz_max(align, tz_vm_page());
-    if (!tz_vmown_whole_pages(hint, n) || !tz_is_pow2(align) || n > SIZE_MAX - align)
-        return EINVAL;
-    if (align > tz_vm_page() && hint && !hints_work())
-        return map_trimmed(hint, n, align, prot, flags, out);
-    void *p;
-    int err = tz_vmown_map(hint, n, prot, flags, &p);
-    if (err)
-        return err;
-    learn_hint(hint, p);
-    if (((uintptr_t)p & (align - 1)) == 0) {
-        *out = p;
-        return 0;
-    }
-    tz_vmown_unmap(p, n);
-    return map_trimmed(NULL, n, align, prot, flags, out);
-}
-
-// --- probes
-
-// Runs a probe on a scratch page, once; it answers by effect, since a call that
-// returned 0 may have done nothing (qemu-user). Not remembered when there is no
-// page to try it on.
-static bool ask(uint32_t *known, bool (*probe)(char *page, size_t n))
-{
-    uint32_t a = tz_load_rlx(known); // idempotent: no partner
-    if (tz_likely(a != UNKNOWN))
-        return a == YES;
-    size_t n = tz_vm_page();
-    void *p;
-    if (tz_vmown_map(NULL, n, READ_WRITE, tz_vmsys_flags(TZ_VMSYS_ALLOC), &p))
-        return false;
-    bool yes = probe(p, n);
-    tz_vmown_unmap(p, n);
-    tz_store_rlx(known, yes ? YES : NO);
-    return yes;
-}
-
-static bool guard_probe(char *page, size_t n)
-{
-    int advice = tz_vmsys_advice(TZ_VMSYS_GUARD);
-    return advice >= 0 && !tz_vmsys_faults(page) &&
-           tz_vmcall_madvise(page, n, advice) == 0 && tz_vmsys_faults(page);
-}
-
-static bool unused_probe(char *page, size_t n)
-{
-    volatile char *byte = page;
-    *byte = 1;
-    int advice = tz_vmsys_advice(TZ_VMSYS_UNUSED);
-    return advice >= 0 && tz_vmcall_madvise(page, n, advice) == 0 && *byte == 0;
-}
-
-// --- the contract
 
 void *tz_vm_alloc(size_t n, enum tz_vm_use use)
 {
-    void *p;
-    if (place(NULL, n, 0, READ_WRITE, tz_vmsys_flags(TZ_VMSYS_ALLOC), &p))
-        return NULL;
-    tz_vmown_charge(TZ_VM_READY, use, n);
-    tz_vmown_name(p, n, use);
-    return p;
+    struct op o = { .n = n, .use = use };
+    tz_port_system_stack(alloc, &o);
+    return o.p;
+}
+
+static void reserve(void *arg)
+{
+    struct op *o = arg;
+    void *hint = o->p;
+    o->p = NULL;
+    if (tz_vmown_place(hint, o->n, o->align, PROT_NONE,
+                       tz_vmsys_flags(TZ_VMSYS_RESERVE), &o->p) == 0)
+        tz_vmown_charge(TZ_VM_RESERVED, o->use, o->n);
 }
 
 void *tz_vm_reserve(void *hint, size_t n, size_t align, enum tz_vm_use use)
 {
-    void *p;
-    if (place(hint, n, align, PROT_NONE, tz_vmsys_flags(TZ_VMSYS_RESERVE), &p))
-        return NULL;
-    tz_vmown_charge(TZ_VM_RESERVED, use, n);
-    return p;
+    struct op o = { .p = hint, .n = n, .align = align, .use = use };
+    tz_port_system_stack(reserve, &o);
+    return o.p;
 }
 
 // By mprotect, not by a fixed mmap: the pages were never writable, so they are
 // zero; a failure leaves no hole for others to fall into (kernels before 6.12
 // unmap first and fail then); and it alone respects RLIMIT_DATA, which a
 // mapping that replaces another one slips past (seen on Linux 6.18).
-int tz_vm_map(void *p, size_t n, enum tz_vm_use use)
+static void map(void *arg)
 {
-    if (!p || !tz_vmown_whole_pages(p, n))
-        return -EINVAL;
-    if (tz_vmown_protect(p, n, READ_WRITE)) {
-        tz_vmcall_mprotect(p, n, PROT_NONE); // it may have done a part
-        return -ENOMEM;
+    struct op *o = arg;
+    if (!good(o)) {
+        o->err = -EINVAL;
+        return;
     }
-    tz_vmown_discharge(TZ_VM_RESERVED, use, n);
-    tz_vmown_charge(TZ_VM_READY, use, n);
-    tz_vmown_name(p, n, use);
-    return 0;
+    if (tz_vmown_protect(o->p, o->n, READ_WRITE)) {
+        tz_vmcall_mprotect(o->p, o->n, PROT_NONE); // it may have done a part
+        o->err = -ENOMEM;
+        return;
+    }
+    tz_vmown_discharge(TZ_VM_RESERVED, o->use, o->n);
+    tz_vmown_charge(TZ_VM_READY, o->use, o->n);
+    tz_vmown_name(o->p, o->n, o->use);
+    tz_san_fresh(o->p, o->n);
 }
 
-void tz_vm_unused(void *p, size_t n)
+int tz_vm_map(void *p, size_t n, enum tz_vm_use use)
 {
-    TZ_CHECK(p && tz_vmown_whole_pages(p, n)); // madvise would round outward
-    if (!ask(&vm.unused, unused_probe) ||
-        tz_vmcall_madvise(p, n, tz_vmsys_advice(TZ_VMSYS_UNUSED)) != 0)
-        memset(p, 0, n); // locked memory, or a sandbox
+    struct op o = { .p = p, .n = n, .use = use };
+    tz_port_system_stack(map, &o);
+    return o.err;
+}
+
+// Gives up the contents: lazily if that is wanted and works, else at once.
+static bool drop(void *p, size_t n)
+{
+    if (tz_vmask_lazy() &&
+        tz_vmcall_madvise(p, n, tz_vmsys_advice(TZ_VMSYS_LAZY)) == 0)
+        return true;
+    return tz_vmask_unused() &&
+           tz_vmcall_madvise(p, n, tz_vmsys_advice(TZ_VMSYS_UNUSED)) == 0;
+}
+
+static void unused(void *arg)
+{
+    struct op *o = arg;
+    TZ_CHECK(good(o)); // madvise would round outward
+    tz_vmown_discharge(TZ_VM_READY, o->use, o->n);
+    if (!drop(o->p, o->n))
+        memset(o->p, 0, o->n); // locked memory, or a sandbox
+    tz_vmown_charge(TZ_VM_RELEASED, o->use, o->n);
+    tz_san_freed(o->p, o->n);
+}
+
+void tz_vm_unused(void *p, size_t n, enum tz_vm_use use)
+{
+    struct op o = { .p = p, .n = n, .use = use };
+    tz_port_system_stack(unused, &o);
+}
+
+bool tz_vm_unused_zeroes(void)
+{
+    return !tz_vmask_lazy();
+}
+
+void tz_vm_used(void *p, size_t n, enum tz_vm_use use)
+{
+    TZ_CHECK(p && tz_vmown_whole_pages(p, n));
+    tz_vmown_discharge(TZ_VM_RELEASED, use, n);
+    tz_vmown_charge(TZ_VM_READY, use, n);
+    tz_san_fresh(p, n);
+}
+
+void tz_vm_charge(enum tz_vm_use from, enum tz_vm_use to, size_t n)
+{
+    tz_vmown_discharge(TZ_VM_READY, from, n);
+    tz_vmown_charge(TZ_VM_READY, to, n);
+}
+
+static void alloc_stacks(void *arg)
+{
+    struct op *o = arg;
+    o->p = NULL;
+    if (tz_vmown_place(NULL, o->n, o->align, READ_WRITE,
+                       tz_vmsys_flags(TZ_VMSYS_STACK), &o->p))
+        return;
+    int advice = tz_vmsys_advice(TZ_VMSYS_NO_HUGEPAGE);
+    if (advice >= 0)
+        tz_vmcall_madvise(o->p, o->n, advice); // EINVAL: there are none here
+    tz_vmown_charge(TZ_VM_READY, TZ_VM_STACK, o->n);
+    tz_vmown_name(o->p, o->n, TZ_VM_STACK);
+    tz_san_fresh(o->p, o->n);
 }
 
 void *tz_vm_alloc_stacks(size_t n, size_t align)
 {
-    void *p;
-    int flags = tz_vmsys_flags(TZ_VMSYS_STACK);
-    if (place(NULL, n, align, READ_WRITE, flags, &p))
-        return NULL;
-    int advice = tz_vmsys_advice(TZ_VMSYS_NO_HUGEPAGE);
-    if (advice >= 0)
-        tz_vmcall_madvise(p, n, advice); // EINVAL: there are none here
-    tz_vmown_charge(TZ_VM_READY, TZ_VM_STACK, n);
-    tz_vmown_name(p, n, TZ_VM_STACK);
-    return p;
+    struct op o = { .n = n, .align = align };
+    tz_port_system_stack(alloc_stacks, &o);
+    return o.p;
+}
+
+static void guard_works(void *arg)
+{
+    struct op *o = arg;
+    o->err = tz_vmask_guard();
 }
 
 bool tz_vm_guard_works(void)
 {
-    return ask(&vm.guard, guard_probe);
+    struct op o = { 0 };
+    tz_port_system_stack(guard_works, &o);
+    return o.err != 0;
+}
+
+static void guard(void *arg)
+{
+    struct op *o = arg;
+    if (!good(o))
+        o->err = -EINVAL;
+    else if (!tz_vmask_guard())
+        o->err = -EOPNOTSUPP;
+    else
+        o->err = -tz_vmcall_madvise(o->p, o->n,
+                                    tz_vmsys_advice(TZ_VMSYS_GUARD));
 }
 
 int tz_vm_guard(void *p, size_t n)
 {
-    if (!p || !tz_vmown_whole_pages(p, n))
-        return -EINVAL;
-    if (!tz_vm_guard_works())
-        return -EOPNOTSUPP;
-    return -tz_vmcall_madvise(p, n, tz_vmsys_advice(TZ_VMSYS_GUARD));
+    struct op o = { .p = p, .n = n };
+    tz_port_system_stack(guard, &o);
+    return o.err;
+}
+
+static void protect(void *arg)
+{
+    struct op *o = arg;
+    o->err = -EINVAL;
+    if (good(o))
+        o->err = -tz_vmcall_mprotect(o->p, o->n, PROT_NONE);
 }
 
 int tz_vm_protect(void *p, size_t n)
 {
-    if (!p || !tz_vmown_whole_pages(p, n))
-        return -EINVAL;
-    return -tz_vmcall_mprotect(p, n, PROT_NONE);
+    struct op o = { .p = p, .n = n };
+    tz_port_system_stack(protect, &o);
+    return o.err;
+}
+
+static void fault(void *arg)
+{
+    struct op *o = arg;
+    protect(o);
+    if (o->err == 0) // best effort: only to save memory
+        tz_vmcall_madvise(o->p, o->n, tz_vmsys_advice(TZ_VMSYS_UNUSED));
+}
+
+int tz_vm_fault(void *p, size_t n)
+{
+    struct op o = { .p = p, .n = n };
+    tz_port_system_stack(fault, &o);
+    return o.err;
+}
+
+static void give(void *arg)
+{
+    struct op *o = arg;
+    TZ_CHECK(good(o));
+    tz_vmown_discharge(o->was, o->use, o->n);
+    if (o->was != TZ_VM_RESERVED)
+        tz_san_forget(o->p, o->n);
+    tz_vmown_unmap(o->p, o->n);
 }
 
 void tz_vm_free(void *p, size_t n, enum tz_vm_use use, enum tz_vm_state was)
 {
-    TZ_CHECK(p && tz_vmown_whole_pages(p, n));
-    tz_vmown_discharge(was, use, n);
-    tz_vmown_unmap(p, n);
+    struct op o = { .p = p, .n = n, .use = use, .was = was };
+    tz_port_system_stack(give, &o);
 }

@@ -61,9 +61,27 @@ void *tz_vm_reserve(void *hint, size_t n, size_t align, enum tz_vm_use use);
 // -ENOMEM, or -EINVAL for what is no whole OS pages.
 int tz_vm_map(void *p, size_t n, enum tz_vm_use use);
 
-// Gives the memory of a ready range back and keeps the range ready: what is
-// read next is zero.
-void tz_vm_unused(void *p, size_t n);
+// Gives the memory of a ready range back and keeps the addresses: the range is
+// released. What is read next is zero, or old where tz_vm_unused_zeroes says
+// that it may be; what is written next costs memory again, so say tz_vm_used
+// first. Where the system does not take the memory it is zeroed instead, and
+// counts as released all the same.
+void tz_vm_unused(void *p, size_t n, enum tz_vm_use use);
+
+// Released memory is about to be used again: it is ready. A statistic only; no
+// system call.
+void tz_vm_used(void *p, size_t n, enum tz_vm_use use);
+
+// Whether released memory is sure to read as zero: not under
+// TUZADEBUG=madvfree=1 on a system that has it. The answer never changes.
+bool tz_vm_unused_zeroes(void);
+
+// Makes n ready bytes raise SIGSEGV when touched, for good: for finding who
+// still uses what was freed. They stay charged as ready. 0, or -errno.
+int tz_vm_fault(void *p, size_t n);
+
+// Ready memory has changed its purpose: n bytes charged to `from` are to `to`.
+void tz_vm_charge(enum tz_vm_use from, enum tz_vm_use to, size_t n);
 
 // Ready memory for stacks: n bytes aligned to `align`, lazily committed,
 // without huge pages, MAP_STACK where the system has it. NULL when refused.

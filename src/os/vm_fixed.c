@@ -30,6 +30,7 @@
 
 #include "base/atomic.h"
 #include "base/san.h"
+#include "os/port.h"
 #include "os/vm_fixed.h"
 #include "os/vm_own.h"
 #include "os/vm_sys.h"
@@ -55,7 +56,7 @@ static bool look_works(void)
     return tz_vmsys_mincore(here, page, in) == 0;
 }
 
-bool tz_vm_is_free(const void *p, size_t n)
+static bool is_free(const void *p, size_t n)
 {
     unsigned char in[LOOK_PAGES];
     if (!p || !tz_vmown_whole_pages(p, n) || !look_works())
@@ -76,7 +77,7 @@ static int try_at(void *p, size_t n, int prot, int flags)
     int err = tz_vmown_map(p, n, prot, flags, &got);
     if (err || got == p)
         return err;
-    bool in_the_way = TZ_DEFECT(TZ_D17) && !tz_vm_is_free(p, n);
+    bool in_the_way = TZ_DEFECT(TZ_D17) && !is_free(p, n);
     if (!TZ_DEFECT(TZ_D3))
         tz_vmown_unmap(got, n);
     return in_the_way ? EEXIST : ELSEWHERE;
@@ -85,7 +86,7 @@ static int try_at(void *p, size_t n, int prot, int flags)
 // The third step.
 static int look_and_replace(void *p, size_t n, int prot, int flags)
 {
-    if (!tz_vm_is_free(p, n))
+    if (!is_free(p, n))
         return EEXIST;
     return try_at(p, n, prot, flags | MAP_FIXED);
 }
@@ -135,27 +136,65 @@ static int answer(int err)
     return -ENOMEM;
 }
 
+// A call on its way to the system stack, as in vm.c.
+struct op {
+    void *p;
+    size_t n;
+    enum tz_vm_use use;
+    int result;
+};
+
+static void map_at(void *arg)
+{
+    struct op *o = arg;
+    o->result = -EINVAL;
+    if (!o->p || !tz_vmown_whole_pages(o->p, o->n))
+        return;
+    int flags = tz_vmsys_flags(TZ_VMSYS_ALLOC);
+    o->result = answer(place_at(o->p, o->n, PROT_READ | PROT_WRITE, flags));
+    if (o->result)
+        return;
+    tz_vmown_charge(TZ_VM_READY, o->use, o->n);
+    tz_vmown_name(o->p, o->n, o->use);
+    tz_san_fresh(o->p, o->n);
+}
+
 int tz_vm_map_at(void *p, size_t n, enum tz_vm_use use)
 {
-    if (!p || !tz_vmown_whole_pages(p, n))
-        return -EINVAL;
-    int flags = tz_vmsys_flags(TZ_VMSYS_ALLOC);
-    int err = place_at(p, n, PROT_READ | PROT_WRITE, flags);
-    if (err)
-        return answer(err);
-    tz_vmown_charge(TZ_VM_READY, use, n);
-    tz_vmown_name(p, n, use);
-    return 0;
+    struct op o = { .p = p, .n = n, .use = use };
+    tz_port_system_stack(map_at, &o);
+    return o.result;
+}
+
+static void probe(void *arg)
+{
+    struct op *o = arg;
+    o->result = -EINVAL;
+    if (!o->p || !tz_vmown_whole_pages(o->p, o->n))
+        return;
+    size_t part = tz_min(o->n, PROBE_BYTES);
+    int flags = tz_vmsys_flags(TZ_VMSYS_RESERVE);
+    o->result = answer(place_at(o->p, part, PROT_NONE, flags));
+    if (o->result == 0)
+        tz_vmown_unmap(o->p, part);
 }
 
 int tz_vm_probe(void *hint, size_t n)
 {
-    if (!hint || !tz_vmown_whole_pages(hint, n))
-        return -EINVAL;
-    size_t part = tz_min(n, PROBE_BYTES);
-    int flags = tz_vmsys_flags(TZ_VMSYS_RESERVE);
-    int err = place_at(hint, part, PROT_NONE, flags);
-    if (!err)
-        tz_vmown_unmap(hint, part);
-    return answer(err);
+    struct op o = { .p = hint, .n = n };
+    tz_port_system_stack(probe, &o);
+    return o.result;
+}
+
+static void look(void *arg)
+{
+    struct op *o = arg;
+    o->result = is_free(o->p, o->n);
+}
+
+bool tz_vm_is_free(const void *p, size_t n)
+{
+    struct op o = { .p = (void *)p, .n = n };
+    tz_port_system_stack(look, &o);
+    return o.result != 0;
 }

@@ -53,6 +53,8 @@ int tz_vmsys_advice(enum tz_vmsys_advice what)
     switch (what) {
     case TZ_VMSYS_UNUSED:
         return MADV_DONTNEED;
+    case TZ_VMSYS_LAZY:
+        return MADV_FREE;
     case TZ_VMSYS_NO_HUGEPAGE:
         return MADV_NOHUGEPAGE;
     case TZ_VMSYS_GUARD:

@@ -13,7 +13,12 @@ bool tz_vmown_whole_pages(const void *p, size_t n);
 // could be given back meanwhile. 0, or an errno, with *out untouched.
 int tz_vmown_map(void *hint, size_t n, int prot, int flags, void **out);
 
-// One mprotect, in the same way.
+// Maps n bytes aligned to `align`, a power of two or 0, preferably at hint. 0,
+// or an errno (os/vm_place.c).
+int tz_vmown_place(void *hint, size_t n, size_t align, int prot, int flags,
+                   void **out);
+
+// One mprotect, tried again like tz_vmown_map.
 int tz_vmown_protect(void *p, size_t n, int prot);
 
 // Any mapping of ours back to the system; charges nothing. ENOMEM defers it,
@@ -40,6 +45,12 @@ enum { TZ_VMDEFER_ALL = 1024 }; // and how many there can be
 uint64_t tz_vmdefer_bytes(void);
 
 TZ_NORETURN void tz_vmdefer_failed(void *p, size_t n, int err);
+
+// --- os/vm_ask.c: what this kernel can do
+
+bool tz_vmask_guard(void);  // guard markers
+bool tz_vmask_unused(void); // dropping contents at once
+bool tz_vmask_lazy(void);   // dropping them lazily, if that is wanted
 
 // --- os/vm_refusal.c: what the system said
 

@@ -16,6 +16,7 @@ int tz_vmsys_flags(enum tz_vmsys_map kind);
 
 enum tz_vmsys_advice {
     TZ_VMSYS_UNUSED,      // drop the contents
+    TZ_VMSYS_LAZY,        // let them be dropped when memory is short
     TZ_VMSYS_NO_HUGEPAGE, // commit page by page
     TZ_VMSYS_GUARD,       // guard markers
 };

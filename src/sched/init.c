@@ -9,9 +9,11 @@
 #include "mem/malloc.h"
 #include "mem/persist.h"
 #include "os/futex.h"
+#include "os/port.h"
 #include "os/sig.h"
 #include "os/sigpc.h"
 #include "os/thread.h"
+#include "os/vm.h"
 #include "sched/port.h"
 #include "sched/preempt.h"
 #include "sched/proc.h"
@@ -103,7 +105,7 @@ void tz_main_here(void)
     tz_tls_get()->locks++;
     struct tz_m *m = tz_m_make();
     if (!m)
-        tz_fatal("out of memory at the start");
+        tz_vm_die("the start");
     tz_m_adopt(m);
     tz_lock_acquire(&tz_sched.lock);
     struct tz_p *p = tz_pidle_get();
@@ -140,6 +142,11 @@ void tz_system_stack(void (*fn)(void *), void *arg)
         tz_ctx_call_on(tz_align_down(top - 256, 16), fn, arg);
     }
     tz_crit_leave();
+}
+
+void tz_port_system_stack(void (*fn)(void *), void *arg)
+{
+    tz_system_stack(fn, arg);
 }
 
 void tz_sched_counts(uint64_t *now, uint64_t *started)

@@ -10,6 +10,7 @@
 #include "os/env.h"
 #include "os/sig.h"
 #include "os/thread.h"
+#include "os/vm.h"
 #include "sched/preempt.h"
 #include "sched/proc.h"
 
@@ -41,7 +42,7 @@ void tz_m_adopt(struct tz_m *m)
     m->g0.fiber = __tsan_get_current_fiber();
 #endif
     if (tz_sig_altstack() != 0)
-        tz_fatal("out of memory for a signal stack");
+        tz_vm_die("a signal stack");
     // What the program has blocked stays so, but for our own, which an
     // executed program may have inherited blocked.
     static const int ours[] = { TZ_SIG_STOP, SIGSEGV };

@@ -18,8 +18,10 @@
 
 #include <string.h>
 
+#include "base/print.h"
 #include "base/san.h"
 #include "os/space.h"
+#include "os/vm.h"
 #include "sched/proc.h"
 
 // A G's first run: a stack, the arguments on it, the entry.
@@ -164,10 +166,12 @@ static size_t stack_size(const struct tz_g *g)
 static void first_run(struct tz_g *g, struct tz_p *p)
 {
     struct tz_stack st;
-    if (tz_stack_get(p->stacks, stack_size(g), g, &st) != 0)
-        tz_fatal("out of memory for the stack of goroutine %llu (spawned at "
-                 "%s); see ulimit -v and vm.max_map_count",
-                 (unsigned long long)g->id, g->site);
+    if (tz_stack_get(p->stacks, stack_size(g), g, &st) != 0) {
+        char what[256];
+        tz_format(what, sizeof what, "stack of goroutine %llu (spawned at %s)",
+                  (unsigned long long)g->id, g->site);
+        tz_vm_die(what);
+    }
     g->stack = st;
     g->started = 1;
     uintptr_t top = tz_align_down(st.hi - g->args_size, 16);

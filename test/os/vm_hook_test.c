@@ -6,7 +6,7 @@
 
 #include "vm_rig.h"
 
-START_TEST(one_of_mmap_and_munmap_alone_is_refused)
+START_TEST(s0_01_one_of_mmap_and_munmap_alone_is_refused)
 {
     struct tz_vm_hooks half = { .mmap = hook_mmap };
     ck_assert_int_eq(tz_vm_set_hooks(&half), -EINVAL);
@@ -16,7 +16,7 @@ START_TEST(one_of_mmap_and_munmap_alone_is_refused)
     half = (struct tz_vm_hooks){ .madvise = hook_madvise };
     ck_assert_int_eq(tz_vm_set_hooks(&half), 0);
     char *p = tz_vm_alloc(tz_vm_page(), TZ_VM_META); // libc's
-    tz_vm_unused(p, tz_vm_page());
+    tz_vm_unused(p, tz_vm_page(), TZ_VM_META);
     ck_assert_int_eq(count_calls('m'), 0);
     ck_assert_int_gt(count_calls('a'), 0);
 }
@@ -45,7 +45,9 @@ static void use_all(void)
     if (tz_vm_guard(stacks, page))
         ck_assert_int_eq(tz_vm_protect(stacks, page), 0);
     memset(heap, 1, 8 * page);
-    tz_vm_unused(heap, 8 * page);
+    tz_vm_unused(heap, 8 * page, TZ_VM_HEAP);
+    ck_assert_int_eq(k.balance, believed());
+    tz_vm_used(heap, 8 * page, TZ_VM_HEAP);
     ck_assert_int_eq(heap[0], 0);
     ck_assert_int_eq(k.balance, believed());
     ck_assert_int_eq(k.balance, (3 + 64 + 64) * (int64_t)page);
@@ -65,7 +67,7 @@ START_TEST(each_mapped_byte_is_unmapped_once)
 }
 END_TEST
 
-START_TEST(it_works_where_hints_are_ignored_and_results_offset)
+START_TEST(s2_24_a_page_off_does_no_harm)
 {
     install();
     k.ignore_hints = k.offset = true;
@@ -75,7 +77,7 @@ START_TEST(it_works_where_hints_are_ignored_and_results_offset)
 }
 END_TEST
 
-START_TEST(ignored_hints_soon_cost_no_extra_calls)
+START_TEST(s2_17_reserving_learns_that_hints_are_ignored)
 {
     enum { N = 20 };
     install();
@@ -113,7 +115,7 @@ START_TEST(hints_that_work_again_are_noticed)
 }
 END_TEST
 
-START_TEST(a_refusal_moves_nothing_and_unmaps_nothing)
+START_TEST(s2_04_a_refusal_moves_nothing_and_unmaps_nothing)
 {
     install();
     size_t page = tz_vm_page();
@@ -138,7 +140,7 @@ START_TEST(a_refusal_moves_nothing_and_unmaps_nothing)
 }
 END_TEST
 
-START_TEST(a_refusal_of_the_second_step_leaks_nothing)
+START_TEST(s2_08_a_refusal_of_the_second_step_leaks_nothing)
 {
     install();
     k.offset = true;
@@ -227,7 +229,7 @@ START_TEST(s2_11_a_refusal_names_the_last_call)
 }
 END_TEST
 
-START_TEST(a_failed_map_leaves_the_reservation)
+START_TEST(s2_09_a_failed_map_leaves_the_reservation)
 {
     install();
     size_t page = tz_vm_page(), n = 4 * page;
@@ -247,7 +249,7 @@ START_TEST(a_failed_map_leaves_the_reservation)
 }
 END_TEST
 
-START_TEST(flags_and_protections_are_modest)
+START_TEST(s2_12_flags_and_protections_are_modest)
 {
     install();
     use_all();
@@ -294,7 +296,7 @@ START_TEST(a_hook_that_returns_no_page_is_fatal)
 }
 END_TEST
 
-START_TEST(a_munmap_that_fails_is_fatal_and_tells_all)
+START_TEST(s0_04_a_munmap_that_fails_is_fatal_and_tells_all)
 {
     struct os_ended e = os_child(munmap_refused);
     char address[32], length[32];
@@ -336,7 +338,7 @@ START_TEST(s0_15_a_deferred_range_loses_memory_and_access_at_once)
 }
 END_TEST
 
-START_TEST(deferred_ranges_join_and_go_with_a_later_free)
+START_TEST(s0_15_deferred_ranges_join_and_go_with_a_later_free)
 {
     install();
     size_t page = tz_vm_page();
@@ -354,7 +356,7 @@ START_TEST(deferred_ranges_join_and_go_with_a_later_free)
 }
 END_TEST
 
-START_TEST(deferred_ranges_go_when_memory_is_short)
+START_TEST(s0_15_deferred_ranges_go_when_memory_is_short)
 {
     install();
     size_t page = tz_vm_page();
@@ -418,12 +420,13 @@ START_TEST(advice_is_tried_again)
     install();
     size_t page = tz_vm_page();
     char *p = tz_vm_alloc(page, TZ_VM_HEAP);
-    tz_vm_unused(p, page); // the probe is over
+    tz_vm_unused(p, page, TZ_VM_HEAP); // the probe is over
+    tz_vm_used(p, page, TZ_VM_HEAP);
     memset(p, 1, page);
     k.calls = 0;
     k.fail_madvise = 3;
     k.madvise_err = EAGAIN;
-    tz_vm_unused(p, page);
+    tz_vm_unused(p, page, TZ_VM_HEAP);
     ck_assert_int_eq(k.calls, 4);
     unsigned char in;
     ck_assert_int_eq(mincore(p, page, &in), 0);
@@ -431,34 +434,36 @@ START_TEST(advice_is_tried_again)
 }
 END_TEST
 
-START_TEST(unused_reads_zero_where_advice_fails_or_lies)
+START_TEST(s2_13_unused_reads_zero_where_advice_fails_or_lies)
 {
     install();
     size_t page = tz_vm_page();
     char *p = tz_vm_alloc(page, TZ_VM_HEAP);
     *p = 1;
     k.madvise_lies = true;
-    tz_vm_unused(p, page);
+    tz_vm_unused(p, page, TZ_VM_HEAP);
     ck_assert_int_eq(*p, 0);
     k.madvise_lies = false;
+    tz_vm_used(p, page, TZ_VM_HEAP);
     *p = 1;
     k.fail_madvise = FOREVER;
     k.madvise_err = ENOSYS;
-    tz_vm_unused(p, page);
+    tz_vm_unused(p, page, TZ_VM_HEAP);
     ck_assert_int_eq(*p, 0);
 }
 END_TEST
 
-START_TEST(a_late_refusal_of_advice_still_zeroes)
+START_TEST(s2_13_a_late_refusal_of_advice_still_zeroes)
 {
     install();
     size_t page = tz_vm_page();
     char *p = tz_vm_alloc(page, TZ_VM_HEAP);
-    tz_vm_unused(p, page);
+    tz_vm_unused(p, page, TZ_VM_HEAP);
+    tz_vm_used(p, page, TZ_VM_HEAP);
     *p = 1;
     k.fail_madvise = FOREVER;
     k.madvise_err = EINVAL;
-    tz_vm_unused(p, page);
+    tz_vm_unused(p, page, TZ_VM_HEAP);
     ck_assert_int_eq(*p, 0);
 }
 END_TEST
@@ -489,28 +494,28 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        one_of_mmap_and_munmap_alone_is_refused,
+        s0_01_one_of_mmap_and_munmap_alone_is_refused,
         late_hooks_are_refused,
         each_mapped_byte_is_unmapped_once,
-        it_works_where_hints_are_ignored_and_results_offset,
-        ignored_hints_soon_cost_no_extra_calls,
+        s2_24_a_page_off_does_no_harm,
+        s2_17_reserving_learns_that_hints_are_ignored,
         hints_that_work_again_are_noticed,
-        a_refusal_moves_nothing_and_unmaps_nothing,
-        a_refusal_of_the_second_step_leaks_nothing,
+        s2_04_a_refusal_moves_nothing_and_unmaps_nothing,
+        s2_08_a_refusal_of_the_second_step_leaks_nothing,
         s2_11_a_death_of_want_tells_why_in_one_line,
         s2_11_a_refusal_names_the_last_call,
-        a_failed_map_leaves_the_reservation,
-        flags_and_protections_are_modest,
+        s2_09_a_failed_map_leaves_the_reservation,
+        s2_12_flags_and_protections_are_modest,
         a_hook_that_returns_no_page_is_fatal,
-        a_munmap_that_fails_is_fatal_and_tells_all,
+        s0_04_a_munmap_that_fails_is_fatal_and_tells_all,
         s0_15_a_deferred_range_loses_memory_and_access_at_once,
-        deferred_ranges_join_and_go_with_a_later_free,
-        deferred_ranges_go_when_memory_is_short,
+        s0_15_deferred_ranges_join_and_go_with_a_later_free,
+        s0_15_deferred_ranges_go_when_memory_is_short,
         a_retry_that_fails_keeps_the_range,
         more_deferred_ranges_than_fit_are_told_once,
         advice_is_tried_again,
-        unused_reads_zero_where_advice_fails_or_lies,
-        a_late_refusal_of_advice_still_zeroes,
+        s2_13_unused_reads_zero_where_advice_fails_or_lies,
+        s2_13_a_late_refusal_of_advice_still_zeroes,
         guards_that_do_nothing_do_not_work,
         errno_is_kept_whatever_hooks_leave,
         NULL,

@@ -46,11 +46,22 @@ static struct {
     bool offset;         // every result is a page further than the kernel's
     bool madvise_lies;   // returns 0 and does nothing
     bool misaligned;     // returns what is no page
+    int fail_at;         // the call with this number fails with ENOMEM; -1
     // What happened.
+    int injected; // how often it did
     struct call log[LOG_MAX];
     int calls;
     int64_t balance; // bytes mapped less bytes unmapped
-} k;
+} k = { .fail_at = -1 };
+
+// Whether this call is the one to fail.
+static inline bool fails_here(void)
+{
+    if (k.calls != k.fail_at)
+        return false;
+    k.injected++;
+    return true;
+}
 
 static inline void note_call(struct call c)
 {
@@ -58,7 +69,8 @@ static inline void note_call(struct call c)
     k.log[k.calls++] = c;
 }
 
-static inline int real_mmap(void *addr, size_t n, int prot, int flags, void **out)
+static inline int real_mmap(void *addr, size_t n, int prot, int flags,
+                            void **out)
 {
     size_t page = k.offset && !(flags & RIG_FORCE) ? tz_vm_page() : 0;
     void *p = mmap(addr, n + page, prot, flags, -1, 0);
@@ -99,10 +111,13 @@ static inline int hook_mmap_as_told(void *addr, size_t n, int prot, int flags,
     return real_mmap(addr, n, prot, flags, out);
 }
 
-static inline int hook_mmap(void *addr, size_t n, int prot, int flags, void **out)
+static inline int hook_mmap(void *addr, size_t n, int prot, int flags,
+                            void **out)
 {
     struct call c = { 'm', addr, n, prot, flags, 0 };
-    if (k.fail_mmap > 0) {
+    if (fails_here()) {
+        c.err = ENOMEM;
+    } else if (k.fail_mmap > 0) {
         k.fail_mmap--;
         c.err = k.mmap_err;
     } else {
@@ -116,7 +131,9 @@ static inline int hook_mmap(void *addr, size_t n, int prot, int flags, void **ou
 static inline int hook_munmap(void *addr, size_t n)
 {
     struct call c = { 'u', addr, n, 0, 0, 0 };
-    if (k.fail_munmap > 0) {
+    if (fails_here()) {
+        c.err = ENOMEM;
+    } else if (k.fail_munmap > 0) {
         k.fail_munmap--;
         c.err = k.munmap_err;
     } else {
@@ -130,7 +147,9 @@ static inline int hook_munmap(void *addr, size_t n)
 static inline int hook_mprotect(void *addr, size_t n, int prot)
 {
     struct call c = { 'p', addr, n, prot, 0, 0 };
-    if (k.fail_mprotect > 0) {
+    if (fails_here()) {
+        c.err = ENOMEM;
+    } else if (k.fail_mprotect > 0) {
         k.fail_mprotect--;
         c.err = ENOMEM;
         if (k.part_mprotect)
@@ -145,7 +164,9 @@ static inline int hook_mprotect(void *addr, size_t n, int prot)
 static inline int hook_madvise(void *addr, size_t n, int advice)
 {
     struct call c = { 'a', addr, n, 0, advice, 0 };
-    if (k.fail_madvise > 0) {
+    if (fails_here()) {
+        c.err = ENOMEM;
+    } else if (k.fail_madvise > 0) {
         k.fail_madvise--;
         c.err = k.madvise_err;
     } else if (!k.madvise_lies) {

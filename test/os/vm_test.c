@@ -53,7 +53,7 @@ START_TEST(the_page_is_the_kernels)
 }
 END_TEST
 
-START_TEST(fresh_memory_is_zeroed_and_charged)
+START_TEST(s2_11_fresh_memory_is_zeroed_and_charged)
 {
     for (int use = 0; use < TZ_VM_USES; use++) {
         size_t n = (size_t)(use + 1) * 3 * tz_vm_page();
@@ -106,7 +106,7 @@ START_TEST(too_much_is_refused_and_moves_nothing)
 }
 END_TEST
 
-START_TEST(reservations_are_aligned_and_no_larger)
+START_TEST(s2_07_reservations_are_aligned_and_no_larger)
 {
     size_t page = tz_vm_page();
     const size_t aligns[] = { 0, page, 16 * page, 4 * TZ_MIB, TZ_GIB };
@@ -128,7 +128,7 @@ START_TEST(reservations_are_aligned_and_no_larger)
 }
 END_TEST
 
-START_TEST(a_free_hint_is_taken)
+START_TEST(s2_07_a_free_hint_is_taken_a_busy_one_moves)
 {
     size_t n = 64 * TZ_MIB;
     char *hint = tz_vm_reserve(NULL, n, n, TZ_VM_HEAP);
@@ -142,7 +142,7 @@ START_TEST(a_free_hint_is_taken)
 }
 END_TEST
 
-START_TEST(reservations_cost_no_memory_limit)
+START_TEST(s2_23_reservations_cost_no_memory_limit)
 {
     if (TZ_ASAN || TZ_TSAN)
         return; // their own tables count
@@ -161,7 +161,7 @@ START_TEST(reservations_cost_no_memory_limit)
 }
 END_TEST
 
-START_TEST(map_readies_a_part_and_no_more)
+START_TEST(s2_10_map_readies_a_part_and_no_more)
 {
     size_t page = tz_vm_page(), n = 8 * page;
     char *p = tz_vm_reserve(NULL, n, 0, TZ_VM_HEAP);
@@ -181,15 +181,22 @@ START_TEST(map_readies_a_part_and_no_more)
 }
 END_TEST
 
-START_TEST(unused_memory_leaves_and_reads_zero)
+START_TEST(s2_13_unused_memory_leaves_and_reads_zero)
 {
     size_t n = 64 * tz_vm_page();
     char *p = tz_vm_alloc(n, TZ_VM_HEAP);
     memset(p, 1, n);
     ck_assert_int_eq(resident(p, n), 64);
-    tz_vm_unused(p, n);
+    tz_vm_unused(p, n, TZ_VM_HEAP);
     ck_assert_int_eq(resident(p, n), 0);
+    ck_assert_uint_eq(stats().ready[TZ_VM_HEAP], 0);
+    ck_assert_uint_eq(stats().released[TZ_VM_HEAP], n);
+    ck_assert(tz_vm_unused_zeroes());
+    uint64_t calls = stats().calls;
+    tz_vm_used(p, n, TZ_VM_HEAP);
+    ck_assert_uint_eq(stats().calls, calls);
     ck_assert_uint_eq(stats().ready[TZ_VM_HEAP], n);
+    ck_assert_uint_eq(stats().released[TZ_VM_HEAP], 0);
     ck_assert(all_zero(p, n));
 }
 END_TEST
@@ -200,7 +207,7 @@ START_TEST(locked_memory_reads_zero_as_well)
     char *p = tz_vm_alloc(n, TZ_VM_HEAP);
     memset(p, 1, n);
     if (mlock(p, n) == 0) { // madvise refuses
-        tz_vm_unused(p, n);
+        tz_vm_unused(p, n, TZ_VM_HEAP);
         ck_assert(all_zero(p, n));
     }
 }
@@ -256,7 +263,7 @@ START_TEST(guard_markers_stop_access_without_a_mapping_each)
     for (size_t i = 0; i < n; i += 2 * page)
         ck_assert(tz_vmsys_faults(p + i) && !tz_vmsys_faults(p + i + page));
     // They survive what the runtime does to stacks.
-    tz_vm_unused(p, n);
+    tz_vm_unused(p, n, TZ_VM_STACK);
     ck_assert(tz_vmsys_faults(p));
 }
 END_TEST
@@ -307,7 +314,7 @@ START_TEST(touching_a_guard_raises_sigsegv)
 }
 END_TEST
 
-START_TEST(nothing_is_executable)
+START_TEST(s2_12_nothing_is_executable)
 {
     size_t n = 16 * tz_vm_page();
     char *p[4] = { tz_vm_alloc(n, TZ_VM_META), tz_vm_alloc_stacks(n, 0),
@@ -349,7 +356,8 @@ START_TEST(errno_is_kept)
     errno = 77;
     tz_vm_alloc((size_t)1 << 60, TZ_VM_META);
     char *p = tz_vm_alloc_stacks(n, 16 * n);
-    tz_vm_unused(p, n);
+    tz_vm_unused(p, n, TZ_VM_STACK);
+    tz_vm_used(p, n, TZ_VM_STACK);
     if (tz_vm_guard_works())
         tz_vm_guard(p, n);
     tz_vm_free(p, n, TZ_VM_STACK, true);
@@ -412,7 +420,7 @@ static void free_part_page(void)
 static void unused_part_page(void)
 {
     char *p = tz_vm_alloc(tz_vm_page(), TZ_VM_META);
-    tz_vm_unused(p + 8, tz_vm_page());
+    tz_vm_unused(p + 8, tz_vm_page(), TZ_VM_META);
 }
 
 START_TEST(broken_calls_die)
@@ -437,7 +445,7 @@ static bool reach_the_limit(char *p, size_t n)
     return false;
 }
 
-START_TEST(at_the_limit_of_mappings_frees_wait)
+START_TEST(s0_15_at_the_limit_of_mappings_frees_wait)
 {
     if (TZ_ASAN || TZ_TSAN)
         return; // slow, and their own mappings are in the way
@@ -462,14 +470,14 @@ int main(void)
 {
     const TTest *const tests[] = {
         the_page_is_the_kernels,
-        fresh_memory_is_zeroed_and_charged,
+        s2_11_fresh_memory_is_zeroed_and_charged,
         part_pages_are_refused_before_any_call,
         too_much_is_refused_and_moves_nothing,
-        reservations_are_aligned_and_no_larger,
-        a_free_hint_is_taken,
-        reservations_cost_no_memory_limit,
-        map_readies_a_part_and_no_more,
-        unused_memory_leaves_and_reads_zero,
+        s2_07_reservations_are_aligned_and_no_larger,
+        s2_07_a_free_hint_is_taken_a_busy_one_moves,
+        s2_23_reservations_cost_no_memory_limit,
+        s2_10_map_readies_a_part_and_no_more,
+        s2_13_unused_memory_leaves_and_reads_zero,
         locked_memory_reads_zero_as_well,
         stacks_are_aligned_and_committed_page_by_page,
         stacks_are_marked_for_no_huge_pages,
@@ -477,12 +485,12 @@ int main(void)
         what_guard_works_says_is_true,
         protected_memory_stops_access,
         touching_a_guard_raises_sigsegv,
-        nothing_is_executable,
+        s2_12_nothing_is_executable,
         mappings_have_names,
         errno_is_kept,
         threads_get_ranges_of_their_own,
         broken_calls_die,
-        at_the_limit_of_mappings_frees_wait,
+        s0_15_at_the_limit_of_mappings_frees_wait,
         NULL,
     };
     return os_check("os/vm", tests);
