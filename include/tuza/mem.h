@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* tuza/mem.h: the collected heap.
  *
- * Nothing allocated here is freed by hand. An object stays while a pointer to
+ * Nothing allocated here has to be freed. An object stays while a pointer to
  * it, or into it, is found in a goroutine's stack or registers, in static or
  * thread-local variables, or in another live object. Pointers hidden from
  * there (in malloc'ed memory, in files, XORed) do not count. A pointer just
@@ -28,6 +28,84 @@ TUZA_API __attribute__((malloc)) void *tuza_alloc_bytes(size_t size);
 
 /* n zeroed elements of `size` bytes each; NULL also when n * size overflows. */
 TUZA_API __attribute__((malloc)) void *tuza_alloc_array(size_t n, size_t size);
+
+/* What the collector has to know of a type: which words of it may hold pointers
+ * to collected objects. It is kept by address: static storage. */
+typedef struct tuza_type {
+    size_t size;          /* bytes of one element, whole words */
+    const char *name;     /* for reports */
+    uint64_t bits;        /* bit i: word i may hold a pointer */
+    const uint64_t *mask; /* the same in an array, for types above 64 words;
+                             NULL: `bits` says it all */
+} tuza_type;
+
+/* static const tuza_type node_type = TUZA_TYPE(struct node, left, right);
+ * names all fields (up to 16, in the first 64 words) that hold pointers to
+ * collected objects. A field that is a struct or an array counts as pointers
+ * throughout. */
+#define TUZA_TYPE(T, ...)                                                      \
+    {                                                                          \
+        sizeof(T), #T, TUZA__BITS_OF(T, __VA_ARGS__), NULL                     \
+    }
+#define TUZA__BITS_OF(T, ...)                                                  \
+    TUZA__CAT(TUZA__BITS_, TUZA__NARG(__VA_ARGS__))(T, __VA_ARGS__)
+/* Does not compile for a field that is not made of aligned words. */
+#define TUZA__BITS_1(T, f)                                                     \
+    ((~UINT64_C(0) >> (64 - sizeof(((T *)0)->f) / sizeof(void *))              \
+                   << (offsetof(T, f) / sizeof(void *))) +                     \
+     0 * TUZA__REQUIRE(offsetof(T, f) % sizeof(void *) == 0 &&                 \
+                       sizeof(((T *)0)->f) % sizeof(void *) == 0 &&            \
+                       sizeof(((T *)0)->f) > 0 &&                              \
+                       offsetof(T, f) + sizeof(((T *)0)->f) <=                 \
+                           64 * sizeof(void *)))
+#define TUZA__BITS_2(T, f, ...) \
+    (TUZA__BITS_1(T, f) | TUZA__BITS_1(T, __VA_ARGS__))
+#define TUZA__BITS_3(T, f, ...) \
+    (TUZA__BITS_1(T, f) | TUZA__BITS_2(T, __VA_ARGS__))
+#define TUZA__BITS_4(T, f, ...) \
+    (TUZA__BITS_1(T, f) | TUZA__BITS_3(T, __VA_ARGS__))
+#define TUZA__BITS_5(T, f, ...) \
+    (TUZA__BITS_1(T, f) | TUZA__BITS_4(T, __VA_ARGS__))
+#define TUZA__BITS_6(T, f, ...) \
+    (TUZA__BITS_1(T, f) | TUZA__BITS_5(T, __VA_ARGS__))
+#define TUZA__BITS_7(T, f, ...) \
+    (TUZA__BITS_1(T, f) | TUZA__BITS_6(T, __VA_ARGS__))
+#define TUZA__BITS_8(T, f, ...) \
+    (TUZA__BITS_1(T, f) | TUZA__BITS_7(T, __VA_ARGS__))
+#define TUZA__BITS_9(T, f, ...) \
+    (TUZA__BITS_1(T, f) | TUZA__BITS_8(T, __VA_ARGS__))
+#define TUZA__BITS_10(T, f, ...) \
+    (TUZA__BITS_1(T, f) | TUZA__BITS_9(T, __VA_ARGS__))
+#define TUZA__BITS_11(T, f, ...) \
+    (TUZA__BITS_1(T, f) | TUZA__BITS_10(T, __VA_ARGS__))
+#define TUZA__BITS_12(T, f, ...) \
+    (TUZA__BITS_1(T, f) | TUZA__BITS_11(T, __VA_ARGS__))
+#define TUZA__BITS_13(T, f, ...) \
+    (TUZA__BITS_1(T, f) | TUZA__BITS_12(T, __VA_ARGS__))
+#define TUZA__BITS_14(T, f, ...) \
+    (TUZA__BITS_1(T, f) | TUZA__BITS_13(T, __VA_ARGS__))
+#define TUZA__BITS_15(T, f, ...) \
+    (TUZA__BITS_1(T, f) | TUZA__BITS_14(T, __VA_ARGS__))
+#define TUZA__BITS_16(T, f, ...) \
+    (TUZA__BITS_1(T, f) | TUZA__BITS_15(T, __VA_ARGS__))
+
+/* One zeroed object of type *t, or an array of n of them in one object. NULL
+ * when memory is refused or n is absurd. */
+TUZA_API __attribute__((malloc)) void *tuza_alloc_typed(const tuza_type *t,
+                                                        size_t n);
+
+/* `size` zeroed bytes that are never collected: whatever they seem to point to
+ * stays, until tuza_free gives them back. Also from threads that run no
+ * goroutine, once the runtime runs (before that, a fatal error). */
+TUZA_API __attribute__((malloc)) void *tuza_alloc_uncollectable(size_t size);
+
+/* Gives an object back before the collector finds that nobody needs it; it is
+ * the caller's word that nobody does, and that p could be seen by the collector
+ * until now. p is what the allocation returned; NULL is ignored. Of collected
+ * objects, from goroutines; of uncollectable ones, from any thread. Does not
+ * park. Fatal: an address that is not the start of a live object, when that is
+ * noticed (a second free is, unless the slot was handed out again). */
+TUZA_API void tuza_free(void *p);
 
 /* The first byte and the size in bytes (what was asked for, rounded up to its
  * size class) of the live object that p points into; 0 when there is none.

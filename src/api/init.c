@@ -74,7 +74,8 @@ static int start(int (*fn)(int, char **), int argc, char **argv,
         return err;
     tz_central_init();
     tz_stack_init(c.stack_size, tz_env.stack_guard);
-    tz_gc_init(c.gc_percent);
+    if ((err = tz_gc_init(c.gc_percent)) != 0)
+        return err;
     if ((err = tz_sched_init((uint32_t)c.maxprocs)) != 0)
         return err;
     return tz_main_spawn(fn, argc, argv, exit_when_done);

@@ -103,7 +103,7 @@ tuza_hchan *tuza_chan_new(size_t elem_size, size_t capacity)
         __builtin_add_overflow(size, sizeof(tuza_hchan), &size) ||
         size > PTRDIFF_MAX || capacity > PTRDIFF_MAX)
         return NULL;
-    tuza_hchan *c = tz_malloc(size, false);
+    tuza_hchan *c = tz_malloc(size, TZ_SCAN);
     if (!c)
         return NULL;
     c->dataqsiz = capacity;

@@ -345,7 +345,7 @@ static TZ_NOINLINE int select_medium(struct tz_g *g, tuza_case *cases, size_t n)
 static TZ_NOINLINE int select_large(struct tz_g *g, tuza_case *cases, size_t n)
 {
     struct tz_sudog *sudog =
-        tz_malloc(n * (sizeof *sudog + 2 * sizeof(uint16_t)), false);
+        tz_malloc(n * (sizeof *sudog + 2 * sizeof(uint16_t)), TZ_SCAN);
     if (!sudog)
         return -ENOMEM;
     uint16_t *order = (uint16_t *)(sudog + n);

@@ -58,11 +58,12 @@ static uint64_t goal_for(uint64_t live, uint64_t roots)
     return goal > min ? goal : min;
 }
 
-void tz_gc_init(int percent)
+int tz_gc_init(int percent)
 {
     gc.start = tz_clock_now();
     tz_store_rlx(&gc.percent, percent);
     tz_store_rlx(&tz_mem.trigger, goal_for(0, 0));
+    return tz_work_init();
 }
 
 // Nothing awaits a sweep any more when this returns. Spans that another thread
@@ -91,7 +92,6 @@ static void mark_worker(uint32_t i)
     while ((job = tz_xadd_rlx(&gc.next_job, 1)) < gc.njobs)
         tz_markroot(w, job);
     tz_mark_drain(w);
-    tz_work_release(w);
 }
 
 // Marks everything; bytes alive, and bytes of roots that were scanned.
@@ -101,9 +101,12 @@ static uint64_t mark_all(uint64_t *roots)
     gc.next_job = 0;
     tz_work_start(gc.nworkers);
     tz_worker_run(mark_worker, gc.nworkers);
+    if (tz_work_dropped())
+        tz_mark_again(&gc.work[0], gc.njobs);
     uint64_t live = 0;
     *roots = 0;
     for (uint32_t i = 0; i < gc.nworkers; i++) {
+        tz_work_release(&gc.work[i]);
         live += gc.work[i].marked;
         *roots += gc.work[i].scanned_roots;
     }
@@ -118,6 +121,8 @@ static void cycle(void *arg)
     finish_sweep(); // what has joined the lists since step 1
     for (uint32_t i = 0; i < tz_sched.nprocs; i++)
         tz_mcache_flush(tz_sched.allp[i]->cache);
+    tz_foreign_stop();
+    tz_free_flush();
     t->heap_before = tz_load_rlx(&tz_mem.live);
     t->goal = tz_load_rlx(&tz_mem.trigger);
     gc.nworkers = t->workers = want_workers();
@@ -128,6 +133,7 @@ static void cycle(void *arg)
     tz_store_rlx(&tz_mem.live, live);
     tz_store_rlx(&tz_mem.trigger, goal_for(live, t->roots));
     tz_central_flip();
+    tz_foreign_start();
     tz_worker_sweep();
     t->cycle = tz_xadd_rlx(&gc.cycles, 1) + 1;
 }

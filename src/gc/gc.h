@@ -11,8 +11,9 @@ struct tz_gcstats {
     uint64_t workers;  // threads made to help
 };
 
-// Settings; before the first allocation. percent -1: never by growth.
-void tz_gc_init(int percent);
+// Settings; before the first allocation. percent -1: never by growth. 0, or
+// -ENOMEM.
+int tz_gc_init(int percent);
 
 // A full collection. On a goroutine. Without `force` it may instead take part
 // in one that another thread is doing.

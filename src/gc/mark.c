@@ -8,34 +8,25 @@
 // is spent on fifteen others; depth first keeps the stack short (Cher,
 // Hosking, Vitek: Software prefetching for mark-sweep garbage collection).
 //
+// Where there was no memory to remember all words (gc/work.c), the marked
+// objects are scanned once more, in the order of addresses.
+//
+// Of a typed object the words are scanned that its type's record names, which
+// lies beside the bits (mem/types.c).
+//
 // An interior pointer counts, one past the end does not. Objects above 128 KiB
 // are scanned in pieces, so that several workers share them: a pushed word
 // with bit 0 set is the address of such a piece.
 
 #include "gc/mark.h"
 
+#include "base/bits.h"
 #include "base/san.h"
+#include "gc/markroot.h"
 #include "mem/mheap.h"
+#include "tuza/mem.h"
 
 enum { OBLET = 128 * 1024, PIECE = 1 };
-
-TZ_NO_SANITIZE void tz_mark_range(struct tz_gcwork *w, uintptr_t lo,
-                                  uintptr_t hi)
-{
-    if (tz_unlikely(hi < lo || (lo | hi) % sizeof(uintptr_t) ||
-                    hi >> 47 != 0))
-        tz_throw("scan of %zd bytes at %p: not a range of words",
-                 (ssize_t)(hi - lo), (void *)lo);
-    uintptr_t base = tz_mem.region[0].base;
-    size_t size = (size_t)tz_mem.region[0].pages.nchunks * TZ_CHUNK_PAGES *
-                  TZ_PAGE_SIZE;
-    bool others = tz_mem.nregions > 1;
-    for (const uintptr_t *p = (const uintptr_t *)lo; p < (uintptr_t *)hi; p++) {
-        uintptr_t word = *p;
-        if (word - base < size || (others && tz_heap_region(word)))
-            tz_work_push(w, word & ~(uintptr_t)7);
-    }
-}
 
 // The region of a word that tz_mark_range has let through, and its page.
 static inline struct tz_region *region_of(uintptr_t word, size_t *page)
@@ -51,7 +42,9 @@ TZ_NO_SANITIZE static void prefetch(uintptr_t word)
     struct tz_region *r = region_of(word, &page);
     __builtin_prefetch(&r->bits[page]);
     __builtin_prefetch(&r->bits[page].mark);
-    __builtin_prefetch((void *)word);
+    // Nobody will look into it if its span class is of the second kind.
+    if ((unsigned)r->cls[page] - 1 - TZ_CLASS_COUNT >= TZ_CLASS_COUNT)
+        __builtin_prefetch((void *)word);
 }
 
 // A found object's first bytes, size and bits.
@@ -59,8 +52,9 @@ struct found {
     uintptr_t base;
     size_t size;
     struct tz_pagebits *bits;
+    union tz_typerec *types; // of the page that bits are of
     uint32_t index;
-    bool noscan;
+    uint32_t kind;
 };
 
 // False: no span there.
@@ -73,24 +67,24 @@ TZ_NO_SANITIZE static bool resolve(uintptr_t word, struct found *f)
     unsigned cls = r->cls[page];
     if (cls == TZ_PAGE_FRESH || cls == TZ_PAGE_FREE)
         return false;
-    unsigned sc = cls - 1;
-    f->noscan = sc & 1;
-    const struct tz_sizeclass *c = &tz_sizeclass[sc / 2];
-    if (sc >= 2 && c->npages == 1) {
+    const struct tz_sizeclass *c = &tz_sizeclass[cls - 1];
+    f->kind = c->kind;
+    if (c->npages == 1) {
         // The usual case needs no span: it is one page.
         uint32_t off = word & (TZ_PAGE_SIZE - 1);
         f->index = (uint32_t)(((uint64_t)off * c->magic) >> 32);
         f->size = c->size;
         f->base = (word - off) + f->index * c->size;
         f->bits = &r->bits[page];
+        f->types = &r->types[page];
         return true;
     }
     const struct tz_span *s = r->spans[page];
-    f->index = sc < 2 ? 0 : tz_sizeclass_index(sc / 2,
-                                               (uint32_t)(word - s->base));
+    f->index = tz_sizeclass_index(cls - 1u, word - s->base);
     f->size = s->elem_size;
     f->base = s->base + f->index * f->size;
     f->bits = s->bits;
+    f->types = s->types;
     return true;
 }
 
@@ -105,31 +99,142 @@ TZ_NO_SANITIZE static bool mark(const struct found *f)
     return !(tz_xor_bits_rlx(&f->bits->mark[i], bit) & bit);
 }
 
+// When words were dropped: marks the object at once, so that no word has to be
+// remembered; that it is to be scanned may be forgotten, for it is marked.
+static void mark_now(struct tz_gcwork *w, uintptr_t word)
+{
+    struct found f;
+    if (!tz_heap_region(word) || !resolve(word & ~(uintptr_t)7, &f) ||
+        !mark(&f))
+        return;
+    w->marked += f.size;
+    for (size_t off = 0; f.kind != TZ_NOSCAN && off < f.size; off += OBLET)
+        tz_work_push(w, (f.base + off) | PIECE);
+}
+
+TZ_NO_SANITIZE void tz_mark_range(struct tz_gcwork *w, uintptr_t lo,
+                                  uintptr_t hi)
+{
+    if (tz_unlikely(hi < lo || (lo | hi) % sizeof(uintptr_t) ||
+                    hi >> 47 != 0))
+        tz_throw("scan of %zd bytes at %p: not a range of words",
+                 (ssize_t)(hi - lo), (void *)lo);
+    if (tz_unlikely(w->again)) {
+        for (; lo < hi; lo += sizeof(uintptr_t))
+            mark_now(w, *(const uintptr_t *)lo);
+        return;
+    }
+    uintptr_t base = tz_mem.region[0].base;
+    size_t size = (size_t)tz_mem.region[0].pages.nchunks * TZ_CHUNK_PAGES *
+                  TZ_PAGE_SIZE;
+    bool others = tz_mem.nregions > 1;
+    for (const uintptr_t *p = (const uintptr_t *)lo; p < (uintptr_t *)hi; p++) {
+        uintptr_t word = *p;
+        if (word - base < size || (others && tz_heap_region(word)))
+            tz_work_push(w, word & ~(uintptr_t)7);
+    }
+}
+
+// --- typed objects
+
+TZ_NO_SANITIZE static void scan_word(struct tz_gcwork *w, uintptr_t at)
+{
+    uintptr_t word = *(const uintptr_t *)at;
+    if (tz_unlikely(w->again))
+        mark_now(w, word);
+    else if (tz_heap_region(word))
+        tz_work_push(w, word & ~(uintptr_t)7);
+}
+
+TZ_NO_SANITIZE static void scan_bits(struct tz_gcwork *w, uintptr_t at,
+                                     uint64_t bits)
+{
+    for (; bits; bits &= bits - 1)
+        scan_word(w, at + tz_ctz64(bits) * sizeof(uintptr_t));
+}
+
+// A small object, by the bits of its page.
+TZ_NO_SANITIZE static void scan_small_typed(struct tz_gcwork *w,
+                                            const struct found *f)
+{
+    uint32_t at = (f->base & (TZ_PAGE_SIZE - 1)) / sizeof(uintptr_t);
+    uint32_t n = (uint32_t)(f->size / sizeof(uintptr_t)), shift = at % 64;
+    const uint64_t *rec = &f->types->pointers[at / 64];
+    uint64_t bits = rec[0] >> shift;
+    if (shift + n > 64)
+        bits |= rec[1] << (64 - shift);
+    scan_bits(w, f->base, bits & tz_mask64(n));
+}
+
+// The elements that begin in [lo, hi) of an object, by its type.
+TZ_NO_SANITIZE static void scan_typed(struct tz_gcwork *w,
+                                      const struct found *f, uintptr_t lo,
+                                      uintptr_t hi)
+{
+    const tuza_type *t = f->types[f->index / 16].type[f->index % 16];
+    if (!t)
+        return; // being allocated: all zero
+    size_t words = t->size / sizeof(uintptr_t);
+    uintptr_t end = f->base + f->size;
+    uintptr_t e = f->base + (lo - f->base + t->size - 1) / t->size * t->size;
+    for (; e < hi && e + t->size <= end; e += t->size) {
+        if (!t->mask) {
+            scan_bits(w, e, t->bits & tz_mask64((unsigned)tz_min(words, 64)));
+            continue;
+        }
+        for (size_t i = 0; i < words; i += 64)
+            scan_bits(w, e + i * sizeof(uintptr_t),
+                      t->mask[i / 64] &
+                          tz_mask64((unsigned)tz_min(words - i, 64)));
+    }
+}
+
+// The part [lo, hi) of an object.
+static void scan_part(struct tz_gcwork *w, const struct found *f, uintptr_t lo,
+                      uintptr_t hi)
+{
+    if (f->kind == TZ_SCAN)
+        tz_mark_range(w, lo, hi);
+    else if (f->size <= TZ_BITS_MAX)
+        scan_small_typed(w, f);
+    else
+        scan_typed(w, f, lo, hi);
+}
+
 static void scan_piece(struct tz_gcwork *w, uintptr_t at)
 {
     struct found f;
     TZ_CHECK(resolve(at, &f));
-    tz_mark_range(w, at, tz_min(at + OBLET, f.base + f.size));
+    scan_part(w, &f, at, tz_min(at + OBLET, f.base + f.size));
+}
+
+static void scan_object(struct tz_gcwork *w, const struct found *f)
+{
+    w->marked += f->size;
+    if (f->kind == TZ_NOSCAN)
+        return;
+    for (size_t off = OBLET; off < f->size; off += OBLET)
+        tz_work_push(w, (f->base + off) | PIECE);
+    scan_part(w, f, f->base, f->base + tz_min(f->size, OBLET));
+}
+
+void tz_mark_uncollectable(struct tz_gcwork *w, struct tz_span *s)
+{
+    for (uint32_t i = 0; i < s->nelems; i++) {
+        struct found f = { s->base + i * s->elem_size, s->elem_size, s->bits,
+                           s->types, i, tz_sizeclass[s->spanclass].kind };
+        if (mark(&f))
+            scan_object(w, &f);
+    }
 }
 
 static void visit(struct tz_gcwork *w, uintptr_t word)
 {
     struct found f;
-    if (tz_unlikely(word & PIECE)) {
+    if (tz_unlikely(word & PIECE))
         scan_piece(w, word - PIECE);
-        return;
-    }
-    if (!resolve(word, &f) || !mark(&f))
-        return;
-    w->marked += f.size;
-    if (f.noscan)
-        return;
-    if (tz_unlikely(f.size > OBLET)) {
-        for (size_t off = OBLET; off < f.size; off += OBLET)
-            tz_work_push(w, (f.base + off) | PIECE);
-        f.size = OBLET;
-    }
-    tz_mark_range(w, f.base, f.base + f.size);
+    else if (resolve(word, &f) && mark(&f))
+        scan_object(w, &f);
 }
 
 // Takes the oldest word of the prefetch queue.
@@ -141,24 +246,73 @@ static uintptr_t fifo_take(struct tz_gcwork *w)
     return word;
 }
 
-void tz_mark_drain(struct tz_gcwork *w)
+// Until this worker has nothing left.
+static void drain(struct tz_gcwork *w)
 {
     uintptr_t word;
-    do {
-        for (;;) {
-            if (w->fifo_n < TZ_FIFO && tz_work_pop(w, &word)) {
-                prefetch(word & ~(uintptr_t)PIECE);
-                w->fifo[(w->fifo_at + w->fifo_n++) % TZ_FIFO] = word;
-                if (w->fifo_n < TZ_FIFO)
-                    continue;
-            }
-            if (w->fifo_n == 0)
-                break;
-            visit(w, fifo_take(w));
-            if (--w->countdown == 0) {
-                w->countdown = 256;
-                tz_work_share(w);
-            }
+    for (;;) {
+        if (w->fifo_n < TZ_FIFO && tz_work_pop(w, &word)) {
+            prefetch(word & ~(uintptr_t)PIECE);
+            w->fifo[(w->fifo_at + w->fifo_n++) % TZ_FIFO] = word;
+            if (w->fifo_n < TZ_FIFO)
+                continue;
         }
-    } while (!tz_work_all_done());
+        if (w->fifo_n == 0)
+            break;
+        visit(w, fifo_take(w));
+        if (--w->countdown == 0) {
+            w->countdown = 256;
+            tz_work_share(w);
+        }
+    }
+}
+
+void tz_mark_drain(struct tz_gcwork *w)
+{
+    do
+        drain(w);
+    while (!tz_work_all_done());
+}
+
+// Scans the marked objects of the span that begins at a page.
+static void scan_span_again(struct tz_gcwork *w, const struct tz_span *s)
+{
+    for (uint32_t i = 0; i < s->nelems; i++) {
+        if (!(s->bits->mark[i / 64] >> (i % 64) & 1))
+            continue;
+        struct found f = { s->base + i * s->elem_size, s->elem_size, s->bits,
+                           s->types, i, tz_sizeclass[s->spanclass].kind };
+        if (f.kind != TZ_NOSCAN)
+            scan_part(w, &f, f.base, f.base + f.size);
+        drain(w);
+    }
+}
+
+// Scans all marked objects.
+static void scan_heap_again(struct tz_gcwork *w)
+{
+    for (uint32_t i = 0; i < tz_mem.nregions; i++) {
+        struct tz_region *r = &tz_mem.region[i];
+        size_t npages = (size_t)r->pages.nchunks * TZ_CHUNK_PAGES;
+        for (size_t page = 0; page < npages; page++) {
+            unsigned cls = r->cls[page];
+            if (cls == TZ_PAGE_FRESH || cls == TZ_PAGE_FREE)
+                continue;
+            if (r->spans[page]->base == r->base + (page << TZ_PAGE_SHIFT))
+                scan_span_again(w, r->spans[page]);
+        }
+    }
+}
+
+void tz_mark_again(struct tz_gcwork *w, uint32_t njobs)
+{
+    w->again = true;
+    for (uint32_t job = 0; job < njobs; job++) {
+        tz_markroot(w, job);
+        drain(w);
+    }
+    do
+        scan_heap_again(w);
+    while (tz_work_dropped());
+    w->again = false;
 }

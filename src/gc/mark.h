@@ -4,13 +4,21 @@
 #define TZ_GC_MARK_H
 
 #include "gc/work.h"
+#include "mem/span.h"
 
 // Treats every word of [lo, hi) as a possible pointer. A range that is
 // negative, unaligned or outside the address space is a broken invariant.
 void tz_mark_range(struct tz_gcwork *w, uintptr_t lo, uintptr_t hi);
 
+// Marks the objects of a span that are not collected, and what they hold.
+void tz_mark_uncollectable(struct tz_gcwork *w, struct tz_span *s);
+
 // Marks everything reachable from what has been pushed, until no worker has
 // anything left.
 void tz_mark_drain(struct tz_gcwork *w);
+
+// After words were dropped: scans all roots and every marked object again, as
+// often as it takes, and marks what they lead to. By one worker alone.
+void tz_mark_again(struct tz_gcwork *w, uint32_t njobs);
 
 #endif

@@ -12,19 +12,24 @@
 //   SYSCALL                 [syscall_sp, hi) and syscall_regs: both are of
 //                           the enter, and stay so until the goroutine runs
 //
-// Everything is conservative. Not scanned: stacks of g0s and signal stacks,
+// Then the objects that are not collected, each by its kind. Everything else is
+// conservative. Not scanned: stacks of g0s and signal stacks,
 // where runtime code alone runs, which holds no object that nobody else does.
 
 #include "gc/markroot.h"
 
 #include "base/san.h"
 #include "gc/mark.h"
-#include "mem/mheap.h"
+#include "mem/mcentral.h"
 #include "os/tlsroots.h"
 #include "os/vm.h"
 #include "sched/proc.h"
 
-enum { BLOCK = 256 * 1024, GS_PER_JOB = 64 };
+enum {
+    BLOCK = 256 * 1024,
+    GS_PER_JOB = 64,
+    UNCOLLECTABLE_JOBS = TZ_SPANCLASS_COUNT // one a class
+};
 
 struct range {
     uintptr_t lo, hi;
@@ -91,7 +96,13 @@ uint32_t tz_markroot_prepare(void)
         tz_roots_each_tls(m->tp, add, NULL);
     tz_roots_each_tls(tz_sched.caller_tp, add, NULL);
     size_t ngs = tz_allg_count();
-    return roots.n + (uint32_t)((ngs + GS_PER_JOB - 1) / GS_PER_JOB);
+    return roots.n + UNCOLLECTABLE_JOBS +
+           (uint32_t)((ngs + GS_PER_JOB - 1) / GS_PER_JOB);
+}
+
+static void mark_span(void *w, struct tz_span *s)
+{
+    tz_mark_uncollectable(w, s);
 }
 
 static void scan(struct tz_gcwork *w, uintptr_t lo, uintptr_t hi)
@@ -160,7 +171,12 @@ TZ_NO_SANITIZE void tz_markroot(struct tz_gcwork *w, uint32_t i)
         scan(w, roots.range[i].lo, roots.range[i].hi);
         return;
     }
-    size_t first = (size_t)(i - roots.n) * GS_PER_JOB;
+    i -= roots.n;
+    if (i < UNCOLLECTABLE_JOBS) {
+        tz_central_each_uncollectable(i, mark_span, w);
+        return;
+    }
+    size_t first = (size_t)(i - UNCOLLECTABLE_JOBS) * GS_PER_JOB;
     size_t end = tz_min(first + GS_PER_JOB, tz_allg_count());
     for (; first < end; first++)
         scan_g(w, tz_allg_get(first));

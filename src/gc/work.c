@@ -6,9 +6,14 @@
 // ones on a list where others find them. All are done when every worker waits
 // and the list is empty; a worker that waits holds no work, and only one that
 // does not wait can make some, so that state is final [gc.I3].
+//
+// Where the system refuses memory for another buffer, what does not fit is
+// dropped and that noted: whoever marks then goes over all marked objects again
+// (tz_mark_again). Some buffers are always there, so that makes progress.
 
 #include "gc/work.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/san.h"
@@ -22,25 +27,40 @@ static struct {
     uint32_t nfull;               // atomic; written with lock
     uint32_t nworkers;            // const in a cycle
     uint32_t nidle;               // atomic; workers that wait
+    bool dropped;                 // atomic; some word was
 } work = { .lock = TZ_LOCK_INIT(TZ_RANK_GC_WORK) };
 
+// With the lock. Not static data, which is a root.
+static void grow(void)
+{
+    enum { BLOCK = 64 * 1024 };
+    struct tz_wbuf *b = tz_vm_alloc(BLOCK, TZ_VM_GC);
+    for (size_t i = 0; b && i < BLOCK / sizeof *b; i++) {
+        b[i].next = work.empty;
+        work.empty = &b[i];
+    }
+}
+
+int tz_work_init(void)
+{
+    tz_lock_acquire(&work.lock);
+    grow();
+    tz_lock_release(&work.lock);
+    return work.empty ? 0 : -ENOMEM;
+}
+
+// NULL when memory is refused.
 static struct tz_wbuf *get_empty(void)
 {
     tz_lock_acquire(&work.lock);
-    if (!work.empty) {
-        enum { BLOCK = 64 * 1024 };
-        struct tz_wbuf *b = tz_vm_alloc(BLOCK, TZ_VM_GC);
-        if (!b)
-            tz_vm_die("collecting: no room for the list of objects to mark");
-        for (size_t i = 0; i < BLOCK / sizeof *b; i++) {
-            b[i].next = work.empty;
-            work.empty = &b[i];
-        }
-    }
+    if (!work.empty)
+        grow();
     struct tz_wbuf *b = work.empty;
-    work.empty = b->next;
+    if (b)
+        work.empty = b->next;
     tz_lock_release(&work.lock);
-    b->n = 0;
+    if (b)
+        b->n = 0;
     return b;
 }
 
@@ -75,23 +95,39 @@ static struct tz_wbuf *get_full(void)
     return b;
 }
 
+// The top buffer is full, or there is none: makes another the top. False: no
+// room for more.
+static TZ_NOINLINE bool push_slow(struct tz_gcwork *w)
+{
+    if (w->spare && w->spare->n < TZ_WBUF_WORDS) {
+        struct tz_wbuf *b = w->buf;
+        w->buf = w->spare;
+        w->spare = b;
+        return true;
+    }
+    struct tz_wbuf *b = get_empty();
+    if (!b) {
+        tz_store_rlx(&work.dropped, true); // read when all workers are done
+        return false;
+    }
+    if (w->spare)
+        put_full(w->spare);
+    w->spare = w->buf;
+    w->buf = b;
+    return true;
+}
+
 void tz_work_push(struct tz_gcwork *w, uintptr_t word)
 {
+    if (tz_unlikely(!w->buf || w->buf->n == TZ_WBUF_WORDS) && !push_slow(w))
+        return;
     struct tz_wbuf *b = w->buf;
-    if (tz_unlikely(!b || b->n == TZ_WBUF_WORDS)) {
-        if (b && w->spare && w->spare->n == TZ_WBUF_WORDS) {
-            put_full(w->spare);
-            w->spare = NULL;
-        }
-        w->buf = w->spare ? w->spare : get_empty();
-        w->spare = b;
-        if (w->buf->n == TZ_WBUF_WORDS) {
-            put_full(w->buf);
-            w->buf = get_empty();
-        }
-        b = w->buf;
-    }
     b->word[b->n++] = word;
+}
+
+bool tz_work_dropped(void)
+{
+    return tz_load_rlx(&work.dropped) && tz_xchg(&work.dropped, false);
 }
 
 bool tz_work_pop(struct tz_gcwork *w, uintptr_t *word)
@@ -124,6 +160,8 @@ void tz_work_share(struct tz_gcwork *w)
         w->spare = NULL;
     } else if (w->buf && w->buf->n >= 16) {
         struct tz_wbuf *half = get_empty();
+        if (!half)
+            return;
         uint64_t n = w->buf->n / 2;
         for (uint64_t i = 0; i < n; i++)
             half->word[i] = w->buf->word[i];

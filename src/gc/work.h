@@ -20,11 +20,17 @@ struct tz_gcwork {
     uintptr_t fifo[TZ_FIFO];      // popped, being prefetched
     uint32_t fifo_at, fifo_n;
     uint32_t countdown;           // to the next look at who is idle
+    bool again;                   // mark at once (tz_mark_again)
     uint64_t marked;              // bytes of objects marked
     uint64_t scanned_roots;       // bytes
 };
 
+// The first buffers. 0, or -ENOMEM.
+int tz_work_init(void);
+
 void tz_work_push(struct tz_gcwork *w, uintptr_t word);
+// Whether a push was dropped for want of memory since the last call.
+bool tz_work_dropped(void);
 // False: nothing here and nothing to be had from others at this moment.
 bool tz_work_pop(struct tz_gcwork *w, uintptr_t *word);
 // Gives half of what there is to others, if somebody waits for it.

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // mem/malloc.c: allocating objects.
 //
-// The fast path takes the next object of a free run: a load of the P's cache,
-// an addition and a compare. When the run is used up, the next run of free
+// The fast path takes the next object of a free run: a load of the cache, an
+// addition and a compare, in a critical section that costs two stores: it is
+// entered only from outside of any other, so that the count need not be read
+// back (reading what was just written is what would take the time). When the run is used up, the next run of free
 // slots in the span is found from its alloc bits, marked as allocated as a
 // whole and zeroed at once; what is not used of it when the collector comes is
 // taken back (tz_mcache_flush). So alloc bits are exact while the world is
 // stopped, and a stale word cannot revive a free slot [mem.I4].
 //
-// Large objects are spans of their own. Go's malloc.go works the same way with
+// Whatever is not collected is allocated from the same cache, in slots of its
+// own. Large objects are spans of their own. Go's malloc.go works the same way with
 // a bit search per object; runs cost less when spans are mostly free.
 
 #include "mem/malloc.h"
@@ -31,8 +34,9 @@ struct tz_mcache *tz_mcache_make(void)
     struct tz_mcache *c = tz_persist_alloc(sizeof *c, TZ_CACHE_LINE);
     if (!c)
         return NULL;
-    for (unsigned i = 2; i < TZ_SPANCLASS_COUNT; i++)
-        c->slot[i].size = tz_sizeclass[i / 2].size;
+    for (unsigned i = 0; i < TZ_CENTRAL_COUNT; i++)
+        c->slot[i].size = tz_sizeclass[i % TZ_SPANCLASS_COUNT].size;
+    tz_lock_init(&c->lock, TZ_RANK_FOREIGN);
     return c;
 }
 
@@ -145,126 +149,187 @@ static void release_slot(struct tz_mcache *c, struct tz_cacheslot *slot)
 
 void tz_mcache_flush(struct tz_mcache *c)
 {
-    for (unsigned i = 2; i < TZ_SPANCLASS_COUNT; i++)
+    for (unsigned i = 0; i < TZ_CENTRAL_COUNT; i++) {
         release_slot(c, &c->slot[i]);
+        if (c->magazine[i])
+            c->magazine[i]->n = 0; // tz_free_flush clears their bits
+    }
     tz_xadd_rlx(&tz_mem.live, c->live);
     c->live = 0;
     c->collect = false;
 }
 
 // The slot's run is used up: another run, another span. False: no memory.
-static TZ_NOINLINE bool refill(struct tz_mcache *c, unsigned spanclass)
+static TZ_NOINLINE bool refill(struct tz_mcache *c, unsigned which)
 {
-    struct tz_cacheslot *slot = &c->slot[spanclass];
+    struct tz_cacheslot *slot = &c->slot[which];
     if (slot->span) {
         if (next_run(c, slot))
             return true;
         release_slot(c, slot);
     }
     publish_live(c);
-    slot->span = tz_central_get(spanclass, &c->pages);
+    slot->span = tz_central_get(which, &c->pages);
     return slot->span && next_run(c, slot);
 }
 
-static void *large_alloc(struct tz_mcache *c, size_t size, bool noscan)
+static struct tz_span *large_span(struct tz_mcache *c, size_t size,
+                                  unsigned which)
 {
     if (size > PTRDIFF_MAX / 2)
         return NULL;
     size_t npages = (size + TZ_PAGE_SIZE - 1) >> TZ_PAGE_SHIFT;
     if (npages >= TZ_NO_PAGE / 2)
         return NULL;
-    tz_crit_enter();
     tz_central_reclaim(npages);
-    struct tz_span *s =
-        tz_heap_span_alloc(&c->pages, (uint32_t)npages, tz_spanclass(0, noscan));
-    if (s) {
-        s->nalloc = 1;
-        s->bits->alloc[0] = 1;
-        c->live += s->elem_size;
-        c->bytes += s->elem_size;
-        c->objects++;
-        publish_live(c);
-        fresh((void *)s->base, s->elem_size);
-        tz_central_put(s);
+    struct tz_span *s = tz_heap_span_alloc(&c->pages, (uint32_t)npages,
+                                           which % TZ_SPANCLASS_COUNT);
+    if (!s)
+        return NULL;
+    s->uncollectable = which >= TZ_SPANCLASS_COUNT;
+    s->nalloc = 1;
+    s->bits->alloc[0] = 1;
+    c->live += s->elem_size;
+    c->bytes += s->elem_size;
+    c->objects++;
+    publish_live(c);
+    fresh((void *)s->base, s->elem_size);
+    tz_central_put(s);
+    return s;
+}
+
+static void *small_alloc(struct tz_mcache *c, unsigned which)
+{
+    struct tz_cacheslot *slot = &c->slot[which];
+    if (slot->cur == slot->end) {
+        void *p = tz_magazine_take(c, which);
+        if (p)
+            return p;
+        if (!refill(c, which))
+            return NULL;
     }
+    void *p = slot->cur;
+    slot->cur += slot->size;
+    return p;
+}
+
+static bool kind_zeroed(unsigned kind)
+{
+    return kind % TZ_KINDS != TZ_NOSCAN;
+}
+
+void *tz_mcache_alloc(struct tz_mcache *c, size_t size, unsigned kind)
+{
+    if (size <= TZ_SMALL_MAX)
+        return small_alloc(c, tz_spanclass(tz_sizeclass_of(size), kind));
+    struct tz_span *s = large_span(c, size, tz_spanclass(0, kind));
+    if (s && s->needzero && kind_zeroed(kind))
+        memset((void *)s->base, 0, s->elem_size); // all of it is scanned
+    return s ? (void *)s->base : NULL;
+}
+
+// With a P.
+static void *alloc_once(struct tz_tls *t, size_t size, unsigned kind)
+{
+    if (size <= TZ_SMALL_MAX) {
+        tz_crit_enter();
+        void *p = tz_mcache_alloc(t->cache, size, kind);
+        tz_crit_leave();
+        return p;
+    }
+    tz_crit_enter();
+    struct tz_span *s = large_span(t->cache, size, tz_spanclass(0, kind));
     void *p = s ? (void *)s->base : NULL;
-    bool zero = s && s->needzero && !noscan;
+    size_t zero = s && s->needzero && kind_zeroed(kind) ? s->elem_size : 0;
     tz_crit_leave();
     // Outside, for it may be long. Nobody else knows the object; the collector
     // may find old words in it, which is harmless.
     if (zero)
-        memset(p, 0, npages << TZ_PAGE_SHIFT); // all of it is scanned
+        memset(p, 0, zero);
     return p;
 }
 
-static void *alloc_once(struct tz_tls *t, size_t size, bool noscan)
+struct request {
+    size_t size;
+    unsigned kind;
+    void *p;
+};
+
+static void foreign_alloc(struct tz_mcache *c, void *arg)
 {
-    struct tz_mcache *c = t->cache;
-    if (tz_unlikely(!c))
+    struct request *r = arg;
+    r->p = tz_mcache_alloc(c, r->size, r->kind);
+}
+
+static void *malloc_without_p(size_t size, unsigned kind)
+{
+    if (kind < TZ_UNCOLLECTABLE)
         tz_fatal("allocation of %zu bytes outside of a goroutine", size);
-    if (tz_unlikely(size > TZ_SMALL_MAX))
-        return large_alloc(c, size, noscan);
-    tz_crit_enter();
-    unsigned sc = tz_spanclass(tz_sizeclass_of(size), noscan);
-    struct tz_cacheslot *slot = &c->slot[sc];
-    void *p = NULL;
-    // A goroutine that changed its P since it looked may find a run here.
-    if (slot->cur != slot->end || refill(c, sc)) {
-        p = slot->cur;
-        slot->cur += slot->size;
-    }
-    tz_crit_leave();
-    return p;
+    struct request r = { size, kind, NULL };
+    tz_foreign_with(foreign_alloc, &r);
+    return r.p;
 }
 
 // Collects first when it is time to, and once more when memory is refused.
-static TZ_NOINLINE void *malloc_slow(size_t size, bool noscan)
+static TZ_NOINLINE void *malloc_slow(size_t size, unsigned kind)
 {
     struct tz_tls *t = tz_tls_get();
+    if (tz_unlikely(!t->cache))
+        return malloc_without_p(size, kind);
     bool may_collect = t->locks == 0;
-    if (may_collect && (tz_env.stress_gc || (t->cache && t->cache->collect))) {
+    if (may_collect && (tz_env.stress_gc || t->cache->collect)) {
         tz_port_gc_trigger();
         t = tz_tls_get();
     }
-    void *p = alloc_once(t, size, noscan);
+    void *p = alloc_once(t, size, kind);
     if (!p && may_collect && size <= PTRDIFF_MAX / 2) {
         tz_port_gc_emergency();
-        p = alloc_once(tz_tls_get(), size, noscan);
+        p = alloc_once(tz_tls_get(), size, kind);
     }
     return p;
 }
 
 // A class that holds size 0 too: every object has an address of its own.
-void *tz_malloc(size_t size, bool noscan)
+TZ_INLINE void *malloc_kind(size_t size, unsigned kind)
 {
     size += size == 0;
     struct tz_tls *t = tz_tls_get();
-    if (tz_likely(size <= TZ_SMALL_MAX && t->cache)) {
-        unsigned sc = tz_spanclass(tz_sizeclass_of(size), noscan);
-        t->locks++;
+    if (tz_likely(size <= TZ_SMALL_MAX && t->cache && t->locks == 0)) {
+        unsigned which = tz_spanclass(tz_sizeclass_of(size), kind);
+        t->locks = 1;
         tz_compiler_barrier();
-        struct tz_cacheslot *slot = &t->cache->slot[sc];
+        struct tz_cacheslot *slot = &t->cache->slot[which];
         char *p = slot->cur;
         if (tz_likely(p != slot->end)) {
             slot->cur = p + slot->size;
-            tz_crit_leave();
+            tz_compiler_barrier();
+            t->locks = 0;
+            if (tz_unlikely(tz_load_rlx(&t->stop)))
+                tz_port_stop_here();
             return p;
         }
         tz_crit_leave();
     }
-    return malloc_slow(size, noscan);
+    return malloc_slow(size, kind);
 }
 
-void *tuza_alloc(size_t size) { return tz_malloc(size, false); }
+void *tz_malloc(size_t size, unsigned kind) { return malloc_kind(size, kind); }
 
-void *tuza_alloc_bytes(size_t size) { return tz_malloc(size, true); }
+void *tuza_alloc(size_t size) { return malloc_kind(size, TZ_SCAN); }
+
+void *tuza_alloc_bytes(size_t size) { return malloc_kind(size, TZ_NOSCAN); }
 
 void *tuza_alloc_array(size_t n, size_t size)
 {
     size_t bytes;
     if (__builtin_mul_overflow(n, size, &bytes))
         return NULL;
-    return tz_malloc(bytes, false);
+    return tz_malloc(bytes, TZ_SCAN);
+}
+
+void *tuza_alloc_uncollectable(size_t size)
+{
+    return tz_malloc(size, TZ_UNCOLLECTABLE + TZ_SCAN);
 }
 
 size_t tuza_object_of(const void *p, void **base)

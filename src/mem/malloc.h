@@ -3,24 +3,44 @@
 #ifndef TZ_MEM_MALLOC_H
 #define TZ_MEM_MALLOC_H
 
-#include "mem/mheap.h"
+#include "mem/mcentral.h"
 
-// What a P allocates one span class from: objects [cur, end) of one free run
-// of a span that it owns.
+// A kind (enum tz_kind), or one of these: not collected, freed by hand only,
+// and what they point to is alive. Any thread may have them made.
+enum { TZ_UNCOLLECTABLE = TZ_KINDS, TZ_ALLKINDS = 2 * TZ_KINDS };
+
+// What a cache allocates one class and kind from: objects [cur, end) of one
+// free run of a span that it owns.
 struct tz_cacheslot {
     char *cur, *end;
     size_t size;          // bytes of an object
     struct tz_span *span; // NULL: none yet
 };
 
-// Owned by the P; by the collector while the world is stopped.
+// Objects freed by hand that the cache hands out again: their alloc and freed
+// bits are set. In persistent memory.
+enum { TZ_MAGAZINE = 62 };
+struct tz_magazine {
+    uint32_t n;
+    void *object[TZ_MAGAZINE];
+};
+
+// Owned by a P, and by the collector while the world is stopped; or by a thread
+// that is none of the runtime's, under the cache's lock.
 struct tz_mcache {
-    struct tz_cacheslot slot[TZ_SPANCLASS_COUNT];
+    struct tz_cacheslot slot[TZ_CENTRAL_COUNT];
+    struct tz_magazine *magazine[TZ_CENTRAL_COUNT]; // NULL: nothing freed yet
     struct tz_pagecache pages;
-    uint64_t live;      // bytes taken since they were added to tz_mem.live
-    uint64_t bytes;     // allocated since start, runs in slots included
-    uint64_t objects;   // likewise
-    bool collect;       // the heap has reached its trigger: collect soon
+    uint64_t live;    // bytes taken, less freed, since they were added to
+                      // tz_mem.live; may be below zero, modulo 2^64
+    uint64_t bytes;   // allocated since start, runs in slots included
+    uint64_t objects; // likewise
+    uint64_t freed;   // objects freed by hand since start
+    bool collect;     // the heap has reached its trigger: collect soon
+    // Of a cache of a thread that is none of the runtime's (mem/foreign.c):
+    struct tz_lock lock;
+    struct tz_mcache *link; // next of those; const
+    bool taken;             // a thread has it; atomic
 };
 
 // In persistent memory. NULL when memory is refused.
@@ -30,9 +50,35 @@ struct tz_mcache *tz_mcache_make(void);
 // stopped, or by the owner.
 void tz_mcache_flush(struct tz_mcache *c);
 
-// An object of at least `size` bytes: zeroed and scanned as possible pointers,
-// or with noscan neither. May collect first, and so stop the thread, unless
-// inside a critical section. NULL when memory is refused. Needs a P.
-void *tz_malloc(size_t size, bool noscan);
+// An object of at least `size` bytes: zeroed unless its kind is noscan. May
+// collect first, and so stop the thread, unless inside a critical section. NULL
+// when memory is refused. Needs a P, but for what is not collected.
+void *tz_malloc(size_t size, unsigned kind);
+
+// The same from a given cache, without a collection. By its owner.
+void *tz_mcache_alloc(struct tz_mcache *c, size_t size, unsigned kind);
+
+// With the world stopped and all caches flushed: every slot whose object was
+// freed by hand is free.
+void tz_free_flush(void);
+
+// tuza_free with the cache of this thread, by its owner.
+void tz_mcache_free(struct tz_mcache *c, void *p);
+
+// Hands out an object from the magazine; NULL when there is none.
+void *tz_magazine_take(struct tz_mcache *c, unsigned which);
+
+// Calls fn(cache, arg) with the cache of a thread that runs no goroutine.
+// False when memory for one is refused.
+bool tz_foreign_with(void (*fn)(struct tz_mcache *c, void *arg), void *arg);
+
+// With the world stopped, around mark and flip: no other thread allocates or
+// frees; their caches are flushed.
+void tz_foreign_stop(void);
+void tz_foreign_start(void);
+
+// Calls fn for the cache of each such thread, to read its counts.
+void tz_foreign_each(void (*fn)(void *arg, const struct tz_mcache *c),
+                     void *arg);
 
 #endif

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// mem/mcentral.c: spans that no P owns, and sweeping.
+// mem/mcentral.c: spans that no cache owns, and sweeping.
 //
-// For each span class there are two lists of swept spans (with free slots, and
+// For each span class, and apart for objects that are not collected, there are two lists of swept spans (with free slots, and
 // full) and one of spans that await their sweep. After a collection has
 // marked, every span awaits it; a P that needs a span sweeps one, a background
 // thread sweeps the others, and the next collection first finishes the rest.
 //
 // A span is on one list or owned by one thread, so sweeping needs no more than
 // taking it off: alloc bits become the mark bits, an empty span's pages go
-// back to the heap untouched. Nothing is written into the objects.
+// back to the heap untouched. Nothing is written into the objects. What was
+// freed by hand goes the same way, one object at a time: its span is taken off
+// its list under the lock, swept if it awaited that, and put where it belongs.
 //
 // Go's mcentral.go has two parities of lock-free span sets; ours are lists
 // under a lock per class, which one refill in a few hundred allocations takes.
@@ -16,6 +18,7 @@
 #include "mem/mcentral.h"
 
 #include "base/bits.h"
+#include "os/thread.h"
 
 struct central {
     struct tz_lock lock;
@@ -24,25 +27,43 @@ struct central {
     struct tz_list unswept; // guarded by lock
 } TZ_ALIGNED(TZ_CACHE_LINE);
 
-static struct central central[TZ_SPANCLASS_COUNT];
+static struct central central[TZ_CENTRAL_COUNT];
 
 static struct {
-    uint32_t hint;     // classes below await no sweep; atomic, advisory
+    uint32_t hint;     // places before it await no sweep; atomic, advisory
     uint32_t sweeping; // spans taken off to be swept; atomic
+    uint32_t cycle;    // flips so far; changes while the world is stopped
 } sweep;
 
 void tz_central_init(void)
 {
-    for (unsigned i = 0; i < TZ_SPANCLASS_COUNT; i++) {
+    for (unsigned i = 0; i < TZ_CENTRAL_COUNT; i++) {
         tz_lock_init(&central[i].lock, TZ_RANK_CENTRAL);
         tz_list_init(&central[i].partial);
         tz_list_init(&central[i].full);
         tz_list_init(&central[i].unswept);
     }
-    sweep.hint = TZ_SPANCLASS_COUNT;
+    sweep.hint = TZ_CENTRAL_COUNT;
 }
 
-// Alloc bits become mark bits; returns how many objects are left.
+static struct central *home(const struct tz_span *s)
+{
+    return &central[tz_central_of(s->spanclass, s->uncollectable)];
+}
+
+// The i-th central to be swept: those of large objects come first, for whoever
+// needs many pages waits for them.
+static struct central *sweep_order(uint32_t i)
+{
+    enum { LARGE = 2 * TZ_KINDS, SMALL = TZ_CLASS_COUNT - 1 };
+    if (i < LARGE)
+        return &central[i * TZ_CLASS_COUNT];
+    i -= LARGE;
+    return &central[i / SMALL * TZ_CLASS_COUNT + 1 + i % SMALL];
+}
+
+// Alloc bits become mark bits; returns how many objects are left. An object
+// that was freed by hand since the mark still belongs to who will reuse it.
 static uint32_t sweep_span(struct tz_span *s)
 {
     struct tz_pagebits *b = s->bits;
@@ -50,6 +71,8 @@ static uint32_t sweep_span(struct tz_span *s)
     for (uint32_t i = 0; i < (s->nelems + 63) / 64; i++) {
         uint64_t live = b->mark[i];
         TZ_DCHECK((live & ~b->alloc[i]) == 0); // [mem.I4]
+        if (tz_unlikely(s->some_freed))
+            live |= b->alloc[i] & tz_load_rlx(&s->freed[i]);
         b->alloc[i] = live;
         b->mark[i] = 0;
         left += tz_popcount64(live);
@@ -73,26 +96,47 @@ static struct tz_span *take(struct central *c, bool *unswept)
     tz_lock_acquire(&c->lock);
     struct tz_span *s = pop(&c->partial);
     *unswept = false;
-    if (!s && (s = pop(&c->unswept))) {
+    if (!s && (s = pop(&c->unswept)) != NULL) {
         *unswept = true;
         tz_xadd(&sweep.sweeping, 1);
     }
+    if (s)
+        s->state = TZ_SPAN_OWNED;
     tz_lock_release(&c->lock);
     return s;
 }
 
-void tz_central_put(struct tz_span *s)
+// With the lock.
+static void put(struct central *c, struct tz_span *s)
 {
-    struct central *c = &central[s->spanclass];
-    tz_lock_acquire(&c->lock);
+    s->state = TZ_SPAN_LISTED;
+    s->swept_in = sweep.cycle;
     tz_list_push_front(s->nalloc == s->nelems ? &c->full : &c->partial,
                        &s->node);
+}
+
+void tz_central_put(struct tz_span *s)
+{
+    struct central *c = home(s);
+    tz_lock_acquire(&c->lock);
+    put(c, s);
     tz_lock_release(&c->lock);
 }
 
-struct tz_span *tz_central_get(unsigned spanclass, struct tz_pagecache *pc)
+// A new span for a central.
+static struct tz_span *grow(unsigned which, struct tz_pagecache *pc)
 {
-    struct central *c = &central[spanclass];
+    unsigned sc = which % TZ_SPANCLASS_COUNT;
+    struct tz_span *s =
+        tz_heap_span_alloc(pc, tz_sizeclass[sc].npages, sc);
+    if (s)
+        s->uncollectable = which >= TZ_SPANCLASS_COUNT;
+    return s;
+}
+
+struct tz_span *tz_central_get(unsigned which, struct tz_pagecache *pc)
+{
+    struct central *c = &central[which];
     bool unswept;
     struct tz_span *s;
     while ((s = take(c, &unswept)) != NULL) {
@@ -105,8 +149,7 @@ struct tz_span *tz_central_get(unsigned spanclass, struct tz_pagecache *pc)
         if (left < s->nelems)
             return s;
     }
-    return tz_heap_span_alloc(pc, tz_sizeclass[spanclass / 2].npages,
-                              spanclass);
+    return grow(which, pc);
 }
 
 // Moves all nodes of `from` to the front of `to`.
@@ -123,7 +166,7 @@ static void splice(struct tz_list *to, struct tz_list *from)
 
 void tz_central_flip(void)
 {
-    for (unsigned i = 0; i < TZ_SPANCLASS_COUNT; i++) {
+    for (unsigned i = 0; i < TZ_CENTRAL_COUNT; i++) {
         struct central *c = &central[i];
         tz_lock_acquire(&c->lock); // the background sweeper may look at it
         TZ_CHECK(tz_list_empty(&c->unswept));
@@ -131,6 +174,7 @@ void tz_central_flip(void)
         splice(&c->unswept, &c->full);
         tz_lock_release(&c->lock);
     }
+    sweep.cycle++;
     tz_store(&sweep.hint, 0);
 }
 
@@ -138,14 +182,16 @@ void tz_central_flip(void)
 static bool sweep_next(size_t *freed)
 {
     *freed = 0;
-    for (uint32_t i = tz_load(&sweep.hint); i < TZ_SPANCLASS_COUNT; i++) {
-        struct central *c = &central[i];
+    for (uint32_t i = tz_load(&sweep.hint); i < TZ_CENTRAL_COUNT; i++) {
+        struct central *c = sweep_order(i);
         tz_lock_acquire(&c->lock);
         struct tz_span *s = pop(&c->unswept);
-        if (s)
+        if (s) {
+            s->state = TZ_SPAN_OWNED;
             tz_xadd(&sweep.sweeping, 1);
-        else
+        } else {
             tz_cas(&sweep.hint, i, i + 1);
+        }
         tz_lock_release(&c->lock);
         if (!s)
             continue;
@@ -169,13 +215,70 @@ bool tz_central_sweep_one(void)
 
 void tz_central_reclaim(size_t npages)
 {
-    // Large spans come first: the hint begins with their class.
     for (size_t sum = 0, freed; sum < npages && sweep_next(&freed);)
         sum += freed;
 }
 
 bool tz_central_swept(void)
 {
-    return tz_load(&sweep.hint) == TZ_SPANCLASS_COUNT &&
+    return tz_load(&sweep.hint) == TZ_CENTRAL_COUNT &&
            tz_load(&sweep.sweeping) == 0;
+}
+
+// Takes s off its list; a span that awaits its sweep is swept. False when a
+// thread has it. With the lock.
+static bool take_off(struct tz_span *s)
+{
+    if (s->state != TZ_SPAN_LISTED)
+        return false;
+    tz_list_remove(&s->node);
+    if (s->swept_in != sweep.cycle)
+        sweep_span(s);
+    s->state = TZ_SPAN_OWNED;
+    return true;
+}
+
+bool tz_central_free(struct tz_span *s, uint32_t i)
+{
+    struct central *c = home(s);
+    tz_lock_acquire(&c->lock);
+    if (!take_off(s)) {
+        tz_lock_release(&c->lock);
+        return false;
+    }
+    tz_span_clear(s, i);
+    bool empty = s->nalloc == 0;
+    if (!empty)
+        put(c, s);
+    tz_lock_release(&c->lock);
+    if (empty)
+        tz_heap_span_free(s);
+    return true;
+}
+
+void tz_central_free_large(struct tz_span *s)
+{
+    struct central *c = home(s);
+    for (;;) {
+        tz_lock_acquire(&c->lock);
+        bool ours = take_off(s);
+        tz_lock_release(&c->lock);
+        if (ours)
+            break;
+        tz_thread_yield(); // it is being swept, or listed after its making
+    }
+    tz_span_clear(s, 0);
+    tz_heap_span_free(s);
+}
+
+void tz_central_each_uncollectable(unsigned spanclass,
+                                   void (*fn)(void *arg, struct tz_span *s),
+                                   void *arg)
+{
+    struct central *c = &central[tz_central_of(spanclass, true)];
+    struct tz_list *n;
+    for (n = c->partial.next; n != &c->partial; n = n->next)
+        fn(arg, tz_list_entry(n, struct tz_span, node));
+    for (n = c->full.next; n != &c->full; n = n->next)
+        fn(arg, tz_list_entry(n, struct tz_span, node));
 }

@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// mem/mcentral.h: the spans of each class that no P owns.
+// mem/mcentral.h: the spans of each class that no cache owns.
 #ifndef TZ_MEM_MCENTRAL_H
 #define TZ_MEM_MCENTRAL_H
 
 #include "mem/mheap.h"
 
+// One for each span class, and again for those whose objects are not collected.
+enum { TZ_CENTRAL_COUNT = 2 * TZ_SPANCLASS_COUNT };
+
+TZ_INLINE unsigned tz_central_of(unsigned spanclass, bool uncollectable)
+{
+    return spanclass + (uncollectable ? (unsigned)TZ_SPANCLASS_COUNT : 0);
+}
+
 void tz_central_init(void);
 
-// A swept span of the class with a free slot, now the caller's: partly free,
+// A swept span of the central with a free slot, now the caller's: partly free,
 // or swept just now, or new. NULL when memory is refused.
-struct tz_span *tz_central_get(unsigned spanclass, struct tz_pagecache *pc);
+struct tz_span *tz_central_get(unsigned which, struct tz_pagecache *pc);
 
 // Puts a span back, swept in this cycle.
 void tz_central_put(struct tz_span *s);
@@ -27,5 +35,20 @@ void tz_central_reclaim(size_t npages);
 
 // Whether nothing awaits a sweep and none is under way.
 bool tz_central_swept(void);
+
+// Takes object i of span s, which the caller has made unfindable (its freed bit
+// is set), out of use: the slot may be handed out again, an empty span goes
+// back to the heap. False when another thread has the span at the moment, and
+// nothing was changed.
+bool tz_central_free(struct tz_span *s, uint32_t i);
+
+// The same for the one object of a large span, which goes back to the heap.
+void tz_central_free_large(struct tz_span *s);
+
+// Calls fn for each span of a class whose objects are not collected. With the
+// world stopped, all caches flushed and nothing awaiting a sweep.
+void tz_central_each_uncollectable(unsigned spanclass,
+                                   void (*fn)(void *arg, struct tz_span *s),
+                                   void *arg);
 
 #endif

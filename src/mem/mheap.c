@@ -204,19 +204,23 @@ static void count_inuse(uint64_t bytes)
 static void span_set_up(struct tz_span *s, struct tz_region *r, uint32_t page,
                         uint32_t npages, unsigned spanclass)
 {
-    const struct tz_sizeclass *c = &tz_sizeclass[spanclass / 2];
-    bool large = spanclass < 2;
+    const struct tz_sizeclass *c = &tz_sizeclass[spanclass];
+    bool large = c->size == 0;
     tz_list_init(&s->node);
     s->base = r->base + ((uintptr_t)page << TZ_PAGE_SHIFT);
     s->npages = npages;
-    s->nelems = large ? 1 : c->nelems;
+    s->nelems = c->nelems;
     s->elem_size = large ? (size_t)npages << TZ_PAGE_SHIFT : c->size;
     s->spanclass = (uint8_t)spanclass;
     s->region = (uint16_t)r->id;
     s->nalloc = 0;
     s->next = 0;
     s->needzero = 0;
+    s->state = TZ_SPAN_OWNED;
+    s->uncollectable = false;
     s->bits = &r->bits[page];
+    s->freed = &r->freed[(size_t)page * TZ_FREED_WORDS];
+    s->types = &r->types[page];
     for (size_t i = 0; i < 8; i++)
         s->bits->alloc[i] = s->bits->mark[i] = 0;
     for (uint32_t i = page; i < page + npages; i++) {
@@ -266,6 +270,7 @@ void tz_heap_span_free(struct tz_span *s)
     struct tz_region *r = &tz_mem.region[s->region];
     uint32_t page = (uint32_t)((s->base - r->base) >> TZ_PAGE_SHIFT);
     uint32_t npages = s->npages;
+    s->state = TZ_SPAN_FREE;
     for (uint32_t i = page; i < page + npages; i++) {
         tz_store_rel(&r->cls[i], (uint8_t)TZ_PAGE_FREE);
         r->spans[i] = NULL;
@@ -316,21 +321,20 @@ TZ_NO_SANITIZE bool tz_heap_find(uintptr_t p, struct tz_object *out)
     if (!r)
         return false;
     size_t page = (p - r->base) >> TZ_PAGE_SHIFT;
-    if (page >= (size_t)tz_load_acq(&r->pages.nchunks) * TZ_CHUNK_PAGES)
-        return false;
     uint8_t cls = tz_load_acq(&r->cls[page]);
     if (cls == TZ_PAGE_FRESH || cls == TZ_PAGE_FREE)
         return false;
     struct tz_span *s = tz_load_rlx(&r->spans[page]);
     if (!s)
         return false;
-    uint32_t i = s->spanclass < 2
-                     ? 0
-                     : tz_sizeclass_index(s->spanclass / 2,
-                                          (uint32_t)(p - s->base));
-    if (i >= s->nelems || !(tz_load_rlx(&s->bits->alloc[i / 64]) >> (i % 64) & 1))
+    uint32_t i = tz_sizeclass_index(s->spanclass, p - s->base);
+    if (i >= s->nelems)
+        return false;
+    uint64_t there = tz_load_rlx(&s->bits->alloc[i / 64]) &
+                     ~tz_load_rlx(&s->freed[i / 64]);
+    if (!(there >> (i % 64) & 1))
         return false;
     *out = (struct tz_object){ s->base + i * s->elem_size, s->elem_size,
-                               tz_span_noscan(s), s->bits, i };
+                               tz_span_noscan(s), s, s->bits, i };
     return true;
 }

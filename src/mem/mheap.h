@@ -64,15 +64,16 @@ void tz_heap_span_free(struct tz_span *s);
 // Gives what a cache holds back to the heap.
 void tz_heap_pagecache_flush(struct tz_pagecache *pc);
 
-// The region that p lies in, NULL for none. Lock-free, signal-safe.
+// The region in a grown chunk of which p lies, so that the page has a class
+// byte and a span; NULL for none. Lock-free, signal-safe.
 TZ_INLINE struct tz_region *tz_heap_region(uintptr_t p)
 {
     struct tz_region *r = &tz_mem.region[0];
-    if (tz_likely(p - r->base < r->size))
+    if (tz_likely(p - r->base < tz_load_rlx(&r->limit)))
         return r;
     uint32_t n = tz_load_acq(&tz_mem.nregions);
     for (uint32_t i = 1; i < n; i++)
-        if (p - tz_mem.region[i].base < tz_mem.region[i].size)
+        if (p - tz_mem.region[i].base < tz_load_rlx(&tz_mem.region[i].limit))
             return &tz_mem.region[i];
     return NULL;
 }
@@ -82,12 +83,14 @@ struct tz_object {
     uintptr_t base;
     size_t size;
     bool noscan;
+    struct tz_span *span;
     struct tz_pagebits *bits; // of its span
     uint32_t index;           // in its span
 };
 
-// The allocated object that p points into. False for free slots, for the
-// bytes behind the last object of a span and for addresses outside the heap.
+// The allocated object that p points into. False for free slots, for objects
+// that were freed by hand, for the bytes behind the last object of a span and
+// for addresses outside the heap.
 bool tz_heap_find(uintptr_t p, struct tz_object *out);
 
 #endif

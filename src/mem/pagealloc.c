@@ -15,7 +15,6 @@
 
 #include "mem/pagealloc.h"
 
-#include "base/atomic.h"
 #include "base/bits.h"
 
 static struct tz_runs merge(struct tz_runs a, uint32_t alen, struct tz_runs b,
@@ -99,7 +98,7 @@ void tz_pagealloc_grow(struct tz_pagealloc *a, uint32_t npages)
     a->ngroups = (nchunks + 63) / 64;
     a->ntops = (a->ngroups + 63) / 64;
     update(a, first, nchunks - 1);
-    tz_store_rel(&a->nchunks, nchunks); // with tz_heap_find's acquire
+    a->nchunks = nchunks;
     a->nfree += npages;
     if (first < a->first)
         a->first = first;

@@ -23,7 +23,7 @@ struct tz_pagealloc {
     struct tz_runs *group;  // by 64 chunks,
     struct tz_runs *top;    // and by 64 groups
     uint32_t npages;        // grown so far
-    uint32_t nchunks;       // covering npages; atomic, release (tz_heap_find)
+    uint32_t nchunks;       // covering npages
     uint32_t ngroups, ntops; // covering nchunks
     uint32_t first;         // no free page lies in a chunk below this one
     uint32_t nfree;         // free pages

@@ -61,6 +61,8 @@ static const struct {
     [TZ_TABLE_SPANS] = { TZ_CHUNK_PAGES * sizeof(struct tz_span *),
                          TZ_CHUNK_PAGES },
     [TZ_TABLE_BITS] = { sizeof(struct tz_pagebits), 1 },
+    [TZ_TABLE_FREED] = { TZ_FREED_WORDS * sizeof(uint64_t), 1 },
+    [TZ_TABLE_TYPES] = { sizeof(union tz_typerec), 1 },
     [TZ_TABLE_BITMAP] = { TZ_CHUNK_PAGES / 8, TZ_CHUNK_PAGES },
     [TZ_TABLE_RELEASED] = { sizeof(uint64_t), TZ_CHUNK_PAGES },
     [TZ_TABLE_UNTOUCHED] = { sizeof(uint64_t), TZ_CHUNK_PAGES },
@@ -108,6 +110,8 @@ static void lay_out(struct tz_region *r)
     r->cls = at[TZ_TABLE_CLS];
     r->spans = at[TZ_TABLE_SPANS];
     r->bits = at[TZ_TABLE_BITS];
+    r->freed = at[TZ_TABLE_FREED];
+    r->types = at[TZ_TABLE_TYPES];
     r->pages.bitmap = at[TZ_TABLE_BITMAP];
     r->pages.chunk = at[TZ_TABLE_CHUNKS];
     r->pages.group = at[TZ_TABLE_GROUPS];
@@ -301,6 +305,8 @@ int tz_region_grow(struct tz_region *r, uint32_t npages, size_t *mapped)
     }
     *mapped = (size_t)n << TZ_PAGE_SHIFT;
     tz_pagealloc_grow(&r->pages, n);
+    // Who asks about an address in there has it from an allocation.
+    tz_store_rlx(&r->limit, (size_t)r->pages.nchunks * TZ_CHUNK_BYTES);
     tz_scav_grown(r, have, n);
     return 0;
 }

@@ -12,6 +12,8 @@ enum tz_table {
     TZ_TABLE_CLS,
     TZ_TABLE_SPANS,
     TZ_TABLE_BITS,
+    TZ_TABLE_FREED,
+    TZ_TABLE_TYPES,
     TZ_TABLE_BITMAP,
     TZ_TABLE_RELEASED,
     TZ_TABLE_UNTOUCHED,
@@ -25,10 +27,13 @@ enum tz_table {
 // Tables are indexed by page number.
 struct tz_region {
     uintptr_t base;          // const after it is published
+    size_t limit;            // bytes of the chunks that are grown; atomic
     size_t size;             // bytes of address space; const likewise
     uint8_t *cls;            // class bytes; by whoever owns the pages
     struct tz_span **spans;  // likewise
     struct tz_pagebits *bits;
+    uint64_t *freed;         // TZ_FREED_WORDS a page; see mem/free.c
+    union tz_typerec *types; // see mem/types.c
     struct tz_pagealloc pages; // guarded by the heap lock
     struct tz_scavbits scav;   // guarded by the heap lock
     uint32_t id;

@@ -16,7 +16,8 @@
 //
 // The pages are taken out of the bitmap for the call, which is made without the
 // heap's lock. Released pages are known to be zero, as fresh ones are: their
-// class bytes say so, and who takes them need not clear them.
+// class bytes say so, and who takes them need not clear them. (Not where the
+// system may take its time, see tz_vm_unused_zeroes.)
 //
 // In the background a watcher's thread spends 1 % of a processor on it, as
 // long as the heap holds a tenth more than the collector wants it to. Go's
@@ -75,6 +76,18 @@ void tz_scav_grown(struct tz_region *r, uint32_t page, uint32_t npages)
     count(&tz_mem.untouched, npages / TZ_UNIT_PAGES);
 }
 
+// The system hears of each run of units in `mask`, which are used again.
+static void used_again(struct tz_region *r, uint32_t c, uint64_t mask)
+{
+    while (mask) {
+        unsigned first = tz_ctz64(mask);
+        unsigned n = tz_ctz64(~(mask >> first));
+        tz_vm_used(unit_address(r, c, first), n * (size_t)TZ_UNIT_BYTES,
+                   TZ_VM_HEAP);
+        mask &= ~(tz_mask64(n) << first);
+    }
+}
+
 void tz_scav_taken(struct tz_region *r, uint32_t page, uint32_t npages)
 {
     uint32_t last = (page + npages - 1) / TZ_CHUNK_PAGES;
@@ -88,6 +101,7 @@ void tz_scav_taken(struct tz_region *r, uint32_t page, uint32_t npages)
         r->scav.untouched[c] &= ~untouched;
         count(&tz_mem.released, -(int64_t)tz_popcount64(released));
         count(&tz_mem.untouched, -(int64_t)tz_popcount64(untouched));
+        used_again(r, c, released);
     }
 }
 
@@ -183,9 +197,10 @@ static size_t release_piece(size_t most)
     tz_mem.releasing += npages;
     tz_lock_release(&tz_mem.lock);
 
-    for (uint32_t i = page; i < page + npages; i++)
-        tz_store_rel(&r->cls[i], (uint8_t)TZ_PAGE_FRESH);
-    tz_vm_unused(unit_address(r, p.chunk, p.first), bytes);
+    tz_vm_unused(unit_address(r, p.chunk, p.first), bytes, TZ_VM_HEAP);
+    if (tz_vm_unused_zeroes())
+        for (uint32_t i = page; i < page + npages; i++)
+            tz_store_rel(&r->cls[i], (uint8_t)TZ_PAGE_FRESH);
 
     tz_lock_acquire(&tz_mem.lock);
     r->scav.released[p.chunk] |= tz_mask64(p.n) << p.first;

@@ -37,15 +37,21 @@
 // clang-format on
 
 // magic is ceil(2^32 / size): exact for offsets below 2^16, which spans keep.
-#define ENTRY(size, pages)                                                     \
+#define ENTRY(size, pages, kind)                                               \
     { (size), (uint32_t)(((UINT64_C(1) << 32) + (size)-1) / (size)),           \
-      (uint16_t)((pages)*TZ_PAGE_SIZE / (size)), (pages) },
-#define SMALL_ENTRY(cls, prev, size) ENTRY(size, 1)
-#define MEDIUM_ENTRY(cls, prev, size) ENTRY(size, TZ_BIG_SPAN_PAGES)
+      (uint16_t)((pages)*TZ_PAGE_SIZE / (size)), (pages), (kind) },
+#define SMALL_SCAN(cls, prev, size) ENTRY(size, 1, TZ_SCAN)
+#define SMALL_NOSCAN(cls, prev, size) ENTRY(size, 1, TZ_NOSCAN)
+#define SMALL_TYPED(cls, prev, size) ENTRY(size, 1, TZ_TYPED)
+#define MEDIUM_SCAN(cls, prev, size) ENTRY(size, TZ_BIG_SPAN_PAGES, TZ_SCAN)
+#define MEDIUM_NOSCAN(cls, prev, size) ENTRY(size, TZ_BIG_SPAN_PAGES, TZ_NOSCAN)
+#define MEDIUM_TYPED(cls, prev, size) ENTRY(size, TZ_BIG_SPAN_PAGES, TZ_TYPED)
+#define LARGE(kind) { 0, 0, 1, 0, (kind) },
 
-const struct tz_sizeclass tz_sizeclass[TZ_CLASS_COUNT] = {
-    { 0, 0, 0, 0 }, // large
-    SMALL_CLASSES(SMALL_ENTRY) MEDIUM_CLASSES(MEDIUM_ENTRY)
+const struct tz_sizeclass tz_sizeclass[TZ_SPANCLASS_COUNT] = {
+    LARGE(TZ_SCAN) SMALL_CLASSES(SMALL_SCAN) MEDIUM_CLASSES(MEDIUM_SCAN)
+    LARGE(TZ_NOSCAN) SMALL_CLASSES(SMALL_NOSCAN) MEDIUM_CLASSES(MEDIUM_NOSCAN)
+    LARGE(TZ_TYPED) SMALL_CLASSES(SMALL_TYPED) MEDIUM_CLASSES(MEDIUM_TYPED)
 };
 
 #define SPREAD(cls, prev, size, step)                                          \

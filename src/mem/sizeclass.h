@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// mem/sizeclass.h: which sizes small objects come in.
+// mem/sizeclass.h: which sizes small objects come in, and of which kinds.
 #ifndef TZ_MEM_SIZECLASS_H
 #define TZ_MEM_SIZECLASS_H
 
@@ -14,14 +14,32 @@ enum {
     TZ_BIG_SPAN_PAGES = 8              // above it, 64 KiB
 };
 
-struct tz_sizeclass {
-    uint32_t size;   // bytes of an object
-    uint32_t magic;  // offset * magic >> 32 is the object's index
-    uint16_t nelems; // objects of a span
-    uint16_t npages; // pages of a span
+// What the collector looks at in an object.
+enum tz_kind {
+    TZ_SCAN,   // each word that looks like a pointer into the heap
+    TZ_NOSCAN, // nothing; such memory is not zeroed either
+    TZ_TYPED,  // the words that its type says (mem/types.c)
+    TZ_KINDS
 };
 
-extern const struct tz_sizeclass tz_sizeclass[TZ_CLASS_COUNT];
+// Size class and kind in one number, below 254.
+enum { TZ_SPANCLASS_COUNT = TZ_CLASS_COUNT * TZ_KINDS };
+
+TZ_INLINE unsigned tz_spanclass(unsigned cls, unsigned kind)
+{
+    return kind * TZ_CLASS_COUNT + cls;
+}
+
+struct tz_sizeclass {
+    uint32_t size;   // bytes of an object; 0: large, a span of its own
+    uint32_t magic;  // offset * magic >> 32 is the object's index
+    uint16_t nelems; // objects of a span
+    uint8_t npages;  // pages of a span; 0: large
+    uint8_t kind;
+};
+
+// By span class; the first TZ_CLASS_COUNT are the size classes.
+extern const struct tz_sizeclass tz_sizeclass[TZ_SPANCLASS_COUNT];
 extern const uint8_t tz_class_of_16[1024 / 16 + 1];    // by (size + 15) / 16
 extern const uint8_t tz_class_of_128[32768 / 128 + 1]; // by (size + 127) / 128
 
@@ -32,10 +50,10 @@ TZ_INLINE unsigned tz_sizeclass_of(size_t size)
                         : tz_class_of_128[(size + 127) >> 7];
 }
 
-// The index of the object that byte `offset` of a span lies in.
-TZ_INLINE uint32_t tz_sizeclass_index(unsigned cls, uint32_t offset)
+// The index of the object that byte `offset` of a span lies in. Large: 0.
+TZ_INLINE uint32_t tz_sizeclass_index(unsigned spanclass, uint64_t offset)
 {
-    return (uint32_t)(((uint64_t)offset * tz_sizeclass[cls].magic) >> 32);
+    return (uint32_t)((offset * tz_sizeclass[spanclass].magic) >> 32);
 }
 
 #endif

@@ -3,23 +3,24 @@
 #ifndef TZ_MEM_SPAN_H
 #define TZ_MEM_SPAN_H
 
+#include "base/atomic.h"
 #include "base/list.h"
 #include "mem/sizeclass.h"
 
-// Size class and kind in one number: class * 2 + noscan. Class 0: large.
-enum { TZ_SPANCLASS_COUNT = TZ_CLASS_COUNT * 2 };
-
-TZ_INLINE unsigned tz_spanclass(unsigned cls, bool noscan)
-{
-    return cls * 2 + noscan;
-}
+// Where a span is. Changed under its central's lock, but by the owner where it
+// goes to the page heap or comes from there.
+enum tz_spanstate {
+    TZ_SPAN_FREE,   // a spare header
+    TZ_SPAN_OWNED,  // by a cache, a sweeper, or who took it from the page heap
+    TZ_SPAN_LISTED, // by its central; swept if swept_in is the present cycle
+};
 
 // Header, in persistent memory; reused for other spans when free.
 //
 //   free --alloc--> owned by a cache --uncache--> on a central list
 //    ^                     ^                          |   |
 //    |                     +-------- cache -----------+   |
-//    +------------------ sweep finds it empty ------------+
+//    +------- sweep or tuza_free finds it empty ----------+
 struct tz_span {
     struct tz_list node;  // central list or free list; guarded by its lock
     uintptr_t base;       // first byte
@@ -29,9 +30,16 @@ struct tz_span {
     uint8_t spanclass;
     uint8_t needzero;     // some page was used before: not known to be zero
     uint16_t region;      // index of its region
+    uint8_t state;        // enum tz_spanstate
+    uint32_t swept_in;    // the cycle in which it was swept or made; as state
+    bool uncollectable;   // its objects are roots, freed by hand only
+    bool some_freed;      // on the list of spans with freed bits; atomic
     uint32_t nalloc;      // objects allocated; owned by whoever holds the span
     uint32_t next;        // where the cache's search for a free run goes on
-    struct tz_pagebits *bits; // alloc and mark bits, of its first page
+    struct tz_pagebits *bits;  // alloc and mark bits, of its first page
+    uint64_t *freed;           // freed bits, of its first page; atomic
+    union tz_typerec *types;   // of its first page
+    struct tz_span *freed_link; // next of those with some_freed
 };
 
 // One page's bits; those of a span's first page serve the whole span. A mark
@@ -42,9 +50,41 @@ struct tz_pagebits {
 };
 _Static_assert(sizeof(struct tz_pagebits) == 128, "two cache lines");
 
+enum { TZ_FREED_WORDS = 8 }; // of freed bits, a page
+
+struct tuza_type;
+
+// What a page knows of the types of its objects: a bit for each word that may
+// hold a pointer where objects have up to TZ_BITS_MAX bytes, the type of each
+// object where they have more. Records of a span's pages follow each other.
+union tz_typerec {
+    uint64_t pointers[16];
+    const struct tuza_type *type[16];
+};
+_Static_assert(sizeof(union tz_typerec) == 128, "a bit for each word");
+enum { TZ_BITS_MAX = 512 };
+
 TZ_INLINE bool tz_span_noscan(const struct tz_span *s)
 {
-    return s->spanclass & 1;
+    return tz_sizeclass[s->spanclass].kind == TZ_NOSCAN;
+}
+
+// Takes object i out of use. By who owns the span.
+TZ_INLINE void tz_span_clear(struct tz_span *s, uint32_t i)
+{
+    uint64_t bit = UINT64_C(1) << (i % 64);
+    s->bits->alloc[i / 64] &= ~bit;
+    if (tz_load_rlx(&s->freed[i / 64]) & bit)
+        tz_xand_bits(&s->freed[i / 64], ~bit);
+    s->nalloc--;
+    s->needzero = 1;
+    if (i < s->next)
+        s->next = i; // [mem.I6]
+}
+
+TZ_INLINE bool tz_span_large(const struct tz_span *s)
+{
+    return tz_sizeclass[s->spanclass].size == 0;
 }
 
 #endif

@@ -16,6 +16,8 @@ enum tz_lockrank {
     TZ_RANK_ALLGS,     // sched: the list of all goroutines
     TZ_RANK_SCHED,     // sched: idle lists and the global run queue
     TZ_RANK_STACKPOOL, // stack: global stack lists
+    TZ_RANK_FOREIGN_LIST, // mem: the list of caches of foreign threads
+    TZ_RANK_FOREIGN,   // mem: one such cache; the collector takes all
     TZ_RANK_CENTRAL,   // mem: one span class's lists
     TZ_RANK_HEAP,      // mem: the page heap
     TZ_RANK_GC_WORK,   // gc: lists of work buffers

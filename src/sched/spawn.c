@@ -51,7 +51,7 @@ int tz_spawn(void (*fn)(void *), const void *args, size_t size,
         return -EINVAL;
     void *object = NULL;
     if (size > TZ_G_ARGS) {
-        object = tz_malloc(size, false); // a root through the G
+        object = tz_malloc(size, TZ_SCAN); // a root through the G
         if (!object)
             return -ENOMEM;
         memcpy(object, args, size);

@@ -6,10 +6,12 @@
 //    is other work for the P or the call is older than 10 ms;
 //  - wakes a thread for timers that are overdue on Ps that nobody runs;
 //  - asks a P that has run one goroutine for 10 ms, or has a timer due, to look
-//    around: the goroutine yields at its next operation that may park.
+//    around: the goroutine yields at its next operation that may park;
+//  - gives a little free memory back, at 1 % of a processor's time.
 // While every P is idle or the world is stopped it sleeps for good, until
 // tz_sysmon_wake, or until the first timer. Go's proc.go: sysmon, retake.
 
+#include "mem/scavenge.h"
 #include "os/clock.h"
 #include "os/futex.h"
 #include "os/thread.h"
@@ -105,7 +107,9 @@ static void sysmon_main(void *arg)
             quiet = 0;
         }
         tz_thread_sleep(tick_us * TZ_NSEC_PER_USEC);
-        quiet = watch(tz_clock_now()) ? 0 : quiet + 1;
+        int64_t now = tz_clock_now();
+        quiet = watch(now) ? 0 : quiet + 1;
+        tz_scavenge_tick(now);
         if (quiet == 0)
             tick_us = TICK_MIN_US;
         else if (quiet > 50 && tick_us < TICK_MAX_US)

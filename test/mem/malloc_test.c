@@ -469,7 +469,7 @@ static void *allocator(void *arg)
         for (int i = 0; i < KEPT; i++) {
             uint64_t r = tz_rand_next(&seed);
             size_t n = 16 + (r % 50 ? r >> 8 & 511 : r >> 8 & 65535);
-            uint64_t *p = tz_malloc(n, r & 64);
+            uint64_t *p = tz_malloc(n, r & 64 ? TZ_NOSCAN : TZ_SCAN);
             ck_assert_ptr_nonnull(p);
             if (!(r & 64) && !all((char *)p, n, 0))
                 ck_abort_msg("an object of %zu bytes is not zero", n);

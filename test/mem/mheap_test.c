@@ -121,7 +121,9 @@ START_TEST(addresses_outside_are_no_objects)
         ck_assert_msg(!tz_heap_find(out[i], &o), "number %zu", i);
     ck_assert_ptr_null(tz_heap_region(r->base - 1));
     ck_assert_ptr_null(tz_heap_region(r->base + r->size));
-    ck_assert_ptr_eq(tz_heap_region(r->base + r->size - 1), r);
+    ck_assert_ptr_null(tz_heap_region(r->base + r->size - 1));
+    ck_assert_ptr_null(tz_heap_region(r->base + 4 * TZ_MIB));
+    ck_assert_ptr_eq(tz_heap_region(r->base + 4 * TZ_MIB - 1), r);
 }
 END_TEST
 

@@ -77,14 +77,18 @@ END_TEST
 
 START_TEST(a_span_class_names_class_and_kind)
 {
-    for (unsigned i = 0; i < TZ_CLASS_COUNT; i++) {
-        struct tz_span s = { .spanclass = (uint8_t)tz_spanclass(i, true) };
-        ck_assert(tz_span_noscan(&s));
-        ck_assert_uint_eq(s.spanclass / 2, i);
-        s.spanclass = (uint8_t)tz_spanclass(i, false);
-        ck_assert(!tz_span_noscan(&s));
-        ck_assert_uint_lt(s.spanclass + 1u, 255); // not what a free page says
-    }
+    for (unsigned i = 0; i < TZ_CLASS_COUNT; i++)
+        for (unsigned kind = 0; kind < TZ_KINDS; kind++) {
+            unsigned sc = tz_spanclass(i, kind);
+            struct tz_span s = { .spanclass = (uint8_t)sc };
+            ck_assert_uint_lt(sc + 1, 255); // not what a free page says
+            ck_assert_uint_eq(s.spanclass, sc);
+            ck_assert_int_eq(tz_span_noscan(&s), kind == TZ_NOSCAN);
+            ck_assert_int_eq(tz_span_large(&s), i == 0);
+            ck_assert_uint_eq(tz_sizeclass[sc].kind, kind);
+            ck_assert_uint_eq(tz_sizeclass[sc].size, tz_sizeclass[i].size);
+            ck_assert_uint_eq(tz_sizeclass[sc].magic, tz_sizeclass[i].magic);
+        }
 }
 END_TEST
 

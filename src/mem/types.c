@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// mem/types.c: typed objects.
+//
+// The collector looks only at the words that the type names. What an object's
+// type is stands beside the heap, in its page's type record (union tz_typerec):
+// for objects of up to 512 bytes a bit for each word, written when the object
+// is allocated; for larger ones the address of the type. Go puts the latter in
+// a header before the object (HeapBits, mbitmap.go); C wants 16-byte alignment,
+// and a record out of the object's reach survives an overflow of its neighbour.
+//
+// The object exists, all zero, before its description does. A collection in
+// between finds nothing in it whatever the record says of the slot's last
+// object. Objects of one page share words of the record, and a goroutine may
+// change its P in between, so these are changed by atomic operations, if they
+// have to be changed at all.
+
+#include <string.h>
+
+#include "base/bits.h"
+#include "mem/malloc.h"
+#include "tuza/mem.h"
+
+enum { WORD = sizeof(uintptr_t) };
+
+static bool has_pointers(const tuza_type *t)
+{
+    if (!t->mask)
+        return t->bits != 0;
+    for (size_t i = 0; i < (t->size / WORD + 63) / 64; i++)
+        if (t->mask[i])
+            return true;
+    return false;
+}
+
+// Word w of an array of `t`, of up to 64 words each.
+static uint64_t small_bits(const tuza_type *t)
+{
+    return (t->mask ? t->mask[0] : t->bits) & tz_mask64((uint32_t)(t->size / WORD));
+}
+
+static void put_word(uint64_t *w, uint64_t mask, uint64_t bits)
+{
+    if ((tz_load_rlx(w) & mask) == bits)
+        return; // mostly so: neighbours tend to be of one type
+    tz_xand_bits(w, ~mask);
+    tz_xor_bits(w, bits);
+}
+
+// Sets `n` bits of the record from bit `at` to the low bits of `bits`.
+static void put_bits(uint64_t *record, uint32_t at, uint32_t n, uint64_t bits)
+{
+    uint64_t *w = &record[at / 64];
+    uint32_t shift = at % 64;
+    put_word(w, tz_mask64(n) << shift, bits << shift);
+    if (shift + n > 64)
+        put_word(w + 1, tz_mask64(n) >> (64 - shift), bits >> (64 - shift));
+}
+
+// The bits of n elements, of an object of up to 64 words.
+static uint64_t repeat(const tuza_type *t, size_t n)
+{
+    uint64_t bits = 0, one = small_bits(t);
+    uint32_t words = (uint32_t)(t->size / WORD);
+    for (size_t i = 0; i < n; i++)
+        bits |= one << (i * words);
+    return bits;
+}
+
+static void describe(void *p, const tuza_type *t, size_t n)
+{
+    struct tz_region *r = tz_heap_region((uintptr_t)p);
+    size_t page = ((uintptr_t)p - r->base) >> TZ_PAGE_SHIFT;
+    struct tz_span *s = r->spans[page];
+    if (s->elem_size <= TZ_BITS_MAX) {
+        uint32_t at = (uint32_t)(((uintptr_t)p & (TZ_PAGE_SIZE - 1)) / WORD);
+        put_bits(r->types[page].pointers, at, (uint32_t)(s->elem_size / WORD),
+                 repeat(t, n));
+        return;
+    }
+    uint32_t i = tz_sizeclass_index(s->spanclass, (uintptr_t)p - s->base);
+    // Release: the collector reads what t points to.
+    tz_store_rel(&s->types[i / 16].type[i % 16], t);
+}
+
+static void check_type(const tuza_type *t)
+{
+    if (t->size == 0 || t->size % WORD != 0)
+        tz_fatal("type %s of %zu bytes: not a multiple of %d", t->name, t->size,
+                 (int)WORD);
+}
+
+void *tuza_alloc_typed(const tuza_type *t, size_t n)
+{
+    size_t bytes;
+    check_type(t);
+    if (__builtin_mul_overflow(n, t->size, &bytes))
+        return NULL;
+    if (!has_pointers(t)) {
+        void *p = tz_malloc(bytes, TZ_NOSCAN);
+        return p ? memset(p, 0, bytes) : NULL;
+    }
+    void *p = tz_malloc(bytes, TZ_TYPED);
+    if (p)
+        describe(p, t, n);
+    return p;
+}
