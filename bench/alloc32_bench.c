@@ -5,30 +5,17 @@
 
 #include <tuza.h>
 
+#define ALLOC(size) tuza_alloc(size)
+#define FREE(p) ((void)(p))
+#include "alloc.h"
 #include "bench.h"
 
-enum { LIVE = 1000 };
 static const uint64_t OBJECTS = 10000000;
-
-struct object {
-    struct object *self;
-    uint64_t number;
-    uint64_t rest[2];
-};
-static struct object *ring[LIVE];
+static struct alloc32 *ring[ALLOC32_LIVE];
 
 TUZA_MAIN
 {
-    int ok = 1;
     int64_t start = bench_cpu_ns();
-    for (uint64_t i = 0; i < OBJECTS; i++) {
-        struct object **at = &ring[i % LIVE];
-        if (*at)
-            ok &= (*at)->self == *at && (*at)->number == i - LIVE;
-        struct object *x = tuza_alloc(sizeof *x);
-        x->self = x;
-        x->number = i;
-        *at = x;
-    }
+    bool ok = alloc32_part(ring, 0, OBJECTS);
     return bench_report(bench_cpu_ns() - start, OBJECTS, ok);
 }

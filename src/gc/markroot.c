@@ -2,8 +2,9 @@
 // gc/markroot.c: roots.
 //
 // Static data of every loaded object, the TLS blocks of every thread of the
-// runtime, and the goroutines: of each by its status the stack from where it
-// stands, and what registers were saved elsewhere than on the stack:
+// runtime, the persistent memory that was asked for as roots, and the
+// goroutines: of each by its status the stack from where it stands, and what
+// registers were saved elsewhere than on the stack:
 //
 //   RUNNABLE, not started   its arguments
 //   RUNNABLE, WAITING       [ctx.sp, hi): the switch pushed the registers
@@ -21,6 +22,7 @@
 #include "base/san.h"
 #include "gc/mark.h"
 #include "mem/mcentral.h"
+#include "mem/persist.h"
 #include "os/tlsroots.h"
 #include "os/vm.h"
 #include "sched/proc.h"
@@ -35,7 +37,7 @@ struct range {
     uintptr_t lo, hi;
 };
 
-// The list of static and thread-local ranges. Used with the world stopped.
+// The list of static, thread-local and persistent ranges. Used with the world stopped.
 static struct {
     struct range *range;
     uint32_t n, cap;
@@ -95,6 +97,7 @@ uint32_t tz_markroot_prepare(void)
     for (struct tz_m *m = tz_load_acq(&tz_sched.allm); m; m = m->alllink)
         tz_roots_each_tls(m->tp, add, NULL);
     tz_roots_each_tls(tz_sched.caller_tp, add, NULL);
+    tz_persist_each(TZ_PERSIST_ROOTS, add, NULL);
     size_t ngs = tz_allg_count();
     return roots.n + UNCOLLECTABLE_JOBS +
            (uint32_t)((ngs + GS_PER_JOB - 1) / GS_PER_JOB);
@@ -125,6 +128,7 @@ static void scan_stack(struct tz_gcwork *w, const struct tz_g *g, uintptr_t sp)
                  (unsigned long long)g->id, g->status, (void *)sp,
                  (void *)g->stack.lo, (void *)g->stack.hi);
     scan(w, tz_align_down(sp, sizeof(uintptr_t)), g->stack.hi);
+    w->scanned_stacks += g->stack.hi - sp;
 }
 
 static void scan_running(struct tz_gcwork *w, struct tz_g *g)

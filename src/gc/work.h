@@ -20,9 +20,11 @@ struct tz_gcwork {
     uintptr_t fifo[TZ_FIFO];      // popped, being prefetched
     uint32_t fifo_at, fifo_n;
     uint32_t countdown;           // to the next look at who is idle
+    bool alone;                   // no other worker marks
     bool again;                   // mark at once (tz_mark_again)
     uint64_t marked;              // bytes of objects marked
     uint64_t scanned_roots;       // bytes
+    uint64_t scanned_stacks;      // bytes of them in stacks
 };
 
 // The first buffers. 0, or -ENOMEM.

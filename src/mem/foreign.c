@@ -20,8 +20,8 @@ static struct {
     pthread_key_t key;       // const after once
     pthread_once_t once;
     bool works; // the key exists; const after once
-} foreign = { .growing = TZ_LOCK_INIT(TZ_RANK_FOREIGN_LIST),
-              .once = PTHREAD_ONCE_INIT };
+} foreign = {.growing = TZ_LOCK_INIT(TZ_RANK_FOREIGN_LIST),
+             .once = PTHREAD_ONCE_INIT};
 
 // The end of a thread. The cache is free for others from here on.
 static void retire(void *arg)

@@ -4,15 +4,16 @@
 // The fast path takes the next object of a free run: a load of the cache, an
 // addition and a compare, in a critical section that costs two stores: it is
 // entered only from outside of any other, so that the count need not be read
-// back (reading what was just written is what would take the time). When the run is used up, the next run of free
-// slots in the span is found from its alloc bits, marked as allocated as a
-// whole and zeroed at once; what is not used of it when the collector comes is
-// taken back (tz_mcache_flush). So alloc bits are exact while the world is
-// stopped, and a stale word cannot revive a free slot [mem.I4].
+// back (reading what was just written is what would take the time). When the
+// run is used up, the next run of free slots in the span is found from its
+// alloc bits, marked as allocated as a whole and zeroed at once; what is not
+// used of it when the collector comes is taken back (tz_mcache_flush). So alloc
+// bits are exact while the world is stopped, and a stale word cannot revive a
+// free slot [mem.I4].
 //
 // Whatever is not collected is allocated from the same cache, in slots of its
-// own. Large objects are spans of their own. Go's malloc.go works the same way with
-// a bit search per object; runs cost less when spans are mostly free.
+// own. Large objects are spans of their own. Go's malloc.go works the same way
+// with a bit search per object; runs cost less when spans are mostly free.
 
 #include "mem/malloc.h"
 
@@ -20,14 +21,19 @@
 
 #include "base/bits.h"
 #include "base/san.h"
+#include "mem/limit.h"
 #include "mem/mcentral.h"
 #include "mem/persist.h"
 #include "mem/port.h"
 #include "os/env.h"
 #include "tuza/mem.h"
 
-TZ_WEAK void tz_port_gc_trigger(void) {}
-TZ_WEAK void tz_port_gc_emergency(void) {}
+TZ_WEAK void tz_port_gc_trigger(void)
+{
+}
+TZ_WEAK void tz_port_gc_emergency(void)
+{
+}
 
 struct tz_mcache *tz_mcache_make(void)
 {
@@ -44,7 +50,7 @@ struct tz_mcache *tz_mcache_make(void)
 static void publish_live(struct tz_mcache *c)
 {
     uint64_t live = tz_xadd_rlx(&tz_mem.live, c->live) + c->live;
-    c->live = 0;
+    tz_store_rlx(&c->live, 0);
     if (live >= tz_load_rlx(&tz_mem.trigger))
         c->collect = true;
 }
@@ -99,6 +105,19 @@ static void fresh(void *p, size_t n)
     (void)p, (void)n;
 }
 
+// Asks for the lines of the slots that will be handed out after this run: in a
+// heap that is half full they are not in the cache.
+static void prefetch_run(const struct tz_span *s, size_t size)
+{
+    uint32_t i = s->next;
+    if (i >= s->nelems)
+        return;
+    uint64_t free = ~s->bits->alloc[i / 64] >> (i % 64);
+    const char *p = (char *)s->base + (i + tz_ctz64(free)) * size;
+    for (size_t off = 0; off < size && off < 256; off += TZ_CACHE_LINE)
+        __builtin_prefetch(p + off, 1);
+}
+
 // Takes the next free run of the slot's span. False: the span is full.
 static bool next_run(struct tz_mcache *c, struct tz_cacheslot *slot)
 {
@@ -117,9 +136,10 @@ static bool next_run(struct tz_mcache *c, struct tz_cacheslot *slot)
     fresh(slot->cur, n);
     if (s->needzero && !tz_span_noscan(s))
         memset(slot->cur, 0, n);
-    c->live += n;
-    c->bytes += n;
-    c->objects += end - first;
+    tz_count(&c->live, n);
+    tz_count(&c->bytes, n);
+    tz_count(&c->objects, end - first);
+    prefetch_run(s, slot->size);
     return true;
 }
 
@@ -131,16 +151,18 @@ static void release_slot(struct tz_mcache *c, struct tz_cacheslot *slot)
         return;
     size_t rest = (size_t)(slot->end - slot->cur);
     if (rest) {
-        uint32_t end = (uint32_t)((size_t)(slot->end - (char *)s->base) /
-                                  slot->size);
+        uint32_t end =
+            (uint32_t)((size_t)(slot->end - (char *)s->base) / slot->size);
         uint32_t n = (uint32_t)(rest / slot->size);
         change_bits(s->bits->alloc, end - n, end, false);
-        s->next = end - n; // else who takes the span next finds it full
+        // Else who takes the span next finds it full; freed by hand may have
+        // been what lies before.
+        s->next = (uint32_t)tz_min(s->next, end - n);
         s->nalloc -= n;
         s->needzero = 1;
-        c->live -= rest;
-        c->bytes -= rest;
-        c->objects -= n;
+        tz_count(&c->live, -(uint64_t)rest);
+        tz_count(&c->bytes, -(uint64_t)rest);
+        tz_count(&c->objects, -(uint64_t)n);
     }
     slot->span = NULL;
     slot->cur = slot->end = NULL;
@@ -155,7 +177,7 @@ void tz_mcache_flush(struct tz_mcache *c)
             c->magazine[i]->n = 0; // tz_free_flush clears their bits
     }
     tz_xadd_rlx(&tz_mem.live, c->live);
-    c->live = 0;
+    tz_store_rlx(&c->live, 0);
     c->collect = false;
 }
 
@@ -189,9 +211,9 @@ static struct tz_span *large_span(struct tz_mcache *c, size_t size,
     s->uncollectable = which >= TZ_SPANCLASS_COUNT;
     s->nalloc = 1;
     s->bits->alloc[0] = 1;
-    c->live += s->elem_size;
-    c->bytes += s->elem_size;
-    c->objects++;
+    tz_count(&c->live, s->elem_size);
+    tz_count(&c->bytes, s->elem_size);
+    tz_count(&c->objects, 1);
     publish_live(c);
     fresh((void *)s->base, s->elem_size);
     tz_central_put(s);
@@ -265,7 +287,7 @@ static void *malloc_without_p(size_t size, unsigned kind)
 {
     if (kind < TZ_UNCOLLECTABLE)
         tz_fatal("allocation of %zu bytes outside of a goroutine", size);
-    struct request r = { size, kind, NULL };
+    struct request r = {size, kind, NULL};
     tz_foreign_with(foreign_alloc, &r);
     return r.p;
 }
@@ -274,6 +296,7 @@ static void *malloc_without_p(size_t size, unsigned kind)
 static TZ_NOINLINE void *malloc_slow(size_t size, unsigned kind)
 {
     struct tz_tls *t = tz_tls_get();
+    size += size == 0; // every object has an address of its own
     if (tz_unlikely(!t->cache))
         return malloc_without_p(size, kind);
     bool may_collect = t->locks == 0;
@@ -285,39 +308,61 @@ static TZ_NOINLINE void *malloc_slow(size_t size, unsigned kind)
     if (!p && may_collect && size <= PTRDIFF_MAX / 2) {
         tz_port_gc_emergency();
         p = alloc_once(tz_tls_get(), size, kind);
+        for (int i = 0; !p && i < TUZA_MEMORY_TRIES; i++) {
+            if (!tz_limit_ask_user(size))
+                break;
+            tz_port_gc_emergency();
+            p = alloc_once(tz_tls_get(), size, kind);
+        }
     }
     return p;
 }
 
-// A class that holds size 0 too: every object has an address of its own.
+// Somebody waits for this thread to stop. Apart, as malloc_slow is, so that the
+// fast path is a leaf.
+static TZ_NOINLINE void *stop_first(void *p)
+{
+    tz_port_stop_here();
+    return p;
+}
+
 TZ_INLINE void *malloc_kind(size_t size, unsigned kind)
 {
-    size += size == 0;
     struct tz_tls *t = tz_tls_get();
-    if (tz_likely(size <= TZ_SMALL_MAX && t->cache && t->locks == 0)) {
-        unsigned which = tz_spanclass(tz_sizeclass_of(size), kind);
+    // Size 0 and the medium sizes go the other way.
+    if (tz_likely(size - 1 < TZ_ONE_PAGE_MAX && t->locks == 0 && t->cache)) {
+        unsigned cls = tz_class_of_16[(size + 15) >> 4];
         t->locks = 1;
         tz_compiler_barrier();
-        struct tz_cacheslot *slot = &t->cache->slot[which];
+        struct tz_cacheslot *slot = &t->cache->slot[tz_spanclass(cls, kind)];
         char *p = slot->cur;
         if (tz_likely(p != slot->end)) {
             slot->cur = p + slot->size;
             tz_compiler_barrier();
             t->locks = 0;
             if (tz_unlikely(tz_load_rlx(&t->stop)))
-                tz_port_stop_here();
+                return stop_first(p);
             return p;
         }
-        tz_crit_leave();
+        t->locks = 0;
     }
     return malloc_slow(size, kind);
 }
 
-void *tz_malloc(size_t size, unsigned kind) { return malloc_kind(size, kind); }
+void *tz_malloc(size_t size, unsigned kind)
+{
+    return malloc_kind(size, kind);
+}
 
-void *tuza_alloc(size_t size) { return malloc_kind(size, TZ_SCAN); }
+void *tuza_alloc(size_t size)
+{
+    return malloc_kind(size, TZ_SCAN);
+}
 
-void *tuza_alloc_bytes(size_t size) { return malloc_kind(size, TZ_NOSCAN); }
+void *tuza_alloc_bytes(size_t size)
+{
+    return malloc_kind(size, TZ_NOSCAN);
+}
 
 void *tuza_alloc_array(size_t n, size_t size)
 {

@@ -4,6 +4,7 @@
 #define TZ_MEM_MALLOC_H
 
 #include "mem/mcentral.h"
+#include "mem/persist.h"
 
 // A kind (enum tz_kind), or one of these: not collected, freed by hand only,
 // and what they point to is alive. Any thread may have them made.
@@ -31,6 +32,7 @@ struct tz_mcache {
     struct tz_cacheslot slot[TZ_CENTRAL_COUNT];
     struct tz_magazine *magazine[TZ_CENTRAL_COUNT]; // NULL: nothing freed yet
     struct tz_pagecache pages;
+    struct tz_persist_local persist; // only of a P's
     uint64_t live;    // bytes taken, less freed, since they were added to
                       // tz_mem.live; may be below zero, modulo 2^64
     uint64_t bytes;   // allocated since start, runs in slots included
@@ -42,6 +44,12 @@ struct tz_mcache {
     struct tz_mcache *link; // next of those; const
     bool taken;             // a thread has it; atomic
 };
+
+// Adds to one of the three counts: who owns the cache writes, others read.
+TZ_INLINE void tz_count(uint64_t *count, uint64_t more)
+{
+    tz_store_rlx(count, *count + more);
+}
 
 // In persistent memory. NULL when memory is refused.
 struct tz_mcache *tz_mcache_make(void);

@@ -33,8 +33,8 @@ static struct tz_runs runs_of_word(uint64_t used)
 {
     uint64_t free = ~used;
     if (free == 0)
-        return (struct tz_runs){ 0, 0, 0 };
-    struct tz_runs r = { tz_ctz64(used), 0, tz_clz64(used) };
+        return (struct tz_runs){0, 0, 0};
+    struct tz_runs r = {tz_ctz64(used), 0, tz_clz64(used)};
     while (free) { // each step shortens every run by one
         free &= free << 1;
         r.max++;
@@ -162,7 +162,7 @@ static uint32_t find_in_chunk(const struct tz_pagealloc *a, uint32_t c,
 
 static uint32_t find(struct tz_pagealloc *a, uint32_t npages)
 {
-    struct walk w = { npages, 0 };
+    struct walk w = {npages, 0};
     uint32_t t = 0, g = 0, c = 0, found;
     if (!walk_level(&w, a->top, a->first / 4096, a->ntops, TZ_TOP_PAGES, &t,
                     &found))

@@ -34,6 +34,10 @@ void tz_scavenge_pace(uint64_t goal);
 // processor's time. `now` is the clock's. One thread, often; returns the bytes.
 size_t tz_scavenge_tick(int64_t now);
 
+// Bytes that taking these pages would bring into memory. With the heap lock.
+size_t tz_scav_lacking(const struct tz_region *r, uint32_t page,
+                       uint32_t npages);
+
 // What becomes of pages; with the heap lock. Grown: whole units.
 void tz_scav_grown(struct tz_region *r, uint32_t page, uint32_t npages);
 void tz_scav_taken(struct tz_region *r, uint32_t page, uint32_t npages);

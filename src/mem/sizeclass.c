@@ -38,21 +38,21 @@
 
 // magic is ceil(2^32 / size): exact for offsets below 2^16, which spans keep.
 #define ENTRY(size, pages, kind)                                               \
-    { (size), (uint32_t)(((UINT64_C(1) << 32) + (size)-1) / (size)),           \
-      (uint16_t)((pages)*TZ_PAGE_SIZE / (size)), (pages), (kind) },
+    {(size), (uint32_t)(((UINT64_C(1) << 32) + (size)-1) / (size)),            \
+     (uint16_t)((pages)*TZ_PAGE_SIZE / (size)), (pages), (kind)},
 #define SMALL_SCAN(cls, prev, size) ENTRY(size, 1, TZ_SCAN)
 #define SMALL_NOSCAN(cls, prev, size) ENTRY(size, 1, TZ_NOSCAN)
 #define SMALL_TYPED(cls, prev, size) ENTRY(size, 1, TZ_TYPED)
 #define MEDIUM_SCAN(cls, prev, size) ENTRY(size, TZ_BIG_SPAN_PAGES, TZ_SCAN)
 #define MEDIUM_NOSCAN(cls, prev, size) ENTRY(size, TZ_BIG_SPAN_PAGES, TZ_NOSCAN)
 #define MEDIUM_TYPED(cls, prev, size) ENTRY(size, TZ_BIG_SPAN_PAGES, TZ_TYPED)
-#define LARGE(kind) { 0, 0, 1, 0, (kind) },
+#define LARGE(kind) {0, 0, 1, 0, (kind)},
 
 const struct tz_sizeclass tz_sizeclass[TZ_SPANCLASS_COUNT] = {
     LARGE(TZ_SCAN) SMALL_CLASSES(SMALL_SCAN) MEDIUM_CLASSES(MEDIUM_SCAN)
-    LARGE(TZ_NOSCAN) SMALL_CLASSES(SMALL_NOSCAN) MEDIUM_CLASSES(MEDIUM_NOSCAN)
-    LARGE(TZ_TYPED) SMALL_CLASSES(SMALL_TYPED) MEDIUM_CLASSES(MEDIUM_TYPED)
-};
+        LARGE(TZ_NOSCAN) SMALL_CLASSES(SMALL_NOSCAN)
+            MEDIUM_CLASSES(MEDIUM_NOSCAN) LARGE(TZ_TYPED)
+                SMALL_CLASSES(SMALL_TYPED) MEDIUM_CLASSES(MEDIUM_TYPED)};
 
 #define SPREAD(cls, prev, size, step)                                          \
     [(prev) / (step) + 1 ...(size) / (step)] = (cls),
@@ -61,13 +61,12 @@ const struct tz_sizeclass tz_sizeclass[TZ_SPANCLASS_COUNT] = {
 #define CHECK(cls, prev, size)                                                 \
     _Static_assert((size) % 16 == 0 && (size) > (prev), "ascending, aligned");
 
+#define COUNT(cls, prev, size) +1
+_Static_assert(SMALL_CLASSES(COUNT) == TZ_SMALL_CLASSES, "one-page classes");
+
 SMALL_CLASSES(CHECK)
 MEDIUM_CLASSES(CHECK)
 
-const uint8_t tz_class_of_16[1024 / 16 + 1] = {
-    [0] = 1,
-    SMALL_CLASSES(SPREAD_16)
-};
-const uint8_t tz_class_of_128[32768 / 128 + 1] = {
-    MEDIUM_CLASSES(SPREAD_128)
-};
+const uint8_t tz_class_of_16[1024 / 16 + 1] = {[0] = 1,
+                                               SMALL_CLASSES(SPREAD_16)};
+const uint8_t tz_class_of_128[32768 / 128 + 1] = {MEDIUM_CLASSES(SPREAD_128)};

@@ -9,6 +9,7 @@ enum {
     TZ_PAGE_SHIFT = 13,
     TZ_PAGE_SIZE = 1 << TZ_PAGE_SHIFT, // the runtime's page: 8 KiB
     TZ_CLASS_COUNT = 67,               // class 0 is "large"
+    TZ_SMALL_CLASSES = 30,             // classes 1 to 30 have spans of a page
     TZ_SMALL_MAX = 32768,              // larger objects have their own span
     TZ_ONE_PAGE_MAX = 1024,            // up to here a span is one page
     TZ_BIG_SPAN_PAGES = 8              // above it, 64 KiB

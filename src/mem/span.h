@@ -22,23 +22,23 @@ enum tz_spanstate {
 //    |                     +-------- cache -----------+   |
 //    +------- sweep or tuza_free finds it empty ----------+
 struct tz_span {
-    struct tz_list node;  // central list or free list; guarded by its lock
-    uintptr_t base;       // first byte
+    struct tz_list node; // central list or free list; guarded by its lock
+    uintptr_t base;      // first byte
     uint32_t npages;
     uint32_t nelems;
-    size_t elem_size;     // bytes of an object; of a large one, its pages'
+    size_t elem_size; // bytes of an object; of a large one, its pages'
     uint8_t spanclass;
-    uint8_t needzero;     // some page was used before: not known to be zero
-    uint16_t region;      // index of its region
-    uint8_t state;        // enum tz_spanstate
-    uint32_t swept_in;    // the cycle in which it was swept or made; as state
-    bool uncollectable;   // its objects are roots, freed by hand only
-    bool some_freed;      // on the list of spans with freed bits; atomic
-    uint32_t nalloc;      // objects allocated; owned by whoever holds the span
-    uint32_t next;        // where the cache's search for a free run goes on
-    struct tz_pagebits *bits;  // alloc and mark bits, of its first page
-    uint64_t *freed;           // freed bits, of its first page; atomic
-    union tz_typerec *types;   // of its first page
+    uint8_t needzero;   // some page was used before: not known to be zero
+    uint16_t region;    // index of its region
+    uint8_t state;      // enum tz_spanstate
+    uint32_t swept_in;  // the cycle in which it was swept or made; as state
+    bool uncollectable; // its objects are roots, freed by hand only
+    bool some_freed;    // on the list of spans with freed bits; atomic
+    uint32_t nalloc;    // objects allocated; owned by whoever holds the span
+    uint32_t next;      // where the cache's search for a free run goes on
+    struct tz_pagebits *bits;   // alloc and mark bits, of its first page
+    uint64_t *freed;            // freed bits, of its first page; atomic
+    union tz_typerec *types;    // of its first page
     struct tz_span *freed_link; // next of those with some_freed
 };
 

@@ -35,7 +35,8 @@ static bool has_pointers(const tuza_type *t)
 // Word w of an array of `t`, of up to 64 words each.
 static uint64_t small_bits(const tuza_type *t)
 {
-    return (t->mask ? t->mask[0] : t->bits) & tz_mask64((uint32_t)(t->size / WORD));
+    return (t->mask ? t->mask[0] : t->bits) &
+           tz_mask64((uint32_t)(t->size / WORD));
 }
 
 static void put_word(uint64_t *w, uint64_t mask, uint64_t bits)

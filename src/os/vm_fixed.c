@@ -117,8 +117,10 @@ static int place_at(void *p, size_t n, int prot, int flags)
     if (hint && try_at(p, n, prot, flags) == 0)
         return 0;
     int err = without_hint(p, n, prot, flags);
-    if (err == 0 && hint) // it was free, and the hint had not been taken
+    if (err == 0 && hint) { // it was free, and the hint had not been taken
         tz_store_rlx(&fixed.hints_ignored, 1);
+        tz_vmown_no_hints();
+    }
     return err;
 }
 

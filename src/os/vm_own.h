@@ -18,6 +18,9 @@ int tz_vmown_map(void *hint, size_t n, int prot, int flags, void **out);
 int tz_vmown_place(void *hint, size_t n, size_t align, int prot, int flags,
                    void **out);
 
+// It is certain that hints are ignored here.
+void tz_vmown_no_hints(void);
+
 // One mprotect, tried again like tz_vmown_map.
 int tz_vmown_protect(void *p, size_t n, int prot);
 

@@ -26,6 +26,11 @@ static bool hints_work(void)
     return tz_load_rlx(&place.hint_misses) < HINT_MISSES_MAX; // only a guess
 }
 
+void tz_vmown_no_hints(void)
+{
+    tz_store_rlx(&place.hint_misses, HINT_MISSES_MAX); // only a guess
+}
+
 static void learn_hint(const void *hint, const void *got)
 {
     if (!hint)

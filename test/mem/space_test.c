@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test: no-asan no-tsan
 // test/mem/space_test.c: where the heap lies, what lies around it, and how it
-// gets by with little address space. Sanitizers have address plans of their own.
+// gets by with little address space. Sanitizers have plans of their own.
 
 #include "mem_check.h"
 
@@ -160,7 +160,7 @@ static int many_regions(int argc, char **argv)
     return 0;
 }
 
-START_TEST(s2_06_a_collection_follows_no_word_into_what_is_not_grown)
+START_TEST(s2_06_no_word_leads_a_collection_out_of_what_is_grown)
 {
     sys_install();
     sys.no_place = true;
@@ -390,7 +390,7 @@ int main(int argc, char **argv)
     tcase_set_timeout(tc, 120); // a thousand processes
     tcase_add_test(tc, heap_base_differs_in_990_of_1000_runs);
     tcase_add_test(tc, s2_12_nothing_is_executable_in_a_running_program);
-    tcase_add_test(tc, s2_06_a_collection_follows_no_word_into_what_is_not_grown);
+    tcase_add_test(tc, s2_06_no_word_leads_a_collection_out_of_what_is_grown);
     tcase_add_test(tc, overflows_of_objects_meet_no_metadata);
     tcase_add_test(tc, every_table_has_a_guard_at_both_ends);
     tcase_add_loop_test(tc, s2_22_what_rlimit_as_leaves_is_for_objects, 0, 5);

@@ -17,14 +17,15 @@
 #include "base/san.h"
 
 // Runs the tests (a list that ends with NULL), each in a process of its own;
-// main's value.
+// main's value. Each is a case of its own: CK_RUN_CASE=<test> runs it alone.
 static inline int os_check(const char *name, const TTest *const tests[])
 {
     Suite *suite = suite_create(name);
-    TCase *tc = tcase_create(name);
-    for (size_t i = 0; tests[i]; i++)
+    for (size_t i = 0; tests[i]; i++) {
+        TCase *tc = tcase_create(tests[i]->name);
         tcase_add_test(tc, tests[i]);
-    suite_add_tcase(suite, tc);
+        suite_add_tcase(suite, tc);
+    }
     SRunner *runner = srunner_create(suite);
     srunner_set_fork_status(runner, CK_FORK);
     srunner_run_all(runner, CK_NORMAL);

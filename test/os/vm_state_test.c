@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test/os/vm_state_test.c: the states of memory and what is charged to them.
 
+#include <sys/syscall.h>
+
 #include "vm_rig.h"
 
 static void wanted_madvfree(void)
@@ -278,9 +280,32 @@ START_TEST(s2_26_what_is_ready_for_the_first_time_is_zero)
 }
 END_TEST
 
+// What the address sanitizer was told of a range must not outlive it: the next
+// one there may be anybody's.
+START_TEST(s0_14_asan_forgets_what_was_unmapped)
+{
+    install();
+    size_t n = 8 * tz_vm_page();
+    char *p = tz_vm_alloc(n, TZ_VM_HEAP);
+    tz_san_poison(p, n);
+    tz_vm_free(p, n, TZ_VM_HEAP, TZ_VM_READY);
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+    char *q = (char *)syscall(SYS_mmap, p, n, PROT_READ | PROT_WRITE, flags,
+                              -1, 0); // whom no sanitizer sees
+    if (q == p)
+        memset(q, 1, n);
+    p = tz_vm_alloc(n, TZ_VM_HEAP);
+    tz_san_poison(p, n);
+    tz_vm_unused(p, n, TZ_VM_HEAP);
+    tz_vm_used(p, n, TZ_VM_HEAP);
+    memset(p, 1, n);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
+        s0_14_asan_forgets_what_was_unmapped,
         s2_13_memory_is_dropped_at_once_unless_told,
         s2_13_lazy_dropping_is_an_option,
         s2_13_a_kernel_without_lazy_dropping_gets_the_other,
