@@ -26,7 +26,7 @@ suite() {
             paste -sd '|')
         [ -n "$only" ] || continue
         "$emul_dir/matrix" -q --build "$build" --group kernels --must-work \
-            --timeout 240 --only "$only" "$@" "$program" >"$work/suite.$room" 2>&1 &&
+            --timeout 240 "$@" --only "$only" "$program" >"$work/suite.$room" 2>&1 &&
             continue
         echo "== $name"
         cat "$work/suite.$room"
