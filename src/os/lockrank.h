@@ -2,8 +2,9 @@
 // os/lockrank.h: every lock of the runtime, in the order they may be taken.
 //
 // A thread may take a lock only if its rank is above all that it holds; debug
-// builds check each acquisition. Equal ranks are allowed for CHAN alone, where
-// select takes several in address order.
+// builds check each acquisition. Equal ranks are allowed for CHAN, where select
+// takes several in address order, and FOREIGN, where the collector takes all in
+// the order of their list.
 #ifndef TZ_OS_LOCKRANK_H
 #define TZ_OS_LOCKRANK_H
 

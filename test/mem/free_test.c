@@ -118,7 +118,7 @@ START_TEST(random_frees_agree_with_a_model)
 {
     uint64_t seed = seed_start("free");
     start();
-    for (int step = 0; step < 400000; step++) {
+    for (int step = 0; step < 150000; step++) {
         uint64_t r = tz_rand_next(&seed);
         int i = (int)(r % MANY);
         if (model.p[i]) {
@@ -148,14 +148,14 @@ START_TEST(random_frees_agree_with_a_model)
 }
 END_TEST
 
-// 100 times as much as is ever alive, without a collection.
+// 30 times as much as is ever alive, without a collection.
 START_TEST(who_frees_all_by_hand_needs_no_collection)
 {
     start();
     for (int i = 0; i < MANY; i++)
         put_in(i, 64, TZ_SCAN);
     uint64_t most = tz_load_rlx(&tz_mem.sys);
-    for (int round = 0; round < 100; round++)
+    for (int round = 0; round < 30; round++)
         for (int i = 0; i < MANY; i++) {
             int j = (i * 7919 + round) % MANY;
             tuza_free(model.p[j]);
