@@ -18,6 +18,8 @@ typedef struct tuza_config {
     size_t stack_size; /* bytes of address space of a goroutine's stack, guard
                           zone included (up to 64 KiB of it) [TUZASTACK]:
                           262144. The main goroutine has 8 MiB. */
+    int64_t memory_limit; /* bytes [TUZAMEMLIMIT], see tuza_memory_limit_set:
+                             what the control group grants; -1 is none */
 } tuza_config;
 
 /* Starts the runtime and runs fn(argc, argv) as the first goroutine; returns
@@ -40,8 +42,15 @@ TUZA_API TUZA_NORETURN void tuza_run_main(int (*fn)(int argc, char **argv),
 /* Settings for TUZA_MAIN, at file scope, in the order of the struct or by
  * name: TUZA_CONFIG(.maxprocs = 2); */
 extern const tuza_config tuza_program_config __attribute__((weak));
+/* Fields may be left out: a later version may have more. The declaration behind
+ * takes the semicolon. */
 #define TUZA_CONFIG(...)                                                       \
-    const tuza_config tuza_program_config = { sizeof(tuza_config), __VA_ARGS__ }
+    _Pragma("GCC diagnostic push")                                             \
+    _Pragma("GCC diagnostic ignored \"-Wmissing-field-initializers\"")         \
+    const tuza_config tuza_program_config = { sizeof(tuza_config),             \
+                                              __VA_ARGS__ };                   \
+    _Pragma("GCC diagnostic pop")                                              \
+    struct tuza__config_was_set
 
 /* The program's main function: TUZA_MAIN { …; return 0; }, with argc and argv
  * in scope. Its value becomes the exit status; goroutines that still run end

@@ -7,6 +7,13 @@
 
 TUZA_BEGIN
 
+/* In every answer, exactly:
+ *   total_sys = heap_sys + stack_sys + meta_sys + gc_sys + other_sys
+ *               + unmap_deferred
+ *   heap_sys  = heap_inuse + heap_idle + heap_released
+ *   stack_sys = stack_inuse + stack_idle
+ * While nothing is being mapped, total_sys + reserved is what the runtime has
+ * mapped and not unmapped. Stacks of threads, which libc maps, are not in. */
 typedef struct tuza_memstats {
     size_t size;             /* set it to sizeof(tuza_memstats) before */
     uint64_t heap_live;      /* bytes in objects: marked at the last
@@ -24,6 +31,23 @@ typedef struct tuza_memstats {
     uint64_t num_gc;         /* collections completed */
     uint64_t pause_total_ns; /* with the world stopped, all together */
     uint64_t pause_max_ns;   /* the longest */
+    uint64_t heap_idle;      /* bytes of free pages in memory */
+    uint64_t heap_released;  /* bytes of free pages without memory: given
+                                back, or not used so far */
+    uint64_t stack_idle;     /* bytes of address space for further stacks */
+    uint64_t gc_sys;         /* bytes mapped for the collector's work */
+    uint64_t other_sys;      /* bytes mapped ahead for tables to come */
+    uint64_t unmap_deferred; /* bytes that the system would not unmap yet; no
+                                memory stands behind them */
+    uint64_t reserved;       /* bytes of address space without memory; not in
+                                total_sys */
+    uint64_t memory_used;    /* bytes that count for limits (tuza/limit.h) */
+    uint64_t memory_limit;   /* tuza_memory_limit_set; INT64_MAX: none */
+    uint64_t memory_max;     /* tuza_memory_max_set; UINT64_MAX: none */
+    uint64_t external;       /* tuza_external */
+    uint64_t num_forced;     /* of num_gc: asked for, not by growth */
+    uint64_t num_relaxed;    /* of num_gc: the next may exceed the limit, else
+                                more than half of the time is collecting */
 } tuza_memstats;
 
 typedef struct tuza_schedstats {

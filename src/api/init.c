@@ -12,8 +12,11 @@
 
 #include "base/print.h"
 #include "gc/gc.h"
+#include "gc/pacer.h"
+#include "mem/limit.h"
 #include "mem/mcentral.h"
 #include "mem/mheap.h"
+#include "os/cgroup.h"
 #include "os/env.h"
 #include "os/ncpu.h"
 #include "sched/proc.h"
@@ -37,7 +40,8 @@ static int read_config(const tuza_config *config, tuza_config *out)
     for (size_t i = 0; i < n; i++)
         ((char *)out)[i] = ((const char *)config)[i];
     if (out->maxprocs < 0 || out->maxprocs > TZ_MAXPROCS ||
-        out->gc_percent < -1 || out->stack_size > TZ_GIB)
+        out->gc_percent < -1 || out->stack_size > TZ_GIB ||
+        out->memory_limit < -1)
         return -EINVAL;
     return 0;
 }
@@ -59,6 +63,23 @@ static void apply_environment(tuza_config *c)
         c->maxprocs = TZ_MAXPROCS;
 }
 
+// What the control groups grant is also for what the runtime does not know of:
+// the program's code, malloc, threads. A tenth is left to that.
+static uint64_t control_group_share(void)
+{
+    uint64_t n = tz_cgroup_memory("");
+    return n == UINT64_MAX ? TZ_NO_LIMIT : n - n / 10;
+}
+
+static void apply_limits(const tuza_config *c)
+{
+    int64_t bytes = tz_env.memory_limit ? tz_env.memory_limit : c->memory_limit;
+    uint64_t soft = bytes > 0    ? (uint64_t)bytes
+                    : bytes == 0 ? control_group_share()
+                                 : TZ_NO_LIMIT;
+    tz_limit_init(soft, tz_env.memory_max ? tz_env.memory_max : TZ_NO_LIMIT);
+}
+
 static int start(int (*fn)(int, char **), int argc, char **argv,
                  const tuza_config *config, bool exit_when_done)
 {
@@ -70,6 +91,7 @@ static int start(int (*fn)(int, char **), int argc, char **argv,
         return -EALREADY;
     tz_env_init();
     apply_environment(&c);
+    apply_limits(&c);
     if ((err = tz_heap_init()) != 0)
         return err;
     tz_central_init();
@@ -78,6 +100,7 @@ static int start(int (*fn)(int, char **), int argc, char **argv,
         return err;
     if ((err = tz_sched_init((uint32_t)c.maxprocs)) != 0)
         return err;
+    tz_pacer_update(); // all that is needed for a start is mapped now
     return tz_main_spawn(fn, argc, argv, exit_when_done);
 }
 

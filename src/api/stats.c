@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // api/stats.c: tuza_memstats and tuza_schedstats, gathered from the rooms.
 //
-// Counters are read one by one while the program runs: each is right at some
-// moment of the call, their sum need not be.
+// Counters are read while the program runs: each is right at some moment of the
+// call. Sums of mapped memory are made of what was read, see count_mapped; of
+// the others, sums need not be right.
 
 #include <errno.h>
 #include <string.h>
 
 #include "gc/gc.h"
+#include "mem/limit.h"
 #include "mem/malloc.h"
 #include "os/vm.h"
 #include "sched/proc.h"
@@ -35,25 +37,62 @@ static void count_allocations(tuza_memstats *s)
     }
 }
 
+// The heap is read under its lock, the others in one go; what depends on what
+// was read is computed, not read again, so that the equations of tuza/stats.h
+// hold while everything moves.
+static void count_mapped(tuza_memstats *s)
+{
+    struct tz_heap_stats heap;
+    struct tz_vm_stats vm;
+    uint64_t stacks, slabs;
+    tz_stack_stats(&stacks, &slabs);
+    tz_heap_stats_read(&heap);
+    tz_vm_stats_read(&vm);
+    uint64_t mapped[TZ_VM_USES];
+    for (int i = 0; i < TZ_VM_USES; i++) {
+        mapped[i] = vm.ready[i] + vm.released[i];
+        s->reserved += vm.reserved[i];
+    }
+    s->heap_inuse = heap.inuse;
+    s->heap_peak = tz_max(tz_load_rlx(&tz_mem.peak), heap.inuse);
+    s->heap_idle = heap.idle + heap.cached;
+    s->heap_released = heap.released + heap.untouched;
+    s->heap_sys = s->heap_inuse + s->heap_idle + s->heap_released;
+    // Counted per P: one that moved from one to another meanwhile may count
+    // twice, or take another's away.
+    s->stack_sys = mapped[TZ_VM_STACK];
+    s->stack_inuse = stacks <= s->stack_sys ? stacks : 0;
+    s->stack_idle = s->stack_sys - s->stack_inuse;
+    s->meta_sys = mapped[TZ_VM_META];
+    s->gc_sys = mapped[TZ_VM_GC];
+    s->other_sys = mapped[TZ_VM_OTHER];
+    s->unmap_deferred = vm.unmap_deferred;
+    s->total_sys = s->heap_sys + s->stack_sys + s->meta_sys + s->gc_sys +
+                   s->other_sys + s->unmap_deferred;
+}
+
+static void count_limits(tuza_memstats *s)
+{
+    s->memory_used = tz_min(tz_limit_used(), s->total_sys);
+    s->memory_limit = tz_min(tz_limit_soft(), INT64_MAX);
+    s->memory_max = tz_limit_max();
+    s->external = tz_limit_external();
+}
+
 int tuza_memstats_read(tuza_memstats *st)
 {
     tuza_memstats s = { .heap_live = tz_load_rlx(&tz_mem.live),
-                        .heap_peak = tz_load_rlx(&tz_mem.peak),
-                        .heap_inuse = tz_load_rlx(&tz_mem.inuse),
-                        .heap_sys = tz_load_rlx(&tz_mem.sys),
                         .next_gc = tz_load_rlx(&tz_mem.trigger) };
-    struct tz_vm_stats vm;
     struct tz_gcstats gc;
-    tz_vm_stats_read(&vm);
     tz_gc_stats(&gc);
-    tz_stack_stats(&s.stack_inuse, &s.stack_sys);
     count_allocations(&s);
-    s.meta_sys = vm.ready[TZ_VM_META];
-    for (int i = 0; i < TZ_VM_USES; i++)
-        s.total_sys += vm.ready[i];
+    count_mapped(&s);
+    count_limits(&s);
     s.num_gc = gc.cycles;
     s.pause_total_ns = gc.pause_total_ns;
     s.pause_max_ns = gc.pause_max_ns;
+    s.num_forced = gc.forced;
+    s.num_relaxed = gc.relaxed;
     return give(st, st->size, &s, sizeof s);
 }
 

@@ -10,34 +10,38 @@
 //
 // Sound without any help from the program, because nothing moves and nothing
 // runs while we mark. The price is a pause as long as the mark. A collection
-// starts when the heap has grown by TUZAGC percent over what the last one
-// found alive, or when asked for. Go's mgc.go marks concurrently behind write
+// starts when the heap has reached the goal that the last one set (pacer.c), or
+// when asked for. Go's mgc.go marks concurrently behind write
 // barriers; its gctrace line is ours, with the mark inside the pause.
 
 #include "gc/gc.h"
 
 #include "gc/mark.h"
 #include "gc/markroot.h"
+#include "gc/pacer.h"
 #include "gc/trace.h"
 #include "gc/worker.h"
+#include "mem/limit.h"
 #include "mem/malloc.h"
 #include "mem/mcentral.h"
 #include "mem/port.h"
+#include "mem/scavenge.h"
 #include "os/clock.h"
 #include "os/env.h"
 #include "os/ncpu.h"
 #include "os/thread.h"
 #include "os/tlsroots.h"
+#include "os/vm.h"
 #include "sched/proc.h"
 #include "tuza/mem.h"
 
-enum { HEAP_MIN = 16 << 20, PARALLEL_MIN = TZ_DEBUG ? 1 << 20 : 32 << 20 };
+enum { PARALLEL_MIN = TZ_DEBUG ? 1 << 20 : 32 << 20 };
 
 static struct {
-    int percent;           // atomic
     int64_t start;         // clock at init; const
     uint32_t busy;         // atomic; a thread is in tz_gc_collect
     uint64_t cycles;       // atomic
+    uint64_t forced;       // of them asked for; atomic
     uint64_t pause_total;  // atomic
     uint64_t pause_max;    // atomic
     // While marking:
@@ -45,24 +49,12 @@ static struct {
     uint32_t njobs;            // of roots
     uint32_t next_job;         // atomic
     uint32_t nworkers;         // const in a cycle
-} gc = { .percent = 100 };
-
-// What the heap may grow to before the next collection.
-static uint64_t goal_for(uint64_t live, uint64_t roots)
-{
-    int percent = tz_load_rlx(&gc.percent);
-    if (percent < 0)
-        return UINT64_MAX;
-    uint64_t min = (uint64_t)HEAP_MIN * (unsigned)percent / 100;
-    uint64_t goal = live + (live + roots) * (unsigned)percent / 100;
-    return goal > min ? goal : min;
-}
+} gc;
 
 int tz_gc_init(int percent)
 {
     gc.start = tz_clock_now();
-    tz_store_rlx(&gc.percent, percent);
-    tz_store_rlx(&tz_mem.trigger, goal_for(0, 0));
+    tz_pacer_init(percent, gc.start);
     return tz_work_init();
 }
 
@@ -88,11 +80,19 @@ static void mark_worker(uint32_t i)
     struct tz_gcwork *w = &gc.work[i];
     w->countdown = 256;
     w->alone = gc.nworkers == 1;
-    w->marked = w->scanned_roots = 0;
+    w->marked = w->scanned_roots = w->scanned_stacks = 0;
     uint32_t job;
     while ((job = tz_xadd_rlx(&gc.next_job, 1)) < gc.njobs)
         tz_markroot(w, job);
     tz_mark_drain(w);
+}
+
+// Bytes of stacks that were touched, about: what was scanned, and for every
+// goroutine there ever was at once the pages where its stack begins, which a
+// later one takes over.
+static uint64_t stacks_touched(uint64_t scanned)
+{
+    return scanned + tz_allg_count() * 2 * tz_vm_page();
 }
 
 // Marks everything; bytes alive, and bytes of roots that were scanned.
@@ -104,13 +104,15 @@ static uint64_t mark_all(uint64_t *roots)
     tz_worker_run(mark_worker, gc.nworkers);
     if (tz_work_dropped())
         tz_mark_again(&gc.work[0], gc.njobs);
-    uint64_t live = 0;
+    uint64_t live = 0, stacks = 0;
     *roots = 0;
     for (uint32_t i = 0; i < gc.nworkers; i++) {
         tz_work_release(&gc.work[i]);
         live += gc.work[i].marked;
         *roots += gc.work[i].scanned_roots;
+        stacks += gc.work[i].scanned_stacks;
     }
+    tz_limit_note_stacks(stacks_touched(stacks));
     return live;
 }
 
@@ -132,11 +134,20 @@ static void cycle(void *arg)
     t->marked = tz_clock_now();
     t->heap_after = live;
     tz_store_rlx(&tz_mem.live, live);
-    tz_store_rlx(&tz_mem.trigger, goal_for(live, t->roots));
+    tz_pacer_cycle(&(struct tz_pace){ .before = t->heap_before,
+                                      .live = live,
+                                      .roots = t->roots,
+                                      .inuse = tz_load_rlx(&tz_mem.inuse),
+                                      .beside = tz_limit_used_beside_heap(),
+                                      .began = t->stopping,
+                                      .ended = t->marked });
+    tz_scavenge_pace(tz_load_rlx(&tz_mem.trigger));
     tz_central_flip();
     tz_foreign_start();
     tz_worker_sweep();
     t->cycle = tz_xadd_rlx(&gc.cycles, 1) + 1;
+    if (t->forced)
+        tz_xadd_rlx(&gc.forced, 1);
 }
 
 static void count_pause(uint64_t ns)
@@ -186,10 +197,15 @@ void tz_gc_collect(bool force)
     tz_worker_want((uint32_t)tz_min(tz_sched.nprocs, (size_t)tz_ncpu()) - 1);
     tz_crit_enter();
     finish_sweep();
+    size_t over = tz_limit_over(0);
+    if (over)
+        tz_central_trim();
     tz_crit_leave();
+    tz_scavenge(over); // what is free is known to be by now
     t.stopping = tz_clock_now();
     tz_world_call(cycle, &t);
     t.end = tz_clock_now();
+    tz_pacer_resume(t.end);
     count_pause((uint64_t)(t.end - t.stopping));
     tz_store_rel(&gc.busy, 0); // with the next collector's CAS
     if (tz_env.gctrace)
@@ -211,6 +227,7 @@ void tz_port_gc_emergency(void)
     tz_gc_collect(true);
     tz_crit_enter();
     finish_sweep();
+    tz_central_trim();
     tz_crit_leave();
 }
 
@@ -220,17 +237,12 @@ void tuza_gc(void)
     tz_gc_collect(true);
 }
 
-int tuza_gc_set_percent(int percent)
-{
-    int old = tz_xchg(&gc.percent, percent < 0 ? -1 : percent);
-    tz_store_rlx(&tz_mem.trigger, goal_for(tz_load_rlx(&tz_mem.live), 0));
-    return old;
-}
-
 void tz_gc_stats(struct tz_gcstats *out)
 {
     *out = (struct tz_gcstats){ tz_load_rlx(&gc.cycles),
                                 tz_load_rlx(&gc.pause_total),
                                 tz_load_rlx(&gc.pause_max),
-                                tz_worker_count() };
+                                tz_worker_count(),
+                                tz_load_rlx(&gc.forced),
+                                tz_pacer_relaxed() };
 }

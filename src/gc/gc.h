@@ -9,6 +9,8 @@ struct tz_gcstats {
     uint64_t cycles;   // completed
     uint64_t pause_total_ns, pause_max_ns;
     uint64_t workers;  // threads made to help
+    uint64_t forced;   // of the cycles: asked for, not by growth
+    uint64_t relaxed;  // of the cycles: see tz_pacer_relaxed
 };
 
 // Settings; before the first allocation. percent -1: never by growth. 0, or

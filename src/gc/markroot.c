@@ -128,6 +128,7 @@ static void scan_stack(struct tz_gcwork *w, const struct tz_g *g, uintptr_t sp)
                  (unsigned long long)g->id, g->status, (void *)sp,
                  (void *)g->stack.lo, (void *)g->stack.hi);
     scan(w, tz_align_down(sp, sizeof(uintptr_t)), g->stack.hi);
+    w->scanned_stacks += g->stack.hi - sp;
 }
 
 static void scan_running(struct tz_gcwork *w, struct tz_g *g)

@@ -24,6 +24,7 @@ struct tz_gcwork {
     bool again;                   // mark at once (tz_mark_again)
     uint64_t marked;              // bytes of objects marked
     uint64_t scanned_roots;       // bytes
+    uint64_t scanned_stacks;      // bytes of them in stacks
 };
 
 // The first buffers. 0, or -ENOMEM.

@@ -121,9 +121,9 @@ void *tz_magazine_take(struct tz_mcache *c, unsigned which)
     struct tz_span *s = span_of(p);
     uint32_t i = index_of(s, p);
     tz_xand_bits(&s->freed[i / 64], ~(UINT64_C(1) << (i % 64)));
-    c->live += s->elem_size;
-    c->bytes += s->elem_size;
-    c->objects++;
+    tz_count(&c->live, s->elem_size);
+    tz_count(&c->bytes, s->elem_size);
+    tz_count(&c->objects, 1);
     if (!tz_span_noscan(s))
         memset(p, 0, s->elem_size);
     return p;
@@ -156,7 +156,7 @@ void tz_mcache_free(struct tz_mcache *c, void *p)
     struct tz_cacheslot *slot = &c->slot[which_of(s)];
     if (slot->cur <= (char *)p && (char *)p < slot->end)
         no_object(p); // of the run that is still to be handed out
-    c->live -= o.size;
+    tz_count(&c->live, -(uint64_t)o.size);
     c->freed++;
     if (tz_span_large(s))
         tz_central_free_large(s);

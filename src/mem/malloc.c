@@ -21,6 +21,7 @@
 
 #include "base/bits.h"
 #include "base/san.h"
+#include "mem/limit.h"
 #include "mem/mcentral.h"
 #include "mem/persist.h"
 #include "mem/port.h"
@@ -49,7 +50,7 @@ struct tz_mcache *tz_mcache_make(void)
 static void publish_live(struct tz_mcache *c)
 {
     uint64_t live = tz_xadd_rlx(&tz_mem.live, c->live) + c->live;
-    c->live = 0;
+    tz_store_rlx(&c->live, 0);
     if (live >= tz_load_rlx(&tz_mem.trigger))
         c->collect = true;
 }
@@ -135,9 +136,9 @@ static bool next_run(struct tz_mcache *c, struct tz_cacheslot *slot)
     fresh(slot->cur, n);
     if (s->needzero && !tz_span_noscan(s))
         memset(slot->cur, 0, n);
-    c->live += n;
-    c->bytes += n;
-    c->objects += end - first;
+    tz_count(&c->live, n);
+    tz_count(&c->bytes, n);
+    tz_count(&c->objects, end - first);
     prefetch_run(s, slot->size);
     return true;
 }
@@ -159,9 +160,9 @@ static void release_slot(struct tz_mcache *c, struct tz_cacheslot *slot)
         s->next = (uint32_t)tz_min(s->next, end - n);
         s->nalloc -= n;
         s->needzero = 1;
-        c->live -= rest;
-        c->bytes -= rest;
-        c->objects -= n;
+        tz_count(&c->live, -(uint64_t)rest);
+        tz_count(&c->bytes, -(uint64_t)rest);
+        tz_count(&c->objects, -(uint64_t)n);
     }
     slot->span = NULL;
     slot->cur = slot->end = NULL;
@@ -176,7 +177,7 @@ void tz_mcache_flush(struct tz_mcache *c)
             c->magazine[i]->n = 0; // tz_free_flush clears their bits
     }
     tz_xadd_rlx(&tz_mem.live, c->live);
-    c->live = 0;
+    tz_store_rlx(&c->live, 0);
     c->collect = false;
 }
 
@@ -210,9 +211,9 @@ static struct tz_span *large_span(struct tz_mcache *c, size_t size,
     s->uncollectable = which >= TZ_SPANCLASS_COUNT;
     s->nalloc = 1;
     s->bits->alloc[0] = 1;
-    c->live += s->elem_size;
-    c->bytes += s->elem_size;
-    c->objects++;
+    tz_count(&c->live, s->elem_size);
+    tz_count(&c->bytes, s->elem_size);
+    tz_count(&c->objects, 1);
     publish_live(c);
     fresh((void *)s->base, s->elem_size);
     tz_central_put(s);
@@ -307,6 +308,12 @@ static TZ_NOINLINE void *malloc_slow(size_t size, unsigned kind)
     if (!p && may_collect && size <= PTRDIFF_MAX / 2) {
         tz_port_gc_emergency();
         p = alloc_once(tz_tls_get(), size, kind);
+        for (int i = 0; !p && i < TUZA_MEMORY_TRIES; i++) {
+            if (!tz_limit_ask_user(size))
+                break;
+            tz_port_gc_emergency();
+            p = alloc_once(tz_tls_get(), size, kind);
+        }
     }
     return p;
 }

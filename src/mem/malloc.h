@@ -45,6 +45,12 @@ struct tz_mcache {
     bool taken;             // a thread has it; atomic
 };
 
+// Adds to one of the three counts: who owns the cache writes, others read.
+TZ_INLINE void tz_count(uint64_t *count, uint64_t more)
+{
+    tz_store_rlx(count, *count + more);
+}
+
 // In persistent memory. NULL when memory is refused.
 struct tz_mcache *tz_mcache_make(void);
 

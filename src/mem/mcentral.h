@@ -29,6 +29,9 @@ void tz_central_flip(void);
 // Sweeps one span that awaits it; false when none does. Any thread.
 bool tz_central_sweep_one(void);
 
+// Gives the page heap the empty spans that centrals keep for themselves.
+void tz_central_trim(void);
+
 // Sweeps until npages pages have become free or nothing awaits a sweep: before
 // a large allocation, so that garbage is used rather than new memory.
 void tz_central_reclaim(size_t npages);

@@ -11,7 +11,7 @@
 //
 // Pages are taken under the heap lock, one-page spans mostly 64 at a time for
 // a P, which then cuts them off without a lock. Free ones go back to the system
-// (mem/scavenge.c). Before memory is refused, the caller's cached pages are given
+// (mem/scavenge.c). Before memory is refused, the caller's cached pages are put
 // back, and other Ps are asked to do the same. Go's mheap.go is the model; it
 // indexes arenas of 64 MiB where we have one region in the usual case.
 
@@ -21,6 +21,8 @@
 
 #include "base/bits.h"
 #include "base/san.h"
+#include "mem/limit.h"
+#include "mem/mcentral.h"
 #include "mem/persist.h"
 
 struct tz_heap tz_mem = {
@@ -89,25 +91,40 @@ static bool heap_grow(uint32_t npages)
     return false;
 }
 
-static struct tz_region *find_pages(uint32_t npages, uint32_t *page)
+// Whether the memory limit lets these pages, just taken, be used; if not they
+// are free again, and *lacking is what they would need.
+static bool allowed(struct tz_region *r, uint32_t page, uint32_t npages,
+                    size_t *lacking)
+{
+    size_t n = tz_scav_lacking(r, page, npages);
+    if (n == 0 || tz_limit_allows(n)) {
+        tz_scav_taken(r, page, npages);
+        return true;
+    }
+    tz_pagealloc_put(&r->pages, page, npages);
+    *lacking = n;
+    return false;
+}
+
+static struct tz_region *find_pages(uint32_t npages, uint32_t *page,
+                                    size_t *lacking)
 {
     for (uint32_t i = 0; i < tz_mem.nregions; i++) {
         struct tz_region *r = &tz_mem.region[i];
         *page = tz_pagealloc_take(&r->pages, npages);
-        if (*page != TZ_NO_PAGE) {
-            tz_scav_taken(r, *page, npages);
-            return r;
-        }
+        if (*page != TZ_NO_PAGE)
+            return allowed(r, *page, npages, lacking) ? r : NULL;
     }
     return NULL;
 }
 
 // n pages from the lowest region that has them. With the lock.
-static struct tz_region *take_pages(uint32_t npages, uint32_t *page)
+static struct tz_region *take_pages(uint32_t npages, uint32_t *page,
+                                    size_t *lacking)
 {
-    struct tz_region *r = find_pages(npages, page);
-    if (!r && heap_grow(npages))
-        r = find_pages(npages, page);
+    struct tz_region *r = find_pages(npages, page, lacking);
+    if (!r && *lacking == 0 && heap_grow(npages))
+        r = find_pages(npages, page, lacking);
     return r;
 }
 
@@ -117,8 +134,9 @@ static void put_pages(struct tz_region *r, uint32_t page, uint32_t npages)
     tz_scav_freed(r, page, npages);
 }
 
-// Every free page among 64, of the lowest region that has any.
-static bool find_64(struct tz_pagecache *pc)
+// Every free page among 64, of the lowest region that has any, but for what
+// the memory limit forbids.
+static bool find_64(struct tz_pagecache *pc, size_t *lacking)
 {
     for (uint32_t i = 0; i < tz_mem.nregions; i++) {
         struct tz_region *r = &tz_mem.region[i];
@@ -126,19 +144,44 @@ static bool find_64(struct tz_pagecache *pc)
         pc->region = r;
         pc->free = free;
         for (uint64_t w = free; w; w &= w - 1) {
-            uint32_t page = pc->first + tz_ctz64(w);
-            tz_scav_taken(r, page, 1);
+            uint32_t bit = tz_ctz64(w);
+            if (!allowed(r, pc->first + bit, 1, lacking))
+                pc->free &= ~(UINT64_C(1) << bit);
         }
         if (free)
-            return true;
+            return pc->free != 0;
     }
     return false;
 }
 
 // Refills a P's cache with pages. With the lock.
-static bool pagecache_fill(struct tz_pagecache *pc)
+static bool pagecache_fill(struct tz_pagecache *pc, size_t *lacking)
 {
-    return find_64(pc) || (heap_grow(1) && find_64(pc));
+    if (find_64(pc, lacking))
+        return true;
+    return *lacking == 0 && heap_grow(1) && find_64(pc, lacking);
+}
+
+// Pages were taken, or could not be because so much is lacking below the hard
+// limit: gives the memory of others back, and sweeps until there are enough,
+// for a unit of pages goes back only as a whole. True when trying again may
+// help. For the soft limit's sake alone it stops early: the collector cannot
+// stop us here.
+static bool make_room(size_t lacking)
+{
+    enum { BYTES_MAX = 2 << 20, SPANS_MAX = 512, STEP = 32 };
+    size_t want = lacking ? lacking : tz_min(tz_limit_over(0), BYTES_MAX);
+    size_t sum = 0;
+    bool more = want > 0;
+    if (more)
+        tz_central_trim();
+    for (int i = 0;; i += STEP) {
+        sum += tz_scavenge(want - sum);
+        if (sum >= want || !more || (!lacking && i >= SPANS_MAX))
+            return sum > 0 && lacking;
+        for (int k = 0; more && k < STEP; k++)
+            more = tz_central_sweep_one();
+    }
 }
 
 static struct tz_span *span_header(struct tz_pagecache *pc)
@@ -174,23 +217,26 @@ static void header_free(struct tz_span *s)
 static struct tz_region *pages_get(struct tz_pagecache *pc, uint32_t npages,
                                    uint32_t *page)
 {
-    if (npages == 1 && pc) {
-        if (!pc->free) {
-            tz_lock_acquire(&tz_mem.lock);
-            bool ok = pagecache_fill(pc);
-            tz_lock_release(&tz_mem.lock);
-            if (!ok)
-                return NULL;
-        }
-        unsigned bit = tz_ctz64(pc->free);
-        pc->free &= pc->free - 1;
-        *page = pc->first + bit;
-        return pc->region;
+    bool cached = npages == 1 && pc, ok = cached && pc->free;
+    struct tz_region *r = NULL;
+    size_t lacking = 0;
+    while (!ok) {
+        lacking = 0;
+        tz_lock_acquire(&tz_mem.lock);
+        if (cached)
+            ok = pagecache_fill(pc, &lacking);
+        else
+            ok = (r = take_pages(npages, page, &lacking)) != NULL;
+        tz_lock_release(&tz_mem.lock);
+        if (!make_room(ok ? 0 : lacking))
+            break;
     }
-    tz_lock_acquire(&tz_mem.lock);
-    struct tz_region *r = take_pages(npages, page);
-    tz_lock_release(&tz_mem.lock);
-    return r;
+    if (!cached || !ok)
+        return r;
+    unsigned bit = tz_ctz64(pc->free);
+    pc->free &= pc->free - 1;
+    *page = pc->first + bit;
+    return pc->region;
 }
 
 static void count_inuse(uint64_t bytes)

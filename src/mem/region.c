@@ -295,7 +295,8 @@ int tz_region_grow(struct tz_region *r, uint32_t npages, size_t *mapped)
     if (need > room || r->closed)
         return -ENOSPC;
     uint32_t extra = (uint32_t)tz_min(have / 8, 16 * TZ_CHUNK_PAGES);
-    uint32_t n = (uint32_t)tz_max(need, tz_min(tz_align_down(extra, step), room));
+    extra = (uint32_t)tz_min(tz_align_down(extra, step), room);
+    uint32_t n = (uint32_t)tz_max(need, extra);
     int err = grow_by(r, n);
     if (err && n > need)
         err = grow_by(r, n = need);

@@ -4,9 +4,9 @@
 // Pages are free in the heap's bitmap; what is tracked here is which of them
 // hold memory, by units of 64 KiB:
 //
-//     untouched --take--> in use --all 8 pages free--> idle --release--> released
-//                            ^                          |                    |
-//                            +---------- take ----------+------- take -------+
+//     untouched --take--> in use --all 8 free--> idle --release--> released
+//                           ^                     |                   |
+//                           +------- take --------+------- take ------+
 //
 // Only idle units are worth a call. They are looked for from the highest
 // address down, since the allocator fills the lowest first: what is high stays
@@ -27,6 +27,8 @@
 #include "mem/scavenge.h"
 
 #include "base/bits.h"
+#include "mem/limit.h"
+#include "mem/mcentral.h"
 #include "mem/mheap.h"
 #include "os/clock.h"
 #include "os/vm.h"
@@ -74,6 +76,17 @@ void tz_scav_grown(struct tz_region *r, uint32_t page, uint32_t npages)
     for (uint32_t c = page / TZ_CHUNK_PAGES; c <= last; c++)
         r->scav.untouched[c] |= units_of(c, page, npages);
     count(&tz_mem.untouched, npages / TZ_UNIT_PAGES);
+}
+
+size_t tz_scav_lacking(const struct tz_region *r, uint32_t page,
+                       uint32_t npages)
+{
+    size_t n = 0;
+    uint32_t last = (page + npages - 1) / TZ_CHUNK_PAGES;
+    for (uint32_t c = page / TZ_CHUNK_PAGES; c <= last; c++)
+        n += tz_popcount64(units_of(c, page, npages) &
+                           (r->scav.released[c] | r->scav.untouched[c]));
+    return n * TZ_UNIT_BYTES;
 }
 
 // The system hears of each run of units in `mask`, which are used again.
@@ -227,6 +240,9 @@ size_t tz_scavenge(size_t bytes)
 size_t tz_scavenge_all(void)
 {
     tz_xadd(&tz_mem.cache_epoch, 1);
+    tz_crit_enter(); // empty spans are on no list for a moment
+    tz_central_trim();
+    tz_crit_leave();
     return tz_scavenge(SIZE_MAX - TZ_UNIT_BYTES);
 }
 
@@ -236,7 +252,8 @@ void tz_scavenge_pace(uint64_t goal)
 }
 
 // Bytes in memory above what may stay. What is in use cannot go: with the
-// collector's goal below it, a tenth of it may be idle.
+// collector's goal below it, a tenth of it may be idle. Above the memory limit
+// nothing may.
 static size_t excess(void)
 {
     uint64_t retain = tz_load_rlx(&scav.retain);
@@ -248,7 +265,7 @@ static size_t excess(void)
     if (retain == 0)
         return 0;
     retain = tz_max(retain, inuse + inuse / 10);
-    return kept > retain ? kept - retain : 0;
+    return tz_max(kept > retain ? kept - retain : 0, tz_limit_over(0));
 }
 
 size_t tz_scavenge_tick(int64_t now)

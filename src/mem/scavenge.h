@@ -22,8 +22,9 @@ struct tz_scavbits {
 // lock, and holds it only while it looks for the next piece.
 size_t tz_scavenge(size_t bytes);
 
-// Gives all of it back, and asks every P for the pages in its cache, which go
-// back to the heap when it next refills.
+// Gives all of it back, empty spans that centrals keep included, and asks every
+// P for the pages in its cache, which go back to the heap when it next refills.
+// Holds none of mem's locks meanwhile.
 size_t tz_scavenge_all(void);
 
 // From now on, a tenth more than `goal` bytes may stay in memory. Nothing goes
@@ -33,6 +34,10 @@ void tz_scavenge_pace(uint64_t goal);
 // Gives some back if more is kept than that, such that it costs 1 % of a
 // processor's time. `now` is the clock's. One thread, often; returns the bytes.
 size_t tz_scavenge_tick(int64_t now);
+
+// Bytes that taking these pages would bring into memory. With the heap lock.
+size_t tz_scav_lacking(const struct tz_region *r, uint32_t page,
+                       uint32_t npages);
 
 // What becomes of pages; with the heap lock. Grown: whole units.
 void tz_scav_grown(struct tz_region *r, uint32_t page, uint32_t npages);

@@ -129,6 +129,44 @@ static void read_stack_guard(void)
     refuse("TUZASTACKGUARD", t, "marker, mprotect or off");
 }
 
+// A size above 0 with a unit, at most max.
+static bool parse_size(struct text t, uint64_t max, uint64_t *out)
+{
+    static const char units[] = "KMGT";
+    const char *unit = memchr(units, t.s[t.n - 1], sizeof units - 1);
+    unsigned shift = unit ? (unsigned)(unit - units + 1) * 10 : 0;
+    uint64_t v;
+    if (unit)
+        t.n--;
+    if (!parse_number(t, max >> shift, &v) || v == 0)
+        return false;
+    *out = v << shift;
+    return true;
+}
+
+static void read_memory_limits(void)
+{
+    static const char wanted[] = "a size such as 512M or 1G, or off";
+    struct text t;
+    uint64_t v;
+    if (get("TUZAMEMLIMIT", &t)) {
+        if (is(t, "off"))
+            tz_env.memory_limit = -1;
+        else if (parse_size(t, INT64_MAX, &v))
+            tz_env.memory_limit = (int64_t)v;
+        else
+            refuse("TUZAMEMLIMIT", t, wanted);
+    }
+    if (get("TUZAMEMMAX", &t)) {
+        if (is(t, "off"))
+            tz_env.memory_max = UINT64_MAX;
+        else if (parse_size(t, UINT64_MAX, &v))
+            tz_env.memory_max = v;
+        else
+            refuse("TUZAMEMMAX", t, wanted);
+    }
+}
+
 // --- TUZADEBUG
 
 static void debug_gctrace(struct text value)
@@ -251,5 +289,6 @@ void tz_env_init(void)
     read_gc();
     read_stack();
     read_stack_guard();
+    read_memory_limits();
     read_debug();
 }

@@ -14,6 +14,9 @@ struct tz_env {
     int gc_percent;    // TUZAGC, 0.. or off (-1); -2 not set
     size_t stack_size; // TUZASTACK, bytes with an optional K or M; 0 not set
     int stack_guard;   // TUZASTACKGUARD: 0 not set, 1 marker, 2 mprotect, 3 off
+    int64_t memory_limit; // TUZAMEMLIMIT, bytes with an optional K, M, G or T;
+                          // -1 off, 0 not set
+    uint64_t memory_max;  // TUZAMEMMAX, likewise; UINT64_MAX off, 0 not set
     // TUZADEBUG keys:
     int gctrace;       // 1: a line a collection
     bool stress_gc;    // stress=gc: collect at every allocation

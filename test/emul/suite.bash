@@ -26,10 +26,10 @@ suite() {
             paste -sd '|')
         [ -n "$only" ] || continue
         "$emul_dir/matrix" -q --build "$build" --group kernels --must-work \
-            --timeout 240 --only "$only" "$@" "$program" >"$work/suite" 2>&1 &&
+            --timeout 240 "$@" --only "$only" "$program" >"$work/suite.$room" 2>&1 &&
             continue
         echo "== $name"
-        cat "$work/suite"
+        cat "$work/suite.$room"
         bad=$((bad + 1))
     done
     return $bad

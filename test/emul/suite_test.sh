@@ -10,10 +10,14 @@
 rooms=(os mem stack)
 
 passes() { # CASES
-    local room
-    for room in "${rooms[@]}"; do
+    local room job jobs=()
+    for room in "${rooms[@]}"; do # at the same time
+        suite "$room" "$1" &
+        jobs+=($!)
+    done
+    for job in "${jobs[@]}"; do
         ran=$((ran + 1))
-        suite "$room" "$1" || fail "$room/*_test, cases $1"
+        wait "$job" || fail "in cases $1"
     done
 }
 

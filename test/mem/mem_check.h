@@ -141,6 +141,7 @@ static inline void sweep_all(void)
     while (tz_central_sweep_one())
         ;
     ck_assert(tz_central_swept());
+    tz_central_trim();
 }
 
 #endif

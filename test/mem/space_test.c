@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test: no-asan no-tsan
 // test/mem/space_test.c: where the heap lies, what lies around it, and how it
-// gets by with little address space. Sanitizers have address plans of their own.
+// gets by with little address space. Sanitizers have plans of their own.
 
 #include "mem_check.h"
 
@@ -160,13 +160,41 @@ static int many_regions(int argc, char **argv)
     return 0;
 }
 
-START_TEST(s2_06_a_collection_follows_no_word_into_what_is_not_grown)
+START_TEST(s2_06_no_word_leads_a_collection_out_of_what_is_grown)
 {
     sys_install();
     sys.no_place = true;
     sys.mmap_max = 70 * TZ_MIB;
     ck_assert_int_eq(tuza_run(many_regions, 0, NULL, NULL), 0);
     ck_assert_uint_ge(regions, 5);
+}
+END_TEST
+
+// --- garbage leaves the process while it goes on
+
+static uint64_t most_released;
+
+static int leaves_garbage(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    void *volatile keep[64];
+    for (int i = 0; i < 64; i++)
+        memset(keep[i] = tuza_alloc_bytes(TZ_MIB), 1, TZ_MIB);
+    for (int i = 0; i < 64; i++)
+        keep[i] = NULL;
+    tuza_gc();
+    tuza_gc();
+    for (int i = 0; i < 1000 && most_released < 32 * TZ_MIB; i++) {
+        tuza_sleep(10 * TZ_NSEC_PER_MSEC);
+        most_released = tz_max(most_released, tz_load_rlx(&tz_mem.released));
+    }
+    return 0;
+}
+
+START_TEST(garbage_goes_back_in_the_background)
+{
+    ck_assert_int_eq(tuza_run(leaves_garbage, 0, NULL, NULL), 0);
+    ck_assert_uint_ge(most_released, 32 * TZ_MIB);
 }
 END_TEST
 
@@ -390,7 +418,8 @@ int main(int argc, char **argv)
     tcase_set_timeout(tc, 120); // a thousand processes
     tcase_add_test(tc, heap_base_differs_in_990_of_1000_runs);
     tcase_add_test(tc, s2_12_nothing_is_executable_in_a_running_program);
-    tcase_add_test(tc, s2_06_a_collection_follows_no_word_into_what_is_not_grown);
+    tcase_add_test(tc, s2_06_no_word_leads_a_collection_out_of_what_is_grown);
+    tcase_add_test(tc, garbage_goes_back_in_the_background);
     tcase_add_test(tc, overflows_of_objects_meet_no_metadata);
     tcase_add_test(tc, every_table_has_a_guard_at_both_ends);
     tcase_add_loop_test(tc, s2_22_what_rlimit_as_leaves_is_for_objects, 0, 5);

@@ -9,7 +9,8 @@
 enum { NOT_SET = -2 };
 
 static const char *const names[] = { "TUZAMAXPROCS", "TUZAGC", "TUZASTACK",
-                                     "TUZASTACKGUARD", "TUZADEBUG" };
+                                     "TUZASTACKGUARD", "TUZAMEMLIMIT",
+                                     "TUZAMEMMAX", "TUZADEBUG" };
 
 static const char *setting[2]; // name and value for the child
 static struct tz_env *seen;    // what it parsed; shared with it
@@ -123,6 +124,57 @@ START_TEST(stack_sizes_have_units)
         ck_assert_int_eq(os_count(e.text, "tuza: TUZASTACK: "),
                          rows[i].want == 0);
     }
+}
+END_TEST
+
+START_TEST(memory_limits_have_units_or_are_off)
+{
+    static const struct {
+        const char *value;
+        int64_t limit; // 0: told
+        uint64_t max;
+    } rows[] = {
+        { "off", -1, UINT64_MAX },
+        { "1", 1, 1 },
+        { "536870912", 512 << 20, 512 << 20 },
+        { "3K", 3 << 10, 3 << 10 },
+        { "512M", 512 << 20, 512 << 20 },
+        { "1G", 1 << 30, 1 << 30 },
+        { "2T", INT64_C(2) << 40, UINT64_C(2) << 40 },
+        { "8388607T", INT64_C(8388607) << 40, UINT64_C(8388607) << 40 },
+        { "8388608T", 0, UINT64_C(8388608) << 40 },
+        { "16777216T", 0, 0 },
+        { "9223372036854775807", INT64_MAX, INT64_MAX },
+        { "9223372036854775808", 0, UINT64_C(1) << 63 },
+        { "18446744073709551615", 0, UINT64_MAX },
+        { "18446744073709551616", 0, 0 },
+        { "0", 0, 0 },
+        { "0G", 0, 0 },
+        { "-1", 0, 0 },
+        { "G", 0, 0 },
+        { "1g", 0, 0 },
+        { "1GB", 0, 0 },
+        { "1GiB", 0, 0 },
+        { "1.5G", 0, 0 },
+        { " 1G", 0, 0 },
+        { "OFF", 0, 0 },
+    };
+    for (size_t i = 0; i < tz_countof(rows); i++) {
+        struct os_ended e = parse("TUZAMEMLIMIT", rows[i].value);
+        ck_assert_int_eq(seen->memory_limit, rows[i].limit);
+        ck_assert_uint_eq(seen->memory_max, 0);
+        ck_assert_int_eq(os_count(e.text, "\n"), rows[i].limit == 0);
+        e = parse("TUZAMEMMAX", rows[i].value);
+        ck_assert_uint_eq(seen->memory_max, rows[i].max);
+        ck_assert_int_eq(seen->memory_limit, 0);
+        ck_assert_int_eq(os_count(e.text, "\n"), rows[i].max == 0);
+    }
+    assert_told("TUZAMEMLIMIT", "1GB",
+                "tuza: TUZAMEMLIMIT: \"1GB\" is not a size such as 512M or "
+                "1G, or off\n");
+    assert_told("TUZAMEMMAX", "x",
+                "tuza: TUZAMEMMAX: \"x\" is not a size such as 512M or 1G, or "
+                "off\n");
 }
 END_TEST
 
@@ -277,6 +329,7 @@ int main(void)
         maxprocs_is_1_to_1024,
         gc_is_a_percentage_or_off,
         stack_sizes_have_units,
+        memory_limits_have_units_or_are_off,
         stack_guards_have_names,
         debug_keys_are_taken_each,
         keys_of_other_rooms_are_accepted,

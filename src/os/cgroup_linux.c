@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// os/cgroup_linux.c: finds the memory limit of our control group.
+//
+//   /proc/self/cgroup      which group: "0::/a/b", or "4:memory:/a/b" in the
+//                          older version, where each controller has a tree
+//   /proc/self/mountinfo   where such a tree, or a part of it, is mounted
+//   MOUNT/b/memory.max, MOUNT/memory.max, …   up to where it is mounted
+//
+// A mount may show a part of the tree: its root is then not "/", and what the
+// group's path says up to there must be left out. Both paths are told from the
+// root of our namespace of groups. What lies above that is written "/..", so a
+// mount of "/../.." is one of an ancestor's, the names on the way down to us
+// unknown: then its own limit is all there is to read.
+//
+// Both versions are asked, since in a hybrid set-up either may hold the memory
+// controller. Whatever is missing, hidden, too long or no number counts as no
+// limit: the answer steers the collector, it need not be complete. No malloc,
+// errno is kept. Go (1.25, for processors) keeps the like in
+// internal/runtime/cgroup; it looks at one version and one mount.
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "os/cgroup.h"
+
+enum { PATH = 1024, FILE_PATH = 2 * PATH + 512, CHUNK = 1024 };
+
+// What the kernel says for "none" in the older version is PAGE_COUNTER_MAX,
+// a little less than this at any page size.
+#define NO_LIMIT (UINT64_C(1) << 62)
+
+// A file that is read byte by byte.
+struct text {
+    int fd;
+    size_t pos, n;
+    char buf[CHUNK];
+};
+
+static bool text_open(struct text *t, const char *path)
+{
+    t->pos = t->n = 0;
+    do
+        t->fd = open(path, O_RDONLY | O_CLOEXEC);
+    while (t->fd < 0 && errno == EINTR);
+    return t->fd >= 0;
+}
+
+static void text_close(struct text *t) { close(t->fd); }
+
+// The next byte; -1 at the end, and where reading fails.
+static int next_byte(struct text *t)
+{
+    if (t->pos == t->n) {
+        ssize_t got;
+        do
+            got = read(t->fd, t->buf, sizeof t->buf);
+        while (got < 0 && errno == EINTR);
+        if (got <= 0)
+            return -1;
+        t->pos = 0;
+        t->n = (size_t)got;
+    }
+    return (unsigned char)t->buf[t->pos++];
+}
+
+// Reads up to `sep` or the end of the line into out, "" when there is no room
+// for it. Returns what it ended with: sep, '\n' or -1.
+static int next_word(struct text *t, int sep, char *out, size_t size)
+{
+    size_t n = 0;
+    int c;
+    while ((c = next_byte(t)) >= 0 && c != sep && c != '\n')
+        if (n++ < size)
+            out[n - 1] = (char)c;
+    out[n < size ? n : 0] = 0;
+    return c;
+}
+
+static void skip_line(struct text *t, int c)
+{
+    while (c >= 0 && c != '\n')
+        c = next_byte(t);
+}
+
+// Whether a list such as "cpu,memory" has the word.
+static bool has_word(const char *list, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *s = list; s; s = strchr(s, ',')) {
+        s += *s == ',';
+        if (strncmp(s, word, n) == 0 && (!s[n] || s[n] == ','))
+            return true;
+    }
+    return false;
+}
+
+// mountinfo writes a space as \040, and some other bytes likewise.
+static void unescape(char *s)
+{
+    char *to = s;
+    for (; *s; s++, to++) {
+        *to = *s;
+        if (s[0] == '\\' && (unsigned)(s[1] - '0') < 4 &&
+            (unsigned)(s[2] - '0') < 8 && (unsigned)(s[3] - '0') < 8) {
+            *to = (char)((s[1] - '0') * 64 + (s[2] - '0') * 8 + s[3] - '0');
+            s += 3;
+        }
+    }
+    *to = 0;
+}
+
+// Decimal digits and no more; anything else, and what is too large or 0 (in
+// which nobody could run), is no limit.
+static uint64_t parse_limit(const char *s)
+{
+    uint64_t v = 0;
+    for (; *s; s++) {
+        unsigned digit = (unsigned)(*s - '0');
+        if (digit > 9 || v >= NO_LIMIT / 10)
+            return UINT64_MAX;
+        v = v * 10 + digit;
+    }
+    return v ? v : UINT64_MAX;
+}
+
+// One look at one version's tree.
+struct search {
+    const char *prefix;   // of all files
+    bool v2;
+    uint64_t limit;       // lowest so far
+    char group[PATH];     // our group's path
+    char root[PATH];      // what of the tree is mounted
+    char at[PATH];        // where
+    char file[FILE_PATH]; // being opened
+    struct text text;
+};
+
+// Sets s->file to the texts one after the other; false: too long.
+static bool set_file(struct search *s, const char *a, const char *b,
+                     const char *c)
+{
+    const char *const part[] = { s->prefix, a, b, c };
+    size_t n = 0;
+    for (size_t i = 0; i < tz_countof(part); i++) {
+        size_t m = strlen(part[i]);
+        if (m >= sizeof s->file - n)
+            return false;
+        memcpy(s->file + n, part[i], m);
+        n += m;
+    }
+    s->file[n] = 0;
+    return true;
+}
+
+// Whether we are in a group of this version; sets s->group.
+static bool find_group(struct search *s)
+{
+    if (!set_file(s, "/proc/self/cgroup", "", "") ||
+        !text_open(&s->text, s->file))
+        return false;
+    bool found = false;
+    char id[8], controllers[256];
+    int c = 0;
+    while (!found && c >= 0) {
+        c = next_word(&s->text, ':', id, sizeof id);
+        if (c == ':')
+            c = next_word(&s->text, ':', controllers, sizeof controllers);
+        if (c != ':')
+            continue;
+        c = next_word(&s->text, '\n', s->group, sizeof s->group);
+        found = s->group[0] == '/' &&
+                (s->v2 ? strcmp(id, "0") == 0 && !controllers[0]
+                       : has_word(controllers, "memory"));
+    }
+    text_close(&s->text);
+    return found;
+}
+
+// The limit that the file in directory s->file, of length n, holds.
+static void take_limit(struct search *s, size_t n, const char *name)
+{
+    char value[32];
+    if (strlen(name) >= sizeof s->file - n)
+        return;
+    strcpy(s->file + n, name);
+    if (text_open(&s->text, s->file)) {
+        next_word(&s->text, '\n', value, sizeof value);
+        text_close(&s->text);
+        if (value[0])
+            s->limit = tz_min(s->limit, parse_limit(value));
+    }
+    s->file[n] = 0;
+}
+
+// The older version's sum of all limits above, those out of sight included.
+static void take_hierarchical(struct search *s, size_t n)
+{
+    static const char name[] = "/memory.stat";
+    char key[32], value[32];
+    if (sizeof name > sizeof s->file - n)
+        return;
+    memcpy(s->file + n, name, sizeof name);
+    if (text_open(&s->text, s->file)) {
+        int c = 0;
+        while (c >= 0) {
+            c = next_word(&s->text, ' ', key, sizeof key);
+            if (c != ' ')
+                continue;
+            c = next_word(&s->text, '\n', value, sizeof value);
+            if (strcmp(key, "hierarchical_memory_limit") == 0 && value[0])
+                s->limit = tz_min(s->limit, parse_limit(value));
+        }
+        text_close(&s->text);
+    }
+    s->file[n] = 0;
+}
+
+// Reads the limits of the group `rest` below the mount, and of all from there
+// up to the mount.
+static void climb(struct search *s, const char *rest)
+{
+    if (!set_file(s, s->at, rest, ""))
+        return;
+    size_t top = strlen(s->prefix) + strlen(s->at);
+    size_t n = strlen(s->file);
+    for (bool first = true;; first = false) {
+        while (n > top && s->file[n - 1] == '/')
+            n--;
+        s->file[n] = 0;
+        if (s->v2) {
+            take_limit(s, n, "/memory.max");
+            take_limit(s, n, "/memory.high");
+        } else {
+            take_limit(s, n, "/memory.limit_in_bytes");
+            if (first)
+                take_hierarchical(s, n);
+        }
+        if (n <= top)
+            return;
+        while (n > top && s->file[n - 1] != '/')
+            n--;
+    }
+}
+
+// How many components ".." the path begins with; *rest is what follows.
+static unsigned count_up(const char *path, const char **rest)
+{
+    unsigned n = 0;
+    while (strncmp(path, "/..", 3) == 0 && (!path[3] || path[3] == '/')) {
+        path += 3;
+        n++;
+    }
+    *rest = path;
+    return n;
+}
+
+// Climbs from our group if the mount shows it or one above it.
+static void use_mount(struct search *s)
+{
+    const char *root, *group;
+    unsigned root_up = count_up(s->root, &root);
+    unsigned group_up = count_up(s->group, &group);
+    if (strcmp(root, "/") == 0)
+        root = "";
+    if (strcmp(s->at, "/") == 0)
+        s->at[0] = 0;
+    size_t n = strlen(root);
+    if (root_up == group_up && strncmp(group, root, n) == 0 &&
+        (!group[n] || group[n] == '/'))
+        climb(s, group + n);
+    else if (root_up > group_up && !root[0])
+        climb(s, "");
+}
+
+// One line of mountinfo: number, parent, device, root, mount point, options,
+// fields, "-", type, source, options. True while there are more.
+static bool read_mount(struct search *s)
+{
+    char word[256];
+    int c = ' ';
+    for (int i = 0; i < 3 && c == ' '; i++)
+        c = next_word(&s->text, ' ', word, sizeof word);
+    if (c == ' ')
+        c = next_word(&s->text, ' ', s->root, sizeof s->root);
+    if (c == ' ')
+        c = next_word(&s->text, ' ', s->at, sizeof s->at);
+    do
+        if (c == ' ')
+            c = next_word(&s->text, ' ', word, sizeof word);
+    while (c == ' ' && strcmp(word, "-") != 0);
+    if (c == ' ')
+        c = next_word(&s->text, ' ', word, sizeof word);
+    bool ours = strcmp(word, s->v2 ? "cgroup2" : "cgroup") == 0;
+    if (!ours || c != ' ') {
+        skip_line(&s->text, c);
+        return c >= 0;
+    }
+    c = next_word(&s->text, ' ', word, sizeof word);
+    if (c == ' ')
+        c = next_word(&s->text, '\n', word, sizeof word);
+    if (s->root[0] != '/' || s->at[0] != '/' ||
+        !(s->v2 || has_word(word, "memory")))
+        return c >= 0;
+    unescape(s->root);
+    unescape(s->at);
+    struct text list = s->text; // the files that it leads to are read by it
+    use_mount(s);
+    s->text = list;
+    return c >= 0;
+}
+
+static void look(struct search *s)
+{
+    if (!find_group(s) || !set_file(s, "/proc/self/mountinfo", "", "") ||
+        !text_open(&s->text, s->file))
+        return;
+    while (read_mount(s))
+        ;
+    text_close(&s->text);
+}
+
+uint64_t tz_cgroup_memory(const char *root)
+{
+    int saved = errno;
+    struct search s = { .prefix = root, .limit = UINT64_MAX };
+    look(&s);
+    s.v2 = true;
+    look(&s);
+    errno = saved;
+    return s.limit;
+}
