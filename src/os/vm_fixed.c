@@ -117,11 +117,14 @@ static int place_at(void *p, size_t n, int prot, int flags)
     if (TZ_SAN_OWNS_ADDRESSES)
         return try_at(p, n, prot, flags);
     bool hint = !tz_load_rlx(&fixed.hints_ignored); // only a shortcut
-    if (hint && try_at(p, n, prot, flags) == 0) {
+    int hinted = hint ? try_at(p, n, prot, flags) : ELSEWHERE;
+    if (hinted == 0) {
         tz_store_rlx(&fixed.hints_taken, 1);
         return 0;
     }
     int err = without_hint(p, n, prot, flags);
+    if (err == EEXIST && hinted != ELSEWHERE)
+        return hinted; // refused, whether busy or not
     if (err == 0 && hint && !tz_load_rlx(&fixed.hints_taken)) {
         // It was free, and the hint had not been taken.
         tz_store_rlx(&fixed.hints_ignored, 1);
