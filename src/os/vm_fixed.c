@@ -15,7 +15,8 @@
 // What came elsewhere is given back before anything else is done: it must not
 // cost memory twice, and it may itself lie in the range that is looked at. The
 // third step alone has a gap between look and call, into which another thread
-// could map; it is taken on no kernel that has a better way, and never where
+// could map; it is taken on no kernel that has a better way (which includes one
+// that has taken a hint before: there a missed one means busy), and never where
 // the look cannot be trusted. Sanitizers own addresses that look free and let
 // MAP_FIXED destroy them, so under one only the hint is tried.
 //
@@ -42,6 +43,7 @@ enum {
 };
 
 static struct {
+    uint32_t hints_taken;       // atomic; set once: a missed one means busy
     uint32_t hints_ignored;     // atomic; set once, a shortcut only
     uint32_t noreplace_ignored; // the same
 } fixed;
@@ -86,7 +88,8 @@ static int try_at(void *p, size_t n, int prot, int flags)
 // The third step.
 static int look_and_replace(void *p, size_t n, int prot, int flags)
 {
-    if (!is_free(p, n))
+    bool busy = tz_load_rlx(&fixed.hints_taken); // and this one was not
+    if ((busy && !TZ_DEFECT(TZ_D8)) || !is_free(p, n))
         return EEXIST;
     return try_at(p, n, prot, flags | MAP_FIXED);
 }
@@ -114,10 +117,16 @@ static int place_at(void *p, size_t n, int prot, int flags)
     if (TZ_SAN_OWNS_ADDRESSES)
         return try_at(p, n, prot, flags);
     bool hint = !tz_load_rlx(&fixed.hints_ignored); // only a shortcut
-    if (hint && try_at(p, n, prot, flags) == 0)
+    int hinted = hint ? try_at(p, n, prot, flags) : ELSEWHERE;
+    if (hinted == 0) {
+        tz_store_rlx(&fixed.hints_taken, 1);
         return 0;
+    }
     int err = without_hint(p, n, prot, flags);
-    if (err == 0 && hint) { // it was free, and the hint had not been taken
+    if (err == EEXIST && hinted != ELSEWHERE)
+        return hinted; // refused, whether busy or not
+    if (err == 0 && hint && !tz_load_rlx(&fixed.hints_taken)) {
+        // It was free, and the hint had not been taken.
         tz_store_rlx(&fixed.hints_ignored, 1);
         tz_vmown_no_hints();
     }

@@ -422,6 +422,27 @@ START_TEST(s2_18_who_comes_between_keeps_his_page)
 }
 END_TEST
 
+// Nor is anything forced where hints are taken: a missed one means busy.
+START_TEST(s2_18_an_old_kernel_that_takes_hints_needs_no_force)
+{
+    if (TZ_SAN_OWNS_ADDRESSES)
+        return;
+    char *p = a_hole();
+    install();
+    k.no_noreplace = true;
+    ck_assert_int_eq(tz_vm_map_at(p, size(), TZ_VM_HEAP), 0);
+    tz_vm_free(p, size(), TZ_VM_HEAP, TZ_VM_READY);
+    occupy(p);
+    ck_assert_int_eq(tz_vm_map_at(p, size(), TZ_VM_HEAP), -EEXIST);
+    ck_assert_int_eq(munmap(p, tz_vm_page()), 0);
+    ck_assert_int_eq(tz_vm_map_at(p, size(), TZ_VM_HEAP), 0);
+    k.ignore_hints = true; // just now somebody was there
+    char *q = a_hole();
+    ck_assert_int_eq(tz_vm_map_at(q, size(), TZ_VM_HEAP), -EEXIST);
+    ck_assert_ptr_null(strchr(calls(), 'f'));
+}
+END_TEST
+
 static struct {
     char *lo;      // atomic; set once both threads have their memory
     uint32_t stop; // atomic
@@ -545,6 +566,7 @@ int main(void)
         s2_08_a_probe_that_comes_elsewhere_leaks_nothing,
         s2_17_ignored_hints_are_found_out_once,
         s2_18_who_comes_between_keeps_his_page,
+        s2_18_an_old_kernel_that_takes_hints_needs_no_force,
         s2_18_no_page_of_another_thread_is_overwritten,
         s2_21_no_address_is_forced_on_a_sanitizer,
         s2_22_the_room_is_the_limit_less_what_is_mapped,
