@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// os/space_linux.c: limits of address space, and what is in use of them.
+// os/space_linux.c: limits of address space and data, less what is in use.
 //
-// /proc/self/statm counts in pages: its first word is what RLIMIT_AS limits,
-// its sixth what RLIMIT_DATA does and a little more (the main thread's stack).
-// Read by plain system calls: stdio would allocate.
+// RLIMIT_AS is tz_vm_room's. What RLIMIT_DATA limits is the sixth number of
+// /proc/self/statm, in pages, and a little less (the main thread's stack is in
+// it too). Read by plain system calls: stdio would allocate.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,10 +13,10 @@
 #include "os/space.h"
 #include "os/vm.h"
 
-enum { TOTAL = 0, DATA = 5, WORDS = 6 };
+enum { DATA = 5 };
 
-// All zero when there is no /proc.
-static void read_statm(uint64_t word[WORDS])
+// Bytes of data in use; 0 when there is no /proc.
+static uint64_t data_in_use(void)
 {
     char text[256];
     ssize_t n = 0;
@@ -25,40 +25,29 @@ static void read_statm(uint64_t word[WORDS])
         n = read(fd, text, sizeof text);
         close(fd);
     }
-    for (int i = 0; i < WORDS; i++)
-        word[i] = 0;
-    for (ssize_t at = 0, i = 0; at < n && i < WORDS; at++) {
-        if (text[at] >= '0' && text[at] <= '9')
-            word[i] = 10 * word[i] + (uint64_t)(text[at] - '0');
-        else
-            i++;
+    uint64_t pages = 0;
+    for (ssize_t at = 0, word = 0; at < n && word <= DATA; at++) {
+        if (text[at] == ' ')
+            word++;
+        else if (word == DATA && text[at] >= '0' && text[at] <= '9')
+            pages = 10 * pages + (uint64_t)(text[at] - '0');
     }
+    return pages * tz_vm_page();
 }
 
-static uint64_t limit_of(int what)
+static uint64_t data_left(void)
 {
     struct rlimit l;
-    if (getrlimit(what, &l) != 0 || l.rlim_cur == RLIM_INFINITY)
+    if (getrlimit(RLIMIT_DATA, &l) != 0 || l.rlim_cur == RLIM_INFINITY)
         return UINT64_MAX;
-    return l.rlim_cur;
-}
-
-static uint64_t left_of(uint64_t limit, uint64_t pages)
-{
-    uint64_t used = pages * tz_vm_page();
-    return limit == UINT64_MAX ? limit : limit > used ? limit - used : 0;
+    uint64_t used = data_in_use();
+    return l.rlim_cur > used ? l.rlim_cur - used : 0;
 }
 
 uint64_t tz_space_left(void)
 {
     int saved = errno;
-    uint64_t as = limit_of(RLIMIT_AS), data = limit_of(RLIMIT_DATA);
-    if (as != UINT64_MAX || data != UINT64_MAX) {
-        uint64_t used[WORDS];
-        read_statm(used);
-        as = left_of(as, used[TOTAL]);
-        data = left_of(data, used[DATA]);
-    }
+    uint64_t room = tz_vm_room(), data = data_left();
     errno = saved;
-    return tz_min(as, data);
+    return tz_min(room, data);
 }

@@ -10,7 +10,8 @@
 # may come before its creator's.
 #
 # A call is libtuza's when its innermost frame lies there, or when that is
-# libc's function for this call (or syscall) and the next one lies there. Those
+# libc's function for this call (or syscall) and the next one lies there, or is a
+# function of the program's that our user_mmap and so on have called. Those
 # that pthread_create or malloc make inside libc are not. What counts are the
 # calls before the process opens COUNTS at its end: others may follow from threads
 # that run on until the process is gone. Who opens it first has the first line.
@@ -19,24 +20,30 @@
 #
 #   equal|DIFFERENT|untold, the kernel's counts, "|", the runtime's, "|", its end
 
-function process(tid) {
-    while (tid in creator)
-        tid = creator[tid]
-    return tid
+# Numbers of threads are used again: an exit ends one's life.
+function life(tid) {
+    return tid "." lives[tid] + 0
+}
+
+function process(tid,    at) {
+    at = life(tid)
+    while (at in creator)
+        at = creator[at]
+    return at
 }
 
 # The call that has just been read is over, and all its frames are known.
 function judge(    own) {
     own = frame[0] ~ /libtuza\.so/ ||
         (frame[0] ~ ("/libc[.-].*\\((__)?(" call "(64)?|syscall|sbrk)\\+") &&
-         frame[1] ~ /libtuza\.so/)
+         (frame[1] ~ /libtuza\.so/ || frame[2] ~ ("\\(user_" call "\\+")))
     if (call != "" && own && counting && !(process(tid) in told)) {
         count[process(tid), call]++
         seen[process(tid)] = 1
     }
     call = ""
     frames = 0
-    frame[0] = frame[1] = ""
+    frame[0] = frame[1] = frame[2] = ""
 }
 
 FILENAME == counts {
@@ -47,9 +54,10 @@ FILENAME == counts {
 FNR == 1 {
     judge()
     counting = pass++ > 0
+    split("", lives)
 }
 /^ > / {
-    if (frames < 2)
+    if (frames < 3)
         frame[frames] = $0
     frames++
     next
@@ -77,11 +85,12 @@ text ~ /^[0-9]+ +(mmap|munmap|mprotect|madvise|mremap|brk)\(/ {
 }
 text ~ /^[0-9]+ +clone3?\(/ && text $0 ~ /CLONE_THREAD/ && !counting {
     if (match($0, /= [0-9]+/))
-        creator[substr($0, RSTART + 2, RLENGTH - 2)] = tid
+        creator[life(substr($0, RSTART + 2, RLENGTH - 2))] = life(tid)
 }
-counting && / \+\+\+ (exited|killed)/ {
-    if (process(tid) == tid)
-        ended[tid] = $0
+/ \+\+\+ (exited|killed)/ {
+    if (counting && process(tid) == life(tid))
+        ended[life(tid)] = $0
+    lives[tid]++
 }
 END {
     judge()
