@@ -210,7 +210,7 @@ START_TEST(a_page_cache_hands_out_64_pages_and_gives_the_rest_back)
     }
     ck_assert_uint_eq(tz_popcount64(pc.free), 54);
     ck_assert(!page_free(63)); // the cache has it
-    ck_assert(page_free(64));
+    ck_assert(tz_mem.sys == 64 * TZ_PAGE_SIZE || page_free(64));
     tz_heap_pagecache_flush(&pc);
     ck_assert_uint_eq(pc.free, 0);
     for (uint32_t page = 0; page < 64; page++)
