@@ -43,7 +43,7 @@ void tz_free_flush(void)
     struct tz_span *next, *s = tz_xchg(&some_freed, NULL);
     for (; s; s = next) {
         next = s->freed_link;
-        s->some_freed = false;
+        tz_store_rlx(&s->some_freed, false);
         if (s->state == TZ_SPAN_FREE)
             continue;
         for (uint32_t i = 0; i < (s->nelems + 63) / 64; i++) {

@@ -85,7 +85,7 @@ static uint32_t sweep_span(struct tz_span *s)
     for (uint32_t i = 0; i < (s->nelems + 63) / 64; i++) {
         uint64_t live = b->mark[i];
         TZ_DCHECK((live & ~b->alloc[i]) == 0); // [mem.I4]
-        if (tz_unlikely(s->some_freed))
+        if (tz_unlikely(tz_load_rlx(&s->some_freed)))
             live |= b->alloc[i] & tz_load_rlx(&s->freed[i]);
         b->alloc[i] = live;
         b->mark[i] = 0;
