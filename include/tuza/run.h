@@ -17,7 +17,8 @@ typedef struct tuza_config {
                           collection [TUZAGC]: 100; -1 is off */
     size_t stack_size; /* bytes of address space of a goroutine's stack, guard
                           zone included (up to 64 KiB of it) [TUZASTACK]:
-                          262144. The main goroutine has 8 MiB. */
+                          262144. The main goroutine has 8 MiB. Less where
+                          the process may map only little. */
     int64_t memory_limit; /* bytes [TUZAMEMLIMIT], see tuza_memory_limit_set:
                              what the control group grants; -1 is none */
 } tuza_config;
