@@ -4,7 +4,9 @@
 // They belong to no P and run no goroutine: they sleep on a word that counts
 // the jobs. While the world is stopped they mark, beside the thread that
 // collects; when it runs again, the first of them sweeps what the allocating
-// goroutines have not swept themselves. Made when first needed, never ended.
+// goroutines have not swept themselves, after a while: a span that they sweep is
+// in their cache when they allocate from it, one of ours is not. Made when first
+// needed, never ended.
 
 #include "gc/worker.h"
 
@@ -15,7 +17,7 @@
 
 // A ticket names a job and the places in it that are not taken yet; a worker
 // takes one by a CAS, so it cannot take a place in another job than it means.
-enum { TICKET_SWEEP = 1u << 31 };
+enum { TICKET_SWEEP = 1u << 31, SWEEP_DELAY_NS = 5000000 };
 
 static struct {
     uint32_t count;       // threads that exist; atomic
@@ -66,7 +68,9 @@ static void worker_main(void *arg)
         if (place == 0)
             continue;
         if (sweep) {
-            sweep_all();
+            tz_futex_sleep(&worker.job, seen, SWEEP_DELAY_NS);
+            if (tz_load(&worker.job) == seen)
+                sweep_all();
             continue;
         }
         worker.fn(place);

@@ -169,10 +169,22 @@ static void release_slot(struct tz_mcache *c, struct tz_cacheslot *slot)
     tz_central_put(s);
 }
 
+static void put_all(struct tz_span *s)
+{
+    while (s) {
+        struct tz_span *next = (struct tz_span *)(void *)s->node.next;
+        tz_central_put(s);
+        s = next;
+    }
+}
+
 void tz_mcache_flush(struct tz_mcache *c)
 {
     for (unsigned i = 0; i < TZ_CENTRAL_COUNT; i++) {
         release_slot(c, &c->slot[i]);
+        put_all(c->more[i].spare);
+        put_all(c->more[i].done);
+        c->more[i] = (struct tz_spans){NULL, NULL};
         if (c->magazine[i])
             c->magazine[i]->n = 0; // tz_free_flush clears their bits
     }
@@ -185,13 +197,22 @@ void tz_mcache_flush(struct tz_mcache *c)
 static TZ_NOINLINE bool refill(struct tz_mcache *c, unsigned which)
 {
     struct tz_cacheslot *slot = &c->slot[which];
+    struct tz_spans *x = &c->more[which];
     if (slot->span) {
         if (next_run(c, slot))
             return true;
-        release_slot(c, slot);
+        slot->span->node.next = (struct tz_list *)(void *)x->done;
+        x->done = slot->span;
+        slot->span = NULL;
+        slot->cur = slot->end = NULL;
     }
-    publish_live(c);
-    slot->span = tz_central_get(which, &c->pages);
+    if (x->spare) {
+        slot->span = x->spare;
+        x->spare = (struct tz_span *)(void *)x->spare->node.next;
+    } else {
+        publish_live(c);
+        slot->span = tz_central_get(which, &c->pages, x);
+    }
     return slot->span && next_run(c, slot);
 }
 

@@ -30,6 +30,7 @@ struct tz_magazine {
 // that is none of the runtime's, under the cache's lock.
 struct tz_mcache {
     struct tz_cacheslot slot[TZ_CENTRAL_COUNT];
+    struct tz_spans more[TZ_CENTRAL_COUNT];
     struct tz_magazine *magazine[TZ_CENTRAL_COUNT]; // NULL: nothing freed yet
     struct tz_pagecache pages;
     struct tz_persist_local persist; // only of a P's

@@ -26,7 +26,7 @@
 #include "base/bits.h"
 #include "os/thread.h"
 
-enum { SPARE = 128 * TZ_PAGE_SIZE };
+enum { SPARE = 128 * TZ_PAGE_SIZE, SPARES = 7, BATCH = 8 };
 
 struct central {
     struct tz_lock lock;
@@ -34,7 +34,7 @@ struct central {
     struct tz_list full;    // swept, without; guarded by lock
     struct tz_list unswept; // guarded by lock
     struct tz_list empty;   // swept, without objects; guarded by lock
-    uint32_t nempty;        // length of empty; guarded by lock
+    uint32_t nempty;        // length of empty; atomic, written with the lock
     uint32_t given;         // spans given out since the flip; guarded by lock
     uint32_t keep;          // the same of the time before; guarded by lock
 } TZ_ALIGNED(TZ_CACHE_LINE);
@@ -44,7 +44,6 @@ static struct central central[TZ_CENTRAL_COUNT];
 static struct {
     uint32_t hint;     // places before it await no sweep; atomic, advisory
     uint32_t sweeping; // spans taken off to be swept; atomic
-    uint32_t kept;     // pages of empty spans in all centrals; atomic
     uint32_t cycle;    // flips so far; changes while the world is stopped
 } sweep;
 
@@ -109,28 +108,9 @@ static struct tz_span *pop_empty(struct central *c)
 {
     struct tz_span *s = pop(&c->empty);
     if (s) {
-        c->nempty--;
-        tz_xadd_rlx(&sweep.kept, -s->npages);
-    }
-    return s;
-}
-
-// A swept partial span, else an unswept one (*unswept true).
-static struct tz_span *take(struct central *c, bool *unswept)
-{
-    tz_lock_acquire(&c->lock);
-    c->given++;
-    struct tz_span *s = pop(&c->partial);
-    *unswept = false;
-    if (!s && (s = pop(&c->unswept)) != NULL) {
-        *unswept = true;
-        tz_xadd(&sweep.sweeping, 1);
-    }
-    if (!s)
-        s = pop_empty(c);
-    if (s)
+        tz_store_rlx(&c->nempty, c->nempty - 1);
         s->state = TZ_SPAN_OWNED;
-    tz_lock_release(&c->lock);
+    }
     return s;
 }
 
@@ -143,34 +123,58 @@ static void put(struct central *c, struct tz_span *s)
                        &s->node);
 }
 
-// What becomes of a swept span without objects: kept, or false.
-static bool keep_empty(struct tz_span *s)
+// Takes back what x is done with. With the lock.
+static void put_done(struct central *c, struct tz_spans *x)
 {
-    struct central *c = home(s);
-    if (tz_span_large(s))
-        return false;
-    tz_lock_acquire(&c->lock);
-    bool keep = c->nempty < c->keep;
-    if (keep) {
-        s->state = TZ_SPAN_LISTED;
-        s->swept_in = sweep.cycle;
-        tz_list_push_front(&c->empty, &s->node);
-        c->nempty++;
-        tz_xadd_rlx(&sweep.kept, s->npages);
+    while (x->done) {
+        struct tz_span *s = x->done;
+        x->done = (struct tz_span *)(void *)s->node.next;
+        put(c, s);
     }
+}
+
+// A few more where a class is in demand: empty spans, for the caller to use
+// without coming back. With the lock.
+static void give_spares(struct central *c, struct tz_spans *x)
+{
+    for (int i = 0; i < SPARES; i++) {
+        struct tz_span *s = pop_empty(c);
+        if (!s)
+            return;
+        c->given++;
+        s->node.next = (struct tz_list *)(void *)x->spare;
+        x->spare = s;
+    }
+}
+
+// A swept partial span, else an unswept one (*unswept true), else an empty one.
+static struct tz_span *take(struct central *c, bool *unswept,
+                            struct tz_spans *x)
+{
+    tz_lock_acquire(&c->lock);
+    put_done(c, x);
+    c->given++;
+    struct tz_span *s = pop(&c->partial);
+    *unswept = false;
+    if (!s && (s = pop(&c->unswept)) != NULL) {
+        *unswept = true;
+        tz_xadd(&sweep.sweeping, 1);
+    }
+    if (!s && (s = pop_empty(c)) != NULL)
+        give_spares(c, x);
+    if (s)
+        s->state = TZ_SPAN_OWNED;
     tz_lock_release(&c->lock);
-    return keep;
+    return s;
 }
 
 void tz_central_trim(void)
 {
     for (unsigned i = 0; i < TZ_CENTRAL_COUNT; i++) {
         struct central *c = &central[i];
-        while (tz_load_rlx(&sweep.kept) != 0) {
+        while (tz_load_rlx(&c->nempty) != 0) {
             tz_lock_acquire(&c->lock);
             struct tz_span *s = pop_empty(c);
-            if (s)
-                s->state = TZ_SPAN_OWNED;
             tz_lock_release(&c->lock);
             if (!s)
                 break;
@@ -191,8 +195,6 @@ void tz_central_put(struct tz_span *s)
 // idle may lie in other threads' caches, or not in one piece.
 static void trim_unless_spare(size_t bytes)
 {
-    if (tz_likely(tz_load_rlx(&sweep.kept) == 0))
-        return;
     uint64_t used = tz_load_rlx(&tz_mem.inuse) + tz_load_rlx(&tz_mem.released) +
                     tz_load_rlx(&tz_mem.untouched);
     if (used + bytes > tz_load_rlx(&tz_mem.sys))
@@ -210,12 +212,13 @@ static struct tz_span *grow(unsigned which, struct tz_pagecache *pc)
     return s;
 }
 
-struct tz_span *tz_central_get(unsigned which, struct tz_pagecache *pc)
+struct tz_span *tz_central_get(unsigned which, struct tz_pagecache *pc,
+                               struct tz_spans *x)
 {
     struct central *c = &central[which];
     bool unswept;
     struct tz_span *s;
-    while ((s = take(c, &unswept)) != NULL) {
+    while ((s = take(c, &unswept, x)) != NULL) {
         if (!unswept)
             return s;
         uint32_t left = sweep_span(s);
@@ -256,43 +259,82 @@ void tz_central_flip(void)
     tz_store(&sweep.hint, 0);
 }
 
-// A span that awaits its sweep, of the i-th central; or an empty one that is
-// kept no longer. Who has it says when it is done with (sweep.sweeping).
-static struct tz_span *next_unswept(uint32_t i, bool *empty)
+// Spans under way: of one central, by one thread.
+struct batch {
+    struct tz_span *span[BATCH];
+    uint32_t n;
+};
+
+// Takes spans that await their sweep, or else empty ones that are kept no
+// longer, of the i-th central. They count as being swept.
+static void batch_take(struct batch *b, uint32_t i)
 {
     struct central *c = sweep_order(i);
+    // Of large ones, one may be enough for who waits.
+    uint32_t most = i < 2 * TZ_KINDS ? 1 : BATCH;
+    struct tz_span *s;
+    b->n = 0;
     tz_lock_acquire(&c->lock);
-    struct tz_span *s = pop(&c->unswept);
-    *empty = !s && c->nempty > c->keep;
-    if (*empty)
-        s = pop_empty(c);
-    if (s) {
-        s->state = TZ_SPAN_OWNED;
-        tz_xadd(&sweep.sweeping, 1);
-    } else {
+    while (b->n < most && (s = pop(&c->unswept)) != NULL)
+        b->span[b->n++] = s;
+    while (b->n < most && c->nempty > c->keep)
+        b->span[b->n++] = pop_empty(c);
+    for (uint32_t k = 0; k < b->n; k++)
+        b->span[k]->state = TZ_SPAN_OWNED;
+    if (b->n)
+        tz_xadd(&sweep.sweeping, b->n);
+    else
         tz_cas(&sweep.hint, i, i + 1); // with the lock: not after a flip
-    }
     tz_lock_release(&c->lock);
-    return s;
 }
 
-// Sweeps one span; false when none awaits it. *freed: pages that are free now.
+static void keep_empty(struct central *c, struct tz_span *s)
+{
+    s->state = TZ_SPAN_LISTED;
+    s->swept_in = sweep.cycle;
+    tz_list_push_front(&c->empty, &s->node);
+    tz_store_rlx(&c->nempty, c->nempty + 1);
+}
+
+// Puts what is swept where it belongs; empty spans that are not kept go to the
+// page heap. Their pages.
+static size_t batch_put(struct batch *b)
+{
+    struct central *c = home(b->span[0]);
+    size_t freed = 0;
+    uint32_t rest = 0;
+    tz_lock_acquire(&c->lock);
+    for (uint32_t k = 0; k < b->n; k++) {
+        struct tz_span *s = b->span[k];
+        if (s->nalloc)
+            put(c, s);
+        else if (!tz_span_large(s) && c->nempty < c->keep)
+            keep_empty(c, s);
+        else
+            b->span[rest++] = s;
+    }
+    tz_lock_release(&c->lock);
+    for (uint32_t k = 0; k < rest; k++) {
+        freed += b->span[k]->npages;
+        tz_heap_span_free(b->span[k]);
+    }
+    return freed;
+}
+
+// Sweeps a few spans; false when none awaits it. *freed: pages that are free
+// now.
 static bool sweep_next(size_t *freed)
 {
     *freed = 0;
     for (uint32_t i = tz_load(&sweep.hint); i < TZ_CENTRAL_COUNT; i++) {
-        bool empty;
-        struct tz_span *s = next_unswept(i, &empty);
-        if (!s)
+        struct batch b;
+        batch_take(&b, i);
+        if (b.n == 0)
             continue;
-        empty = empty || sweep_span(s) == 0;
-        if (!empty) {
-            tz_central_put(s);
-        } else if (!keep_empty(s)) {
-            *freed = s->npages;
-            tz_heap_span_free(s);
-        }
-        tz_xadd(&sweep.sweeping, -1u);
+        for (uint32_t k = 0; k < b.n; k++)
+            sweep_span(b.span[k]);
+        *freed = batch_put(&b);
+        tz_xadd(&sweep.sweeping, -b.n);
         return true;
     }
     return false;

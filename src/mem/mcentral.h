@@ -15,9 +15,18 @@ TZ_INLINE unsigned tz_central_of(unsigned spanclass, bool uncollectable)
 
 void tz_central_init(void);
 
+// What a cache has of one central besides the span it allocates from; linked
+// through node.next. So it need not come for every span.
+struct tz_spans {
+    struct tz_span *spare; // empty ones, to be used next
+    struct tz_span *done;  // used up, to be put back
+};
+
 // A swept span of the central with a free slot, now the caller's: partly free,
-// or swept just now, or new. NULL when memory is refused.
-struct tz_span *tz_central_get(unsigned which, struct tz_pagecache *pc);
+// or swept just now, or new; perhaps some spares as well. Takes back what *x is
+// done with. NULL when memory is refused.
+struct tz_span *tz_central_get(unsigned which, struct tz_pagecache *pc,
+                               struct tz_spans *x);
 
 // Puts a span back, swept in this cycle.
 void tz_central_put(struct tz_span *s);
@@ -26,7 +35,7 @@ void tz_central_put(struct tz_span *s);
 // caches are flushed [mem.I5].
 void tz_central_flip(void);
 
-// Sweeps one span that awaits it; false when none does. Any thread.
+// Sweeps a few spans that await it; false when none does. Any thread.
 bool tz_central_sweep_one(void);
 
 // Gives the page heap the empty spans that centrals keep for themselves.
