@@ -118,16 +118,42 @@ static void prefetch_run(const struct tz_span *s, size_t size)
         __builtin_prefetch(p + off, 1);
 }
 
+// find_run and change_bits in one for what is usual in a fragmented heap: the
+// next free run lies inside one word of bits. False: look at it the other way.
+static inline bool take_run_of_word(const struct tz_span *s, uint32_t *first,
+                                    uint32_t *end)
+{
+    uint32_t i = s->next;
+    if (i >= s->nelems)
+        return false;
+    uint64_t *word = &s->bits->alloc[i / 64];
+    uint64_t free = ~*word >> (i % 64);
+    if (free == 0)
+        return false;
+    unsigned skip = (unsigned)__builtin_ctzll(free);
+    unsigned len = tz_ctz64(~(free >> skip));
+    unsigned bit = i % 64 + skip;
+    if (bit + len >= 64 || i + skip + len > s->nelems)
+        return false;
+    *word |= ((UINT64_C(1) << len) - 1) << bit;
+    *first = i + skip;
+    *end = i + skip + len;
+    return true;
+}
+
 // Takes the next free run of the slot's span. False: the span is full.
 static bool next_run(struct tz_mcache *c, struct tz_cacheslot *slot)
 {
     struct tz_span *s = slot->span;
-    uint32_t first, end = find_run(s, &first);
-    if (first == end)
-        return false;
-    if (tz_env.stress_gc)
-        end = first + 1; // the next allocation comes here again
-    change_bits(s->bits->alloc, first, end, true);
+    uint32_t first, end;
+    if (tz_unlikely(tz_env.stress_gc) || !take_run_of_word(s, &first, &end)) {
+        end = find_run(s, &first);
+        if (first == end)
+            return false;
+        if (tz_env.stress_gc)
+            end = first + 1; // the next allocation comes here again
+        change_bits(s->bits->alloc, first, end, true);
+    }
     s->nalloc += end - first;
     s->next = end;
     slot->cur = (char *)s->base + (size_t)first * slot->size;

@@ -44,6 +44,7 @@ static struct central central[TZ_CENTRAL_COUNT];
 static struct {
     uint32_t hint;     // places before it await no sweep; atomic, advisory
     uint32_t sweeping; // spans taken off to be swept; atomic
+    uint32_t kept;     // spans on all `empty` lists, about; atomic
     uint32_t cycle;    // flips so far; changes while the world is stopped
 } sweep;
 
@@ -137,14 +138,14 @@ static void put_done(struct central *c, struct tz_spans *x)
 // without coming back. With the lock.
 static void give_spares(struct central *c, struct tz_spans *x)
 {
-    for (int i = 0; i < SPARES; i++) {
-        struct tz_span *s = pop_empty(c);
-        if (!s)
-            return;
+    uint32_t n = 1; // the first was given
+    struct tz_span *s;
+    for (; n <= SPARES && (s = pop_empty(c)) != NULL; n++) {
         c->given++;
         s->node.next = (struct tz_list *)(void *)x->spare;
         x->spare = s;
     }
+    tz_xadd_rlx(&sweep.kept, -n);
 }
 
 // A swept partial span, else an unswept one (*unswept true), else an empty one.
@@ -178,6 +179,7 @@ void tz_central_trim(void)
             tz_lock_release(&c->lock);
             if (!s)
                 break;
+            tz_xadd_rlx(&sweep.kept, -1u);
             tz_heap_span_free(s);
         }
     }
@@ -195,6 +197,8 @@ void tz_central_put(struct tz_span *s)
 // idle may lie in other threads' caches, or not in one piece.
 static void trim_unless_spare(size_t bytes)
 {
+    if (tz_load_rlx(&sweep.kept) == 0)
+        return;
     uint64_t used = tz_load_rlx(&tz_mem.inuse) + tz_load_rlx(&tz_mem.released) +
                     tz_load_rlx(&tz_mem.untouched);
     if (used + bytes > tz_load_rlx(&tz_mem.sys))
@@ -277,8 +281,11 @@ static void batch_take(struct batch *b, uint32_t i)
     tz_lock_acquire(&c->lock);
     while (b->n < most && (s = pop(&c->unswept)) != NULL)
         b->span[b->n++] = s;
-    while (b->n < most && c->nempty > c->keep)
+    uint32_t empty = 0;
+    for (; b->n < most && c->nempty > c->keep; empty++)
         b->span[b->n++] = pop_empty(c);
+    if (empty)
+        tz_xadd_rlx(&sweep.kept, -empty);
     for (uint32_t k = 0; k < b->n; k++)
         b->span[k]->state = TZ_SPAN_OWNED;
     if (b->n)
@@ -302,18 +309,20 @@ static size_t batch_put(struct batch *b)
 {
     struct central *c = home(b->span[0]);
     size_t freed = 0;
-    uint32_t rest = 0;
+    uint32_t rest = 0, kept = 0;
     tz_lock_acquire(&c->lock);
     for (uint32_t k = 0; k < b->n; k++) {
         struct tz_span *s = b->span[k];
         if (s->nalloc)
             put(c, s);
         else if (!tz_span_large(s) && c->nempty < c->keep)
-            keep_empty(c, s);
+            keep_empty(c, s), kept++;
         else
             b->span[rest++] = s;
     }
     tz_lock_release(&c->lock);
+    if (kept)
+        tz_xadd_rlx(&sweep.kept, kept);
     for (uint32_t k = 0; k < rest; k++) {
         freed += b->span[k]->npages;
         tz_heap_span_free(b->span[k]);
