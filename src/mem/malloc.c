@@ -46,9 +46,13 @@ struct tz_mcache *tz_mcache_make(void)
     return c;
 }
 
-// Moves what the cache has taken into the heap's count of live bytes.
+// Moves what the cache has taken into the heap's count of live bytes, when it
+// is worth the way to memory that all Ps write.
 static void publish_live(struct tz_mcache *c)
 {
+    enum { WORTH = 32 << 10 };
+    if (c->live < WORTH)
+        return;
     uint64_t live = tz_xadd_rlx(&tz_mem.live, c->live) + c->live;
     tz_store_rlx(&c->live, 0);
     if (live >= tz_load_rlx(&tz_mem.trigger))

@@ -148,25 +148,71 @@ static void give_spares(struct central *c, struct tz_spans *x)
     tz_xadd_rlx(&sweep.kept, -n);
 }
 
-// A swept partial span, else an unswept one (*unswept true), else an empty one.
-static struct tz_span *take(struct central *c, bool *unswept,
+// Spans under way: of one central, by one thread.
+struct batch {
+    struct tz_span *span[BATCH];
+    uint32_t n;
+};
+
+// How many spans a cache may have of a central at once: 64 KiB, or two.
+static uint32_t a_few(const struct central *c)
+{
+    uint32_t sc = (uint32_t)(c - central) % TZ_SPANCLASS_COUNT;
+    return tz_sizeclass[sc].npages == 1 ? BATCH : 2;
+}
+
+// Up to `most` spans that await their sweep, which count as being swept. With
+// the lock.
+static void take_unswept(struct central *c, struct batch *b, uint32_t most)
+{
+    struct tz_span *s;
+    for (b->n = 0; b->n < most && (s = pop(&c->unswept)) != NULL;) {
+        s->state = TZ_SPAN_OWNED;
+        b->span[b->n++] = s;
+    }
+    if (b->n)
+        tz_xadd(&sweep.sweeping, b->n);
+}
+
+// A swept partial span; else some that await their sweep, in *b; else an empty
+// one.
+static struct tz_span *take(struct central *c, struct batch *b,
                             struct tz_spans *x)
 {
+    b->n = 0;
     tz_lock_acquire(&c->lock);
     put_done(c, x);
-    c->given++;
     struct tz_span *s = pop(&c->partial);
-    *unswept = false;
-    if (!s && (s = pop(&c->unswept)) != NULL) {
-        *unswept = true;
-        tz_xadd(&sweep.sweeping, 1);
-    }
-    if (!s && (s = pop_empty(c)) != NULL)
+    if (!s)
+        take_unswept(c, b, a_few(c));
+    if (!s && b->n == 0 && (s = pop_empty(c)) != NULL)
         give_spares(c, x);
     if (s)
         s->state = TZ_SPAN_OWNED;
+    c->given += b->n ? b->n : 1;
     tz_lock_release(&c->lock);
     return s;
+}
+
+// Sweeps what take has taken: one to allocate from, the others go with *x. NULL
+// if all are full.
+static struct tz_span *sweep_taken(struct batch *b, struct tz_spans *x)
+{
+    struct tz_span *first = NULL;
+    for (uint32_t k = 0; k < b->n; k++) {
+        struct tz_span *s = b->span[k];
+        struct tz_span **list = &x->spare;
+        if (sweep_span(s) == s->nelems) {
+            list = &x->done;
+        } else if (!first) {
+            first = s;
+            continue;
+        }
+        s->node.next = (struct tz_list *)(void *)*list;
+        *list = s;
+    }
+    tz_xadd(&sweep.sweeping, -b->n);
+    return first;
 }
 
 void tz_central_trim(void)
@@ -220,17 +266,15 @@ struct tz_span *tz_central_get(unsigned which, struct tz_pagecache *pc,
                                struct tz_spans *x)
 {
     struct central *c = &central[which];
-    bool unswept;
-    struct tz_span *s;
-    while ((s = take(c, &unswept, x)) != NULL) {
-        if (!unswept)
+    for (;;) {
+        struct batch b;
+        struct tz_span *s = take(c, &b, x);
+        if (!s && b.n)
+            s = sweep_taken(&b, x);
+        if (s)
             return s;
-        uint32_t left = sweep_span(s);
-        if (left == s->nelems)
-            tz_central_put(s);
-        tz_xadd(&sweep.sweeping, -1u);
-        if (left < s->nelems)
-            return s;
+        if (b.n == 0)
+            break;
     }
     return grow(which, pc);
 }
@@ -263,12 +307,6 @@ void tz_central_flip(void)
     tz_store(&sweep.hint, 0);
 }
 
-// Spans under way: of one central, by one thread.
-struct batch {
-    struct tz_span *span[BATCH];
-    uint32_t n;
-};
-
 // Takes spans that await their sweep, or else empty ones that are kept no
 // longer, of the i-th central. They count as being swept.
 static void batch_take(struct batch *b, uint32_t i)
@@ -276,21 +314,16 @@ static void batch_take(struct batch *b, uint32_t i)
     struct central *c = sweep_order(i);
     // Of large ones, one may be enough for who waits.
     uint32_t most = i < 2 * TZ_KINDS ? 1 : BATCH;
-    struct tz_span *s;
-    b->n = 0;
-    tz_lock_acquire(&c->lock);
-    while (b->n < most && (s = pop(&c->unswept)) != NULL)
-        b->span[b->n++] = s;
     uint32_t empty = 0;
+    tz_lock_acquire(&c->lock);
+    take_unswept(c, b, most);
     for (; b->n < most && c->nempty > c->keep; empty++)
         b->span[b->n++] = pop_empty(c);
-    if (empty)
+    if (empty) {
+        tz_xadd(&sweep.sweeping, empty);
         tz_xadd_rlx(&sweep.kept, -empty);
-    for (uint32_t k = 0; k < b->n; k++)
-        b->span[k]->state = TZ_SPAN_OWNED;
-    if (b->n)
-        tz_xadd(&sweep.sweeping, b->n);
-    else
+    }
+    if (b->n == 0)
         tz_cas(&sweep.hint, i, i + 1); // with the lock: not after a flip
     tz_lock_release(&c->lock);
 }
