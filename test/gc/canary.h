@@ -59,10 +59,38 @@ static NOINLINE bool is_there(uintptr_t hidden)
            *(uint64_t *)~hidden - CANARY < 4096;
 }
 
+// Writes over what earlier calls have left below this frame.
+static NOINLINE void scrub_here(void)
+{
+    volatile char frame[12 * 1024];
+    memset((char *)frame, 0, sizeof frame);
+    __asm__ volatile("" : : "r"(frame) : "memory");
+}
+
+static void scrub_there(void *arg)
+{
+    scrub_here();
+    __atomic_add_fetch((int *)arg, 1, __ATOMIC_SEQ_CST);
+}
+
+// The same for this stack and those of goroutines that ended lately, which the
+// next ones get.
+static inline void scrub_stacks(void)
+{
+    enum { SEVERAL = 8 };
+    int done = 0;
+    for (int i = 0; i < SEVERAL; i++)
+        tuza_spawn(scrub_there, &done);
+    while (__atomic_load_n(&done, __ATOMIC_SEQ_CST) < SEVERAL)
+        tuza_yield();
+    scrub_here();
+}
+
 // Collects until what was garbage before is gone, and lets others write over
 // its memory.
 static NOINLINE void collect_well(void)
 {
+    scrub_stacks();
     for (int i = 0; i < 2; i++) {
         tuza_gc();
         for (size_t size = 8; size <= 4096; size *= 2)
