@@ -8,9 +8,10 @@
 // next collection first finishes the rest.
 //
 // An empty span is kept by its central, up to as many as it gave out since the
-// last collection: they will be wanted again, and the way through the page heap
-// costs a hundred times as much. When the page heap would have to grow they go
-// to it after all.
+// last collection, all centrals together up to what may be allocated until the
+// next one: they will be wanted again, and the way through the page heap costs
+// a hundred times as much. When the page heap would have to grow they go to it
+// after all.
 //
 // A span is on one list or owned by one thread, so sweeping needs no more than
 // taking it off: alloc bits become the mark bits, an empty span's pages go
@@ -44,7 +45,8 @@ static struct central central[TZ_CENTRAL_COUNT];
 static struct {
     uint32_t hint;     // places before it await no sweep; atomic, advisory
     uint32_t sweeping; // spans taken off to be swept; atomic
-    uint32_t kept;     // spans on all `empty` lists, about; atomic
+    uint32_t kept;     // pages on all `empty` lists, about; atomic
+    uint32_t worth;    // pages that are worth keeping; atomic
     uint32_t cycle;    // flips so far; changes while the world is stopped
 } sweep;
 
@@ -104,6 +106,18 @@ static struct tz_span *pop(struct tz_list *l)
     return n ? tz_list_entry(n, struct tz_span, node) : NULL;
 }
 
+// Of each of its spans; 0: large ones.
+static uint32_t npages_of(const struct central *c)
+{
+    return tz_sizeclass[(c - central) % TZ_SPANCLASS_COUNT].npages;
+}
+
+// Whether so many pages more than are kept are worth it.
+static bool may_keep(uint32_t npages)
+{
+    return tz_load_rlx(&sweep.kept) + npages <= tz_load_rlx(&sweep.worth);
+}
+
 // With the lock.
 static struct tz_span *pop_empty(struct central *c)
 {
@@ -145,7 +159,7 @@ static void give_spares(struct central *c, struct tz_spans *x)
         s->node.next = (struct tz_list *)(void *)x->spare;
         x->spare = s;
     }
-    tz_xadd_rlx(&sweep.kept, -n);
+    tz_xadd_rlx(&sweep.kept, -n * npages_of(c));
 }
 
 // Spans under way: of one central, by one thread.
@@ -157,8 +171,7 @@ struct batch {
 // How many spans a cache may have of a central at once: 64 KiB, or two.
 static uint32_t a_few(const struct central *c)
 {
-    uint32_t sc = (uint32_t)(c - central) % TZ_SPANCLASS_COUNT;
-    return tz_sizeclass[sc].npages == 1 ? BATCH : 2;
+    return npages_of(c) == 1 ? BATCH : 2;
 }
 
 // Up to `most` spans that await their sweep, which count as being swept. With
@@ -225,7 +238,7 @@ void tz_central_trim(void)
             tz_lock_release(&c->lock);
             if (!s)
                 break;
-            tz_xadd_rlx(&sweep.kept, -1u);
+            tz_xadd_rlx(&sweep.kept, -npages_of(c));
             tz_heap_span_free(s);
         }
     }
@@ -291,6 +304,15 @@ static void splice(struct tz_list *to, struct tz_list *from)
     tz_list_init(from);
 }
 
+// The pages that may be allocated before the next collection.
+static uint32_t pages_until_next(void)
+{
+    uint64_t live = tz_load_rlx(&tz_mem.live);
+    uint64_t trigger = tz_load_rlx(&tz_mem.trigger);
+    uint64_t bytes = trigger > live ? trigger - live : 0;
+    return (uint32_t)tz_min(bytes >> TZ_PAGE_SHIFT, UINT32_MAX / 2);
+}
+
 void tz_central_flip(void)
 {
     for (unsigned i = 0; i < TZ_CENTRAL_COUNT; i++) {
@@ -299,11 +321,12 @@ void tz_central_flip(void)
         TZ_CHECK(tz_list_empty(&c->unswept));
         splice(&c->unswept, &c->partial);
         splice(&c->unswept, &c->full);
-        c->keep = c->given;
+        c->keep = npages_of(c) ? c->given : 0; // no large ones
         c->given = 0;
         tz_lock_release(&c->lock);
     }
     sweep.cycle++;
+    tz_store_rlx(&sweep.worth, pages_until_next());
     tz_store(&sweep.hint, 0);
 }
 
@@ -317,11 +340,13 @@ static void batch_take(struct batch *b, uint32_t i)
     uint32_t empty = 0;
     tz_lock_acquire(&c->lock);
     take_unswept(c, b, most);
-    for (; b->n < most && c->nempty > c->keep; empty++)
+    while (b->n < most && c->nempty > (may_keep(0) ? c->keep : 0)) {
         b->span[b->n++] = pop_empty(c);
+        empty++;
+    }
     if (empty) {
         tz_xadd(&sweep.sweeping, empty);
-        tz_xadd_rlx(&sweep.kept, -empty);
+        tz_xadd_rlx(&sweep.kept, -empty * npages_of(c));
     }
     if (b->n == 0)
         tz_cas(&sweep.hint, i, i + 1); // with the lock: not after a flip
@@ -348,14 +373,14 @@ static size_t batch_put(struct batch *b)
         struct tz_span *s = b->span[k];
         if (s->nalloc)
             put(c, s);
-        else if (!tz_span_large(s) && c->nempty < c->keep)
+        else if (c->nempty < c->keep && may_keep((kept + 1) * s->npages))
             keep_empty(c, s), kept++;
         else
             b->span[rest++] = s;
     }
     tz_lock_release(&c->lock);
     if (kept)
-        tz_xadd_rlx(&sweep.kept, kept);
+        tz_xadd_rlx(&sweep.kept, kept * npages_of(c));
     for (uint32_t k = 0; k < rest; k++) {
         freed += b->span[k]->npages;
         tz_heap_span_free(b->span[k]);

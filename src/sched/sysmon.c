@@ -7,17 +7,24 @@
 //  - wakes a thread for timers that are overdue on Ps that nobody runs;
 //  - asks a P that has run one goroutine for 10 ms, or has a timer due, to look
 //    around: the goroutine yields at its next operation that may park;
-//  - gives a little free memory back, at 1 % of a processor's time.
-// While every P is idle or the world is stopped it sleeps for good, until
-// tz_sysmon_wake, or until the first timer. Go's proc.go: sysmon, retake.
+//  - gives a little free memory back, at 1 % of a processor's time, and sweeps
+//    what is not swept yet when nothing runs.
+// While every P is idle or the world is stopped it sleeps until tz_sysmon_wake,
+// a tenth of a second at most. Go's proc.go: sysmon, retake.
 
+#include "mem/mcentral.h"
 #include "mem/scavenge.h"
 #include "os/clock.h"
 #include "os/futex.h"
 #include "os/thread.h"
 #include "sched/proc.h"
 
-enum { TICK_MIN_US = 20, TICK_MAX_US = 10000, LONG_CALL_MS = 10, SLICE_MS = 10 };
+enum {
+    TICK_MIN_US = 20,
+    TICK_MAX_US = 10000,
+    LONG_CALL_MS = 10,
+    SLICE_MS = 10
+};
 
 static void retake_one(struct tz_p *p, int64_t now)
 {
@@ -89,6 +96,13 @@ static bool nothing_runs(void)
     return true;
 }
 
+// Garbage that nobody has come across, when there is nothing better to do.
+static void sweep(void)
+{
+    while (tz_central_sweep_one())
+        ;
+}
+
 static void sysmon_main(void *arg)
 {
     (void)arg;
@@ -103,6 +117,8 @@ static void sysmon_main(void *arg)
                 tz_futex_sleep(&tz_sched.sysmon_idle, 1,
                                100 * TZ_NSEC_PER_MSEC);
             tz_store(&tz_sched.sysmon_idle, 0);
+            if (!tz_load(&tz_sched.stopping) && nothing_runs())
+                sweep();
             tick_us = TICK_MIN_US;
             quiet = 0;
         }
@@ -119,9 +135,11 @@ static void sysmon_main(void *arg)
 
 void tz_sysmon_wake(void)
 {
-    if (tz_load(&tz_sched.sysmon_idle) &&
-        tz_cas(&tz_sched.sysmon_idle, 1, 0))
+    if (tz_load(&tz_sched.sysmon_idle) && tz_cas(&tz_sched.sysmon_idle, 1, 0))
         tz_futex_wake(&tz_sched.sysmon_idle, 1);
 }
 
-int tz_sysmon_start(void) { return tz_thread_start(sysmon_main, NULL, 0); }
+int tz_sysmon_start(void)
+{
+    return tz_thread_start(sysmon_main, NULL, 0);
+}

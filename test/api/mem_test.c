@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <stdio.h>
+
 #include "support/api_check.h"
 
 static int all_sizes(int argc, char **argv)
@@ -264,6 +266,41 @@ START_TEST(threads_that_allocate_do_not_outrun_the_collector)
 }
 END_TEST
 
+// A program that waits for something, its garbage swept by nobody it runs.
+static int idle_main(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    enum { MANY = 60000 };
+    void **all = tuza_alloc(MANY * sizeof *all);
+    for (int i = 0; i < MANY; i++)
+        all[i] = memset(tuza_alloc(1000), 1, 1000);
+    for (int i = 0; i < MANY; i++)
+        all[i] = NULL;
+    tuza_gc();
+    tuza_memstats st = { .size = sizeof st };
+    for (int i = 0; i < 200; i++) { // ends by the test's time limit otherwise
+        tuza_memstats_read(&st);
+        if (st.heap_sys - st.heap_released < 40 << 20)
+            return 0;
+        tuza_sleep(50 * 1000000);
+    }
+    printf("%lu of %lu bytes went back\n", (unsigned long)st.heap_released,
+           (unsigned long)st.heap_sys);
+    return 1;
+}
+
+START_TEST(an_idle_program_gives_its_garbage_back)
+{
+    api_run(idle_main, 1);
+}
+END_TEST
+
+START_TEST(an_idle_program_of_two_ps_does_so_too)
+{
+    api_run(idle_main, 2);
+}
+END_TEST
+
 int main(void)
 {
     return api_check("mem",
@@ -276,5 +313,6 @@ int main(void)
                          stress_collects_at_every_allocation,
                          garbage_is_used_again,
                          threads_that_allocate_do_not_outrun_the_collector,
-                         NULL });
+                         an_idle_program_gives_its_garbage_back,
+                         an_idle_program_of_two_ps_does_so_too, NULL });
 }
