@@ -2,10 +2,9 @@
 // test/api/mem_test.c: the collected heap, as a program sees it.
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <stdio.h>
 
 #include "support/api_check.h"
 
