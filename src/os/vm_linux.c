@@ -77,9 +77,11 @@ int tz_vmsys_mincore(void *p, size_t n, unsigned char *in)
 }
 
 // By the kernel's own count, which is what RLIMIT_AS is compared with.
-uint64_t tz_vmsys_mapped(void)
+// By plain system calls: stdio would allocate.
+uint64_t tz_vmsys_mapped(enum tz_vmsys_size what)
 {
-    char text[128];
+    const int field = what == TZ_VMSYS_DATA ? 5 : 0; // of numbers, in pages
+    char text[256];
     int saved = errno;
     int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
     ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof text);
@@ -87,8 +89,12 @@ uint64_t tz_vmsys_mapped(void)
         close(fd);
     errno = saved;
     uint64_t pages = 0;
-    for (ssize_t i = 0; i < len && text[i] >= '0' && text[i] <= '9'; i++)
-        pages = pages * 10 + (uint64_t)(text[i] - '0');
+    for (ssize_t i = 0, at = 0; i < len && at <= field; i++) {
+        if (text[i] == ' ')
+            at++;
+        else if (at == field && text[i] >= '0' && text[i] <= '9')
+            pages = pages * 10 + (uint64_t)(text[i] - '0');
+    }
     return pages * tz_vm_page();
 }
 
@@ -118,8 +124,8 @@ static int raw_madvise(void *addr, size_t n, int advice)
 
 const struct tz_vm_hooks *tz_vmsys_raw(void)
 {
-    static const struct tz_vm_hooks raw = { raw_mmap, raw_munmap, raw_mprotect,
-                                            raw_madvise };
+    static const struct tz_vm_hooks raw = {raw_mmap, raw_munmap, raw_mprotect,
+                                           raw_madvise};
     return &raw;
 }
 

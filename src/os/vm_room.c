@@ -16,7 +16,7 @@ uint64_t tz_vm_room(void)
     struct rlimit limit;
     if (getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur == RLIM_INFINITY)
         return UINT64_MAX;
-    uint64_t mapped = tz_vmsys_mapped();
+    uint64_t mapped = tz_vmsys_mapped(TZ_VMSYS_ALL);
     if (TZ_DEFECT(TZ_D18))
         mapped *= 2;
     return limit.rlim_cur > mapped ? limit.rlim_cur - mapped : 0;

@@ -31,8 +31,12 @@ int tz_vmsys_noreplace(void);
 // not mapped, ENOSYS where the system cannot tell.
 int tz_vmsys_mincore(void *p, size_t n, unsigned char *in);
 
-// Bytes of address space that this process has mapped; 0 when that is unknown.
-uint64_t tz_vmsys_mapped(void);
+// Bytes that this process has mapped; 0 when that is unknown.
+enum tz_vmsys_size {
+    TZ_VMSYS_ALL,  // all of the address space, what RLIMIT_AS limits
+    TZ_VMSYS_DATA, // what RLIMIT_DATA limits, and the main thread's stack
+};
+uint64_t tz_vmsys_mapped(enum tz_vmsys_size what);
 
 // Whether the kernel finds that nothing can be stored at p, a mapped page of
 // ours. Does not raise a signal.
