@@ -9,6 +9,7 @@
 #include "gc/pacer.h"
 #include "mem/limit.h"
 #include "mem/mheap.h"
+#include "os/os_check.h"
 #include "tuza/mem.h"
 
 #define MB (UINT64_C(1) << 20)
@@ -231,15 +232,5 @@ int main(void)
         settings_change_the_goal_at_once,
         NULL,
     };
-    Suite *suite = suite_create("gc/pacer");
-    TCase *tc = tcase_create("gc/pacer");
-    for (size_t i = 0; tests[i]; i++)
-        tcase_add_test(tc, tests[i]);
-    suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_FORK);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return os_check("gc/pacer", tests);
 }
