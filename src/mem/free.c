@@ -21,7 +21,7 @@
 
 #include <string.h>
 
-#include "base/print.h"
+#include "base/bits.h"
 #include "mem/malloc.h"
 #include "mem/persist.h"
 #include "tuza/mem.h"
@@ -50,7 +50,7 @@ void tz_free_flush(void)
             uint64_t freed = s->freed[i] & s->bits->alloc[i];
             s->bits->alloc[i] &= ~freed;
             s->freed[i] = 0;
-            s->nalloc -= (uint32_t)__builtin_popcountll(freed);
+            s->nalloc -= tz_popcount64(freed);
             s->needzero |= freed != 0;
         }
     }
@@ -78,20 +78,13 @@ static uint32_t index_of(const struct tz_span *s, const void *p)
     return tz_sizeclass_index(s->spanclass, (uintptr_t)p - s->base);
 }
 
-// Of a live object.
-static struct tz_span *span_of(const void *p)
-{
-    struct tz_region *r = tz_heap_region((uintptr_t)p);
-    return r->spans[((uintptr_t)p - r->base) >> TZ_PAGE_SHIFT];
-}
-
 // Empties m into the spans of its objects; what cannot go stays in it.
 static void magazine_drain(struct tz_mcache *c, struct tz_magazine *m)
 {
     uint32_t kept = 0;
     for (uint32_t k = 0; k < m->n; k++) {
         void *p = m->object[k];
-        struct tz_span *s = span_of(p);
+        struct tz_span *s = tz_heap_span_of(p);
         uint32_t i = index_of(s, p);
         if (c->slot[which_of(s)].span == s)
             tz_span_clear(s, i);
@@ -118,7 +111,7 @@ void *tz_magazine_take(struct tz_mcache *c, unsigned which)
     if (!m || m->n == 0)
         return NULL;
     void *p = m->object[--m->n];
-    struct tz_span *s = span_of(p);
+    struct tz_span *s = tz_heap_span_of(p);
     uint32_t i = index_of(s, p);
     tz_xand_bits(&s->freed[i / 64], ~(UINT64_C(1) << (i % 64)));
     tz_count(&c->live, s->elem_size);
@@ -157,7 +150,6 @@ void tz_mcache_free(struct tz_mcache *c, void *p)
     if (slot->cur <= (char *)p && (char *)p < slot->end)
         no_object(p); // of the run that is still to be handed out
     tz_count(&c->live, -(uint64_t)o.size);
-    c->freed++;
     if (tz_span_large(s))
         tz_central_free_large(s);
     else if (slot->span == s)

@@ -38,7 +38,6 @@ struct tz_mcache {
                       // tz_mem.live; may be below zero, modulo 2^64
     uint64_t bytes;   // allocated since start, runs in slots included
     uint64_t objects; // likewise
-    uint64_t freed;   // objects freed by hand since start
     bool collect;     // the heap has reached its trigger: collect soon
     // Of a cache of a thread that is none of the runtime's (mem/foreign.c):
     struct tz_lock lock;

@@ -378,9 +378,9 @@ static size_t batch_put(struct batch *b)
         else
             b->span[rest++] = s;
     }
-    tz_lock_release(&c->lock);
     if (kept)
         tz_xadd_rlx(&sweep.kept, kept * npages_of(c));
+    tz_lock_release(&c->lock);
     for (uint32_t k = 0; k < rest; k++) {
         freed += b->span[k]->npages;
         tz_heap_span_free(b->span[k]);

@@ -78,6 +78,13 @@ TZ_INLINE struct tz_region *tz_heap_region(uintptr_t p)
     return NULL;
 }
 
+// The span of a live object.
+TZ_INLINE struct tz_span *tz_heap_span_of(const void *p)
+{
+    struct tz_region *r = tz_heap_region((uintptr_t)p);
+    return tz_load_rlx(&r->spans[((uintptr_t)p - r->base) >> TZ_PAGE_SHIFT]);
+}
+
 // An object of the heap, found from an address inside it.
 struct tz_object {
     uintptr_t base;

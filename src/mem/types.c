@@ -69,12 +69,10 @@ static uint64_t repeat(const tuza_type *t, size_t n)
 
 static void describe(void *p, const tuza_type *t, size_t n)
 {
-    struct tz_region *r = tz_heap_region((uintptr_t)p);
-    size_t page = ((uintptr_t)p - r->base) >> TZ_PAGE_SHIFT;
-    struct tz_span *s = r->spans[page];
+    struct tz_span *s = tz_heap_span_of(p);
     if (s->elem_size <= TZ_BITS_MAX) {
         uint32_t at = (uint32_t)(((uintptr_t)p & (TZ_PAGE_SIZE - 1)) / WORD);
-        put_bits(r->types[page].pointers, at, (uint32_t)(s->elem_size / WORD),
+        put_bits(s->types->pointers, at, (uint32_t)(s->elem_size / WORD),
                  repeat(t, n));
         return;
     }
