@@ -97,6 +97,16 @@ int tz_vm_protect(void *p, size_t n);
 // Whether tz_vm_guard works here.
 bool tz_vm_guard_works(void);
 
+// n ready bytes become memory for stacks, or stop being it: where a kernel
+// polices the stack pointer they are mapped anew, with the mark or without it,
+// and read as zero; elsewhere nothing happens. They must hold nothing. A
+// refusal ends the process.
+void tz_vm_stack_alloc(void *p, size_t n);
+void tz_vm_stack_free(void *p, size_t n);
+
+// Whether the two calls do anything.
+bool tz_vm_stack_policed(void);
+
 // Gives a range back, whatever its state. A munmap that fails with ENOMEM (the
 // limit of mappings) is kept on a list and tried again later.
 void tz_vm_free(void *p, size_t n, enum tz_vm_use use, enum tz_vm_state was);
