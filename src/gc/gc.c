@@ -33,6 +33,7 @@
 #include "os/tlsroots.h"
 #include "os/vm.h"
 #include "sched/proc.h"
+#include "stack/stack.h"
 #include "tuza/mem.h"
 
 enum { PARALLEL_MIN = TZ_DEBUG ? 1 << 20 : 32 << 20 };
@@ -130,7 +131,9 @@ static void cycle(void *arg)
     t->goal = tz_load_rlx(&tz_mem.trigger);
     gc.nworkers = t->workers = want_workers();
     t->marking = tz_clock_now();
+    tz_stack_gc_begin();
     uint64_t live = mark_all(&t->roots);
+    tz_stack_gc_end();
     t->marked = tz_clock_now();
     t->heap_after = live;
     tz_store_rlx(&tz_mem.live, live);

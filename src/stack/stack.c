@@ -34,19 +34,15 @@
 #include "os/lock.h"
 #include "os/space.h"
 #include "os/vm.h"
-#include "stack/slab.h"
+#include "stack/stackcache.h"
 
-enum { CACHE_SIZE = 64, CACHED_CLASSES = 5, STACKS_LEFT = 512 };
+enum {
+    CACHE_SIZE = TZ_STACKCACHE_SLOTS,
+    CACHED_CLASSES = TZ_STACKCACHE_CLASSES,
+    STACKS_LEFT = 512
+};
 
 #define CANARY UINT64_C(0x74757a6163616e61)
-
-// Owned by the P. Slots are named by their lowest address.
-struct tz_stackcache {
-    uint32_t n[CACHED_CLASSES];
-    uintptr_t slot[CACHED_CLASSES][CACHE_SIZE];
-    uint64_t got, put;          // bytes, since start; atomic for readers
-    struct tz_stackcache *next; // of all caches; const after it is published
-};
 
 // A free slot in the pool is linked through its owner entry in the slab, with
 // bit 0 set to tell it from an owner.
@@ -255,8 +251,24 @@ void tz_stack_stats(uint64_t *inuse, uint64_t *sys)
     uint64_t n = tz_load_rlx(&pool.got) - tz_load_rlx(&pool.put);
     for (struct tz_stackcache *c = tz_load_acq(&pool.caches); c; c = c->next)
         n += tz_load_rlx(&c->got) - tz_load_rlx(&c->put);
-    *inuse = n;
-    *sys = tz_load_rlx(&pool.sys);
+    struct tz_stackpool_stats fixed;
+    tz_stackpool_stats(&fixed);
+    for (struct tz_stackcache *c = tz_load_acq(&pool.caches); c; c = c->next)
+        n += tz_load_rlx(&c->order_got) - tz_load_rlx(&c->order_put);
+    *inuse = n + fixed.inuse;
+    *sys = tz_load_rlx(&pool.sys) + fixed.sys;
+}
+
+void tz_stack_gc_begin(void)
+{
+    tz_stackpool_gc_begin();
+}
+
+void tz_stack_gc_end(void)
+{
+    for (struct tz_stackcache *c = tz_load_acq(&pool.caches); c; c = c->next)
+        tz_stackpool_flush(c);
+    tz_stackpool_gc_end();
 }
 
 const char *tz_stack_guard_name(void)

@@ -39,6 +39,12 @@ enum tz_stack_where { TZ_STACK_NONE, TZ_STACK_IN, TZ_STACK_GUARD };
 enum tz_stack_where tz_stack_find(uintptr_t addr, struct tz_stack *out,
                                   void **owner);
 
+// The collector begins and ends its marking; both with the world stopped. In
+// between no stack memory becomes heap or goes back to the system. The end
+// empties the caches and gives back what is wholly free.
+void tz_stack_gc_begin(void);
+void tz_stack_gc_end(void);
+
 // Bytes of address space: of stacks handed out, and of all slabs.
 void tz_stack_stats(uint64_t *inuse, uint64_t *sys);
 
