@@ -211,6 +211,8 @@ void tz_gc_collect(bool force)
     tz_pacer_resume(t.end);
     count_pause((uint64_t)(t.end - t.stopping));
     tz_store_rel(&gc.busy, 0); // with the next collector's CAS
+    if (force)
+        tz_stack_give_back();
     if (tz_env.gctrace)
         tz_gctrace_print(&t, tz_sched.nprocs);
 }

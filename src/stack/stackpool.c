@@ -65,15 +65,6 @@ unsigned tz_stackpool_order(size_t size)
     tz_throw("a fixed stack of %zu bytes: there are 1, 2, 4 and 8 KiB", size);
 }
 
-// Growing a stack here would come back here.
-static void must_be_on_system_stack(const char *what)
-{
-    uintptr_t sp = tz_sp();
-    struct tz_slab *s = tz_slab_of(sp);
-    if (tz_unlikely(s || tz_heap_manual_of(sp)))
-        tz_throw("%s on a goroutine's stack (sp %p)", what, (void *)sp);
-}
-
 static void check_order(unsigned order)
 {
     if (tz_unlikely(order >= TZ_STACK_ORDERS))
@@ -214,7 +205,7 @@ static bool pass_by(const struct tz_stackcache *c)
 int tz_stackpool_get(struct tz_stackcache *c, unsigned order, uintptr_t *lo)
 {
     check_order(order);
-    must_be_on_system_stack("a fixed stack is taken");
+    tz_slab_need_system_stack("a fixed stack is taken");
     size_t size = tz_stackpool_size(order);
     uintptr_t got = 0;
     if (pass_by(c)) {
@@ -242,7 +233,7 @@ int tz_stackpool_get(struct tz_stackcache *c, unsigned order, uintptr_t *lo)
 void tz_stackpool_put(struct tz_stackcache *c, unsigned order, uintptr_t lo)
 {
     check_order(order);
-    must_be_on_system_stack("a fixed stack is put back");
+    tz_slab_need_system_stack("a fixed stack is put back");
     size_t size = tz_stackpool_size(order);
     tz_san_unpoison((void *)lo, size); // frames left without a return
     if (pass_by(c)) {
