@@ -140,7 +140,8 @@ tz_ctx_fp_reset:
         xorl    $TZ_MXCSR_DEFAULT, %eax
         andl    $0xffc0, %eax
         jnz     1f
-        cmpw    $TZ_FPUCW_DEFAULT, -4(%rsp)
+        movzwl  -4(%rsp), %eax
+        cmpl    $TZ_FPUCW_DEFAULT, %eax
         jne     1f
         ret
 1:      movl    $TZ_MXCSR_DEFAULT, -8(%rsp)

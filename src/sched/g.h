@@ -64,6 +64,7 @@ struct tz_g {
         char args[TZ_G_ARGS]; // until it has started; a root
         void *args_object; // instead, when args_size is more: in the heap
         struct tz_ctx_regs syscall_regs; // while in SYSCALL
+        struct tz_g *next_chain; // of a DEAD one, the first of its chain
     };
     struct tz_stack stack; // 0 until the first run
     struct tz_ctx ctx;     // where to resume; valid unless RUNNING
