@@ -113,6 +113,7 @@ struct tz_slab *tz_slab_make(unsigned cls)
     while (!(base = tz_vm_alloc_stacks(stride * count, align)))
         if ((count /= 2) == 0)
             return NULL;
+    tz_vm_stack_alloc(base, stride * count);
     struct tz_slab *s = tz_persist_alloc(sizeof *s, 0);
     void **owner = tz_persist_alloc(count * sizeof *owner, 0);
     uint8_t *guard = tz_persist_alloc(count, 0);
