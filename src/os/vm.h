@@ -111,10 +111,6 @@ bool tz_vm_guard_works(void);
 void tz_vm_stack_alloc(void *p, size_t n);
 void tz_vm_stack_free(void *p, size_t n);
 
-// The least that is told at a time on any system: where an OS page is larger,
-// nothing can be.
-#define TZ_VM_STACK_UNIT (32 * TZ_KIB)
-
 // Whether the two calls do anything. Found out once, at the start.
 bool tz_vm_stack_policed(void);
 

@@ -18,10 +18,9 @@
 // a supervisor (test/emul/police.c) can. Stacks are then mapped without the
 // mark at first, and get it here, as everywhere that is policed.
 //
-// A range must be whole pages of the system, or what lies beside it would be
-// lost. What is told at a time may be as little as a span of fixed stacks
-// (TZ_VM_STACK_UNIT). Where a page is larger, a wish for remapping is refused
-// with a line, and a kernel that insists ends the process at the start.
+// A range must be whole pages of the system, 64 KiB on some, or what lies beside
+// it would be lost: who cuts stacks from less takes more and leaves the rest.
+// Another range ends the process.
 //
 // Go keeps this in os_openbsd.go (osStackAlloc, osStackRemap).
 
@@ -51,29 +50,11 @@ static bool wanted(void)
            !value[1];
 }
 
-TZ_COLD static bool find_out(void)
-{
-    bool kernel = tz_vmsys_stack_policed();
-    if (!kernel && !wanted())
-        return false;
-    size_t page = tz_vm_page();
-    if (page <= TZ_VM_STACK_UNIT || TZ_DEFECT(TZ_D12))
-        return true;
-    if (kernel)
-        tz_fatal("this kernel polices the stack pointer by pages of %zu bytes,"
-                 " and stacks are marked %zu bytes at a time",
-                 page, TZ_VM_STACK_UNIT);
-    tz_print("tuza: TUZADEBUG: mapstack: off, for a page has %zu bytes and"
-             " stacks are marked %zu bytes at a time\n",
-             page, TZ_VM_STACK_UNIT);
-    return false;
-}
-
 bool tz_vm_stack_policed(void)
 {
     uint32_t a = tz_load_rlx(&st.policed); // idempotent: no partner
     if (tz_unlikely(a == UNKNOWN)) {
-        a = find_out() ? YES : NO;
+        a = tz_vmsys_stack_policed() || wanted() ? YES : NO;
         tz_store_rlx(&st.policed, a);
     }
     return a == YES;
