@@ -5,7 +5,7 @@
 
 #include "arch/ctx.h"
 #include "base/tls.h"
-#include "stack/stack.h"
+#include "stack/segment.h"
 
 // Who may change a status: the G's own thread, or whoever holds the G's lock
 // on life: the waker of a WAITING one, the P that runs a RUNNABLE one.
@@ -48,7 +48,8 @@ enum { TZ_G_ARGS = 48 };
 // memory and is reused, never freed [sched.I1].
 struct tz_g {
     struct tz_ctx ctx;     // where to resume; valid unless RUNNING
-    struct tz_stack stack; // 0 until the first run
+    struct tz_stack stack; // 0 until the first run; where it runs now
+    struct tz_segment *segment; // its other stacks, newest first; NULL: none
     uint32_t status;       // atomic; enum tz_gstatus
     uint8_t wait;          // enum tz_wait, of a WAITING one
     uint8_t started;       // has run: args are no longer here
