@@ -22,6 +22,9 @@ TZ_NORETURN void tz_ctx_jump(const struct tz_ctx *to);
 void tz_ctx_init(struct tz_ctx *ctx, uintptr_t top, void (*entry)(void *),
                  void *arg);
 
+// Gives the caller the floating-point control words of a new context.
+void tz_ctx_fp_reset(void);
+
 // Saves the callee-saved registers on this stack and calls fn(arg, sp), where
 // sp is below them: for a scan of this stack by others while fn waits.
 void tz_ctx_spill(void (*fn)(void *arg, uintptr_t sp), void *arg);

@@ -152,8 +152,9 @@ static void scan_g(struct tz_gcwork *w, struct tz_g *g)
         if (g->started) {
             scan_stack(w, g, g->ctx.sp);
         } else {
-            scan_object(w, &g->args_object, sizeof g->args_object);
-            scan_object(w, g->args, sizeof g->args);
+            bool inside = g->args_size <= TZ_G_ARGS;
+            scan_object(w, g->args,
+                        inside ? g->args_size : sizeof g->args_object);
         }
         break;
     case TZ_G_RUNNING:

@@ -16,7 +16,8 @@ enum {
     BLOCK = 64,    // Gs
     LEAF = 512,    // blocks
     LEAVES = 2048, // 67 million Gs in all
-    KEEP = 64      // Gs in a P's list
+    KEEP = 64,     // Gs in a P's list
+    IDS = 16       // numbers that a P takes at once
 };
 
 static struct {
@@ -58,27 +59,85 @@ static bool make_block(void)
     return true;
 }
 
+// Numbers are taken 16 at a time: with one P they are in order of creation.
+static uint64_t next_id(struct tz_p *p)
+{
+    if (tz_unlikely(p->goid == p->goid_end)) {
+        p->goid = tz_xadd_rlx(&tz_sched.goid, IDS);
+        p->goid_end = p->goid + IDS;
+    }
+    return ++p->goid;
+}
+
+void tz_sched_counts(uint64_t *now, uint64_t *started)
+{
+    uint64_t ended = 0, spawned = 0;
+    for (uint32_t i = 0; i < tz_sched.nprocs; i++)
+        ended += tz_load_acq(&tz_sched.allp[i]->ended); // before its spawn
+    for (uint32_t i = 0; i < tz_sched.nprocs; i++)
+        spawned += tz_load_rlx(&tz_sched.allp[i]->spawned);
+    *started = spawned;
+    *now = spawned - ended;
+}
+
+uint64_t tz_sched_peak(void)
+{
+    uint64_t now, started;
+    tz_sched_counts(&now, &started);
+    if (tz_sched.nprocs == 1)
+        now = tz_load_rlx(&tz_sched.allp[0]->most);
+    uint64_t peak = tz_load_rlx(&tz_sched.peak);
+    while (now > peak && !tz_cas(&tz_sched.peak, peak, now))
+        peak = tz_load_rlx(&tz_sched.peak);
+    return tz_max(now, peak);
+}
+
+// Fills p's list to a half; false: not even one.
+static bool refill(struct tz_p *p)
+{
+    (void)tz_sched_peak();
+    tz_lock_acquire(&allgs.lock);
+    while (p->ngfree < KEEP / 2) {
+        if (!allgs.free && (p->ngfree || !make_block()))
+            break;
+        struct tz_g *g = allgs.free;
+        allgs.free = g->link;
+        g->link = p->gfree;
+        p->gfree = g;
+        p->ngfree++;
+    }
+    tz_lock_release(&allgs.lock);
+    return p->gfree != NULL;
+}
+
+// Empties p's list to a half.
+static void spill(struct tz_p *p)
+{
+    tz_lock_acquire(&allgs.lock);
+    while (p->ngfree > KEEP / 2) {
+        struct tz_g *g = p->gfree;
+        p->gfree = g->link;
+        p->ngfree--;
+        g->link = allgs.free;
+        allgs.free = g;
+    }
+    tz_lock_release(&allgs.lock);
+}
+
 struct tz_g *tz_g_get(struct tz_p *p)
 {
-    if (!p->gfree) {
-        tz_lock_acquire(&allgs.lock);
-        while (p->ngfree < KEEP / 2) {
-            if (!allgs.free && (p->ngfree || !make_block()))
-                break;
-            struct tz_g *g = allgs.free;
-            allgs.free = g->link;
-            g->link = p->gfree;
-            p->gfree = g;
-            p->ngfree++;
-        }
-        tz_lock_release(&allgs.lock);
-        if (!p->gfree)
-            return NULL;
-    }
+    if (tz_unlikely(!p->gfree) && !refill(p))
+        return NULL;
     struct tz_g *g = p->gfree;
     p->gfree = g->link;
     p->ngfree--;
     TZ_DCHECK(g->magic == TZ_G_MAGIC && g->status == TZ_G_DEAD);
+    g->id = next_id(p);
+    uint64_t spawned = p->spawned + 1;
+    tz_store_rlx(&p->spawned, spawned);
+    // Fewer than were ended here, when others spawn what ends here.
+    if ((int64_t)(spawned - p->ended - p->most) > 0)
+        tz_store_rlx(&p->most, spawned - p->ended);
     return g;
 }
 
@@ -86,17 +145,9 @@ void tz_g_put(struct tz_p *p, struct tz_g *g)
 {
     g->link = p->gfree;
     p->gfree = g;
-    if (++p->ngfree < KEEP)
-        return;
-    tz_lock_acquire(&allgs.lock);
-    while (p->ngfree > KEEP / 2) {
-        g = p->gfree;
-        p->gfree = g->link;
-        p->ngfree--;
-        g->link = allgs.free;
-        allgs.free = g;
-    }
-    tz_lock_release(&allgs.lock);
+    tz_store_rel(&p->ended, p->ended + 1); // with tz_sched_counts
+    if (++p->ngfree == KEEP)
+        spill(p);
 }
 
 const char *tz_wait_name(enum tz_wait why)

@@ -26,9 +26,8 @@ struct tz_sched {
     struct tz_p *allp[TZ_MAXPROCS];
     struct tz_m *allm;           // atomic; push only
     uint32_t mcount;             // Ms made; atomic
-    uint64_t goid;               // next number; atomic
-    uint64_t ended;              // goroutines that have ended; atomic
-    uint64_t peak;               // most that existed at once; atomic
+    uint64_t goid;               // numbers given to Ps; atomic
+    uint64_t peak;               // most that were seen at once; atomic
     uint64_t handoffs;           // atomic
 
     // Stop-the-world (stw.c).
@@ -56,7 +55,8 @@ extern struct tz_sched tz_sched;
 // What a thread is: its own M, or NULL.
 TZ_INLINE struct tz_m *tz_getm(void) { return tz_tls_get()->m; }
 
-// g.c: a G to spawn with (from p's free list) and a dead one to keep.
+// g.c: a G to spawn with (from p's free list), which has its number and is
+// counted; and a dead one to keep, which has been.
 struct tz_g *tz_g_get(struct tz_p *p);
 void tz_g_put(struct tz_p *p, struct tz_g *g);
 

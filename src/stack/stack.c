@@ -220,6 +220,25 @@ int tz_stack_get(struct tz_stackcache *c, size_t size, void *owner,
     return 0;
 }
 
+// Somebody has done with the stack.
+static void check_canary(const struct tz_slab *s, uint32_t i,
+                         const struct tz_stack *st)
+{
+    if (s->guard[i] == TZ_GUARD_CANARY && *(uint64_t *)st->lo != CANARY)
+        tz_fatal("a goroutine has overflowed its stack [%p, %p): the canary "
+                 "at its low end is gone",
+                 (void *)st->lo, (void *)st->hi);
+}
+
+void tz_stack_pass(const struct tz_stack *st, void *owner)
+{
+    struct tz_slab *s = tz_slab_of(st->lo);
+    TZ_CHECK(s);
+    uint32_t i = tz_slab_index(s, st->lo);
+    check_canary(s, i, st);
+    tz_store_rlx(&s->owner[i], owner);
+}
+
 void tz_stack_put(struct tz_stackcache *c, struct tz_stack *st)
 {
     struct tz_slab *s = tz_slab_of(st->lo);
@@ -227,10 +246,7 @@ void tz_stack_put(struct tz_stackcache *c, struct tz_stack *st)
     uint32_t i = tz_slab_index(s, st->lo);
     // Frames that were left without a return keep their red zones poisoned.
     tz_san_unpoison((void *)st->lo, st->hi - st->lo);
-    if (s->guard[i] == TZ_GUARD_CANARY && *(uint64_t *)st->lo != CANARY)
-        tz_fatal("a goroutine has overflowed its stack [%p, %p): the canary "
-                 "at its low end is gone",
-                 (void *)st->lo, (void *)st->hi);
+    check_canary(s, i, st);
     tz_store_rlx(&s->owner[i], NULL);
     *st = (struct tz_stack){ 0, 0 };
     count(c ? &c->put : &pool.put, s->stride, !c);
