@@ -133,8 +133,7 @@ void tz_system_stack(void (*fn)(void *), void *arg)
 {
     tz_crit_enter();
     struct tz_tls *t = tz_tls_get();
-    if (!t->g || t->g->is_g0 || tz_sp() - t->g->stack.lo >
-                                    t->g->stack.hi - t->g->stack.lo) {
+    if (!t->g || t->g->is_g0 || !tz_on_own_stack(t->g, tz_sp())) {
         fn(arg); // already on a system stack
     } else {
         uintptr_t top = t->m->g0.ctx.sp;

@@ -57,6 +57,7 @@ static struct {
     struct tz_stackcache *caches;      // atomic; push only
     uint64_t got, put;                 // without a cache; atomic
     uint64_t sys;                      // bytes of slabs; atomic
+    uint32_t canaries;                 // atomic; 1: some stacks have one
     size_t default_size;               // const after init
     bool may_shrink;                   // default_size; const after init
     enum tz_stack_guard guard;         // const after init
@@ -214,8 +215,10 @@ int tz_stack_get(struct tz_stackcache *c, size_t size, void *owner,
     uint32_t i = tz_slab_index(s, slot);
     tz_store_rlx(&s->owner[i], owner);
     *out = bounds(s, i);
-    if (s->guard[i] == TZ_GUARD_CANARY)
+    if (s->guard[i] == TZ_GUARD_CANARY) {
         *(uint64_t *)out->lo = CANARY;
+        tz_store_rlx(&pool.canaries, 1);
+    }
     count(c ? &c->got : &pool.got, s->stride, !c);
     return 0;
 }
@@ -251,6 +254,18 @@ void tz_stack_put(struct tz_stackcache *c, struct tz_stack *st)
     *st = (struct tz_stack){ 0, 0 };
     count(c ? &c->put : &pool.put, s->stride, !c);
     slot_put(c, s->cls, s->base + i * s->stride);
+}
+
+bool tz_stack_unguarded(const struct tz_stack *st)
+{
+    struct tz_slab *s;
+    return tz_load_rlx(&pool.canaries) && (s = tz_slab_of(st->lo)) != NULL &&
+           s->guard[tz_slab_index(s, st->lo)] == TZ_GUARD_CANARY;
+}
+
+bool tz_stack_intact(const struct tz_stack *st)
+{
+    return !tz_stack_unguarded(st) || *(uint64_t *)st->lo == CANARY;
 }
 
 enum tz_stack_where tz_stack_find(uintptr_t addr, struct tz_stack *out,

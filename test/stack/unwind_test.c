@@ -3,7 +3,7 @@
 // test/stack/unwind_test.c: our unwinder against libgcc's, at every
 // instruction of a program that calls, recurses, switches stacks and goes
 // through libc; and against stacks and tables that are nonsense.
-// unwind_test.sh compiles it in other ways.
+// unwind_flags_test.sh compiles it in other ways.
 
 #include <link.h>
 #include <pthread.h>

@@ -33,4 +33,4 @@ unwinds_code_of gcc -O2 -fuse-ld=gold -Wl,-z,lazy
 unwinds_code_of clang -O0
 unwinds_code_of clang -O2 -fomit-frame-pointer
 unwinds_code_of clang -O2 -fuse-ld=lld
-echo "unwind: ok"
+echo "unwind_flags: ok"
