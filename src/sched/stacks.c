@@ -14,7 +14,8 @@
 // A jump out of fn (longjmp, an exception, goexit) leaves the link in place.
 // Whoever next compares the stack pointer with G.stack finds it in an older
 // stack and puts G.stack right (tz_g_find_stack); the stacks that were left so
-// are given back by the goroutine's next call, or at its end.
+// are given back by the goroutine's next call, or at its end. AddressSanitizer
+// does not hear of such a jump and may report what is none.
 //
 // What a goroutine that leaves must look at, its watch bits say: its canaries,
 // and whether it may leave at all. Go has systemstack and no calls of the other
@@ -36,6 +37,39 @@ enum {
 };
 _Static_assert(sizeof(struct tz_segment) <= LINK_ROOM, "fits");
 _Static_assert(LINK_ROOM % 64 == 0, "keeps the alignment");
+
+// One call of tuza_call_big.
+struct big_call {
+    void (*fn)(void *);
+    void *arg;
+    struct tz_g *g;
+    size_t size;        // of the class to ask for
+    struct tz_stack to; // the stack
+    void *fake;         // AddressSanitizer's, of the older stack
+    int err;
+};
+
+#if TZ_ASAN
+static void tell_going(struct big_call *c)
+{
+    __sanitizer_start_switch_fiber(&c->fake, (void *)c->to.lo,
+                                   c->to.hi - c->to.lo);
+}
+static void tell_gone(void) { __sanitizer_finish_switch_fiber(NULL, NULL, NULL); }
+static void tell_coming(const struct tz_stack *back)
+{
+    __sanitizer_start_switch_fiber(NULL, (void *)back->lo, back->hi - back->lo);
+}
+static void tell_back(struct big_call *c)
+{
+    __sanitizer_finish_switch_fiber(c->fake, NULL, NULL);
+}
+#else
+static void tell_going(struct big_call *c) { (void)c; }
+static void tell_gone(void) {}
+static void tell_coming(const struct tz_stack *back) { (void)back; }
+static void tell_back(struct big_call *c) { (void)c; }
+#endif
 
 TZ_NO_SANITIZE bool tz_g_find_stack(struct tz_g *g, uintptr_t sp)
 {
@@ -101,38 +135,6 @@ void tuza_on_system_stack(void (*fn)(void *), void *arg)
 }
 
 // --- a call on a borrowed stack
-
-struct big_call {
-    void (*fn)(void *);
-    void *arg;
-    struct tz_g *g;
-    size_t size;        // of the class to ask for
-    struct tz_stack to; // the stack
-    void *fake;         // AddressSanitizer's, of the older stack
-    int err;
-};
-
-#if TZ_ASAN
-static void tell_going(struct big_call *c)
-{
-    __sanitizer_start_switch_fiber(&c->fake, (void *)c->to.lo,
-                                   c->to.hi - c->to.lo);
-}
-static void tell_gone(void) { __sanitizer_finish_switch_fiber(NULL, NULL, NULL); }
-static void tell_coming(const struct tz_stack *back)
-{
-    __sanitizer_start_switch_fiber(NULL, (void *)back->lo, back->hi - back->lo);
-}
-static void tell_back(struct big_call *c)
-{
-    __sanitizer_finish_switch_fiber(c->fake, NULL, NULL);
-}
-#else
-static void tell_going(struct big_call *c) { (void)c; }
-static void tell_gone(void) {}
-static void tell_coming(const struct tz_stack *back) { (void)back; }
-static void tell_back(struct big_call *c) { (void)c; }
-#endif
 
 static struct tz_stackcache *stacks_here(void)
 {

@@ -11,15 +11,16 @@
 static size_t size_here(void)
 {
     void *lo, *hi;
-    char here;
+    // Not a local: AddressSanitizer may keep those elsewhere.
+    char *here = __builtin_frame_address(0);
     need_eq(tuza_stack_bounds(&lo, &hi), 0);
-    need((char *)lo < &here && &here < (char *)hi);
+    need((char *)lo < here && here < (char *)hi);
     return (size_t)((char *)hi - (char *)lo);
 }
 
 static TZ_NOINLINE void use(size_t n)
 {
-    volatile char *p = __builtin_alloca(n);
+    volatile char *p = __builtin_alloca(n + 1);
     for (size_t i = n; i >= 4096; i -= 4096)
         p[i - 1] = 1;
     p[0] = 1;
@@ -414,6 +415,8 @@ static void jumps(void *arg)
 
 IN_GOROUTINES(a_jump_out_leaves_the_goroutine_on_its_stack, 1)
 {
+    if (TZ_ASAN)
+        return; // it follows no jump from one stack to another
     uint64_t before = inuse();
     tuza_waitgroup_add(&group, 1);
     tuza_spawn(jumps, NULL);
