@@ -129,9 +129,9 @@ struct system_call {
     struct tz_m *m;
 };
 
-static bool runs_on(const struct tz_g *g)
+static bool runs_on(struct tz_g *g)
 {
-    return g && !g->is_g0 && tz_sp() - g->stack.lo <= g->stack.hi - g->stack.lo;
+    return g && !g->is_g0 && tz_on_own_stack(g, tz_sp());
 }
 
 void tz_system_stack(void (*fn)(void *), void *arg)

@@ -203,6 +203,18 @@ void tz_stack_put(struct tz_stackcache *c, struct tz_stack *st)
     c->slot[cls][c->n[cls]++] = slot;
 }
 
+bool tz_stack_unguarded(const struct tz_stack *st)
+{
+    struct tz_slab *s;
+    return tz_guard_has_canaries() && (s = tz_slab_of(st->lo)) != NULL &&
+           tz_load_rlx(&s->guard[tz_slab_index(s, st->lo)]) == TZ_GUARD_CANARY;
+}
+
+bool tz_stack_intact(const struct tz_stack *st)
+{
+    return !tz_stack_unguarded(st) || *(uint64_t *)st->lo == TZ_STACK_CANARY;
+}
+
 enum tz_stack_where tz_stack_find(uintptr_t addr, struct tz_stack *out,
                                   void **owner)
 {
