@@ -98,7 +98,7 @@ int tuza_memstats_read(tuza_memstats *st)
 
 int tuza_schedstats_read(tuza_schedstats *st)
 {
-    tuza_schedstats s = { .peak = tz_load_rlx(&tz_sched.peak),
+    tuza_schedstats s = { .peak = tz_sched_peak(),
                           .maxprocs = tz_sched.nprocs,
                           .handoffs = tz_load_rlx(&tz_sched.handoffs) };
     struct tz_gcstats gc;

@@ -3,8 +3,9 @@
 //
 // MAP_NORESERVE: reservations cost no commit charge, and stacks only what they
 // touch (RLIMIT_DATA and overcommit mode 2 charge writable memory all the
-// same). MAP_STACK is what newer kernels take for "no huge pages", which would
-// turn a 64 KiB stack into 64 KiB of memory; older ones need the advice too.
+// same). A huge page would turn a 64 KiB stack into 64 KiB of memory: newer
+// kernels take the mark of stack memory (vm_stack_linux.c) for "no huge pages",
+// older ones need the advice too.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,10 +43,8 @@ int tz_vmsys_flags(enum tz_vmsys_map kind)
     case TZ_VMSYS_ALLOC:
         break;
     case TZ_VMSYS_RESERVE:
-        flags |= MAP_NORESERVE;
-        break;
     case TZ_VMSYS_STACK:
-        flags |= MAP_NORESERVE | MAP_STACK;
+        flags |= MAP_NORESERVE;
         break;
     }
     return flags;

@@ -42,7 +42,8 @@ static inline int sys_mmap(void *addr, size_t n, int prot, int flags,
     void *p = mmap(addr, n, prot, flags, -1, 0);
     if (p == MAP_FAILED)
         return errno;
-    tz_xadd(&sys.balance, (int64_t)n);
+    if (!(flags & MAP_FIXED)) // which replaces
+        tz_xadd(&sys.balance, (int64_t)n);
     *out = p;
     return 0;
 }
