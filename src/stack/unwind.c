@@ -37,9 +37,25 @@ link_of(const struct tz_unwind *u, uintptr_t addr)
     return NULL;
 }
 
+// A word of a stack that its goroutine may be using, or have given back. Aligned
+// windows, so that none reaches over the end of an OS page.
+TZ_NO_SANITIZE static bool read_copy(struct tz_unwind *u, uintptr_t addr,
+                                     uintptr_t *out)
+{
+    uintptr_t at = tz_align_down(addr, sizeof u->copy);
+    if (u->window != at) {
+        u->window = 0;
+        if (!tz_peek(u->copy, at, sizeof u->copy))
+            return false;
+        u->window = at;
+    }
+    *out = u->copy[(addr - at) / sizeof *out];
+    return true;
+}
+
 // Where a frame stands that went over to this stack, its saved registers are
 // on the older one.
-TZ_NO_SANITIZE bool tz_unwind_read(const struct tz_unwind *u, uintptr_t addr,
+TZ_NO_SANITIZE bool tz_unwind_read(struct tz_unwind *u, uintptr_t addr,
                                    uintptr_t *out)
 {
     if (addr % sizeof *out != 0)
@@ -49,6 +65,8 @@ TZ_NO_SANITIZE bool tz_unwind_read(const struct tz_unwind *u, uintptr_t addr,
         if (!s || !within(s->from_sp, s->from.hi, addr))
             return false;
     }
+    if (u->fleeting)
+        return read_copy(u, addr, out);
     *out = *(const volatile uintptr_t *)addr;
     return true;
 }
@@ -62,6 +80,8 @@ TZ_NO_SANITIZE void tz_unwind_start(struct tz_unwind *u,
     u->lo = lo;
     u->hi = hi;
     u->chain = chain;
+    u->fleeting = false;
+    u->window = 0;
 }
 
 TZ_NO_SANITIZE uintptr_t tz_unwind_place(const struct tz_unwind *u)
@@ -114,7 +134,7 @@ TZ_NO_SANITIZE bool tz_unwind_step(struct tz_unwind *u)
 {
     uintptr_t before = u->at.reg[tz_unwind_cpu.sp];
     bool known = false;
-    if (before < u->lo || before > u->hi)
+    if (before > u->hi)
         return false;
     if (tz_unwind_by_tables(u, &known)) {
         // and at.exact is as the tables say
