@@ -6,7 +6,7 @@
 #include "arch/ctx.h"
 #include "base/san.h"
 #include "base/tls.h"
-#include "stack/stack.h"
+#include "stack/segment.h"
 
 // Who may change a status: the G's own thread, or whoever holds the G's lock
 // on life: the waker of a WAITING one, the P that runs a RUNNABLE one.
@@ -45,6 +45,13 @@ const char *tz_wait_name(enum tz_wait why);
 
 enum { TZ_G_ARGS = 48 };
 
+// Bits of tz_g.watch, all 0 for most goroutines.
+enum {
+    TZ_WATCH_CANARY = 1,   // its first stack has no guard that faults
+    TZ_WATCH_SEGMENTS = 2, // it has, or had, more than one stack
+    TZ_WATCH_SYSTEM = 4    // it is in tuza_on_system_stack: may not leave
+};
+
 // A million of them are memory too. Lives in persistent memory and is reused,
 // never freed [sched.I1]. What a spawn, a run and an exit touch comes first.
 struct tz_g {
@@ -52,6 +59,7 @@ struct tz_g {
     uint8_t wait;          // enum tz_wait, of a WAITING one
     uint8_t started;       // has run: args are no longer here
     uint8_t is_g0;         // a thread's scheduler, not a goroutine
+    uint8_t watch;         // TZ_WATCH_*: leaving has something to look at
     uint32_t args_size;
     uint32_t magic;
     struct tz_g *link;     // on one list at a time: run queue, free list
@@ -66,8 +74,9 @@ struct tz_g {
         struct tz_ctx_regs syscall_regs; // while in SYSCALL
         struct tz_g *next_chain; // of a DEAD one, the first of its chain
     };
-    struct tz_stack stack; // 0 until the first run
+    struct tz_stack stack; // 0 until the first run; then where it runs now
     struct tz_ctx ctx;     // where to resume; valid unless RUNNING
+    struct tz_segment *segment; // its other stacks, newest first; NULL: none
     const char *label;     // by tuza_set_label
     void *param;           // from whoever readied it; owned by the waiting op
     uint32_t select_done;  // atomic; 1 once a case of its select was taken

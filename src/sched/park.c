@@ -127,6 +127,8 @@ static void leave_to(struct tz_tls *t, struct tz_g *g, struct tz_g *next,
                      bool dying)
 {
     struct tz_m *m = t->m;
+    if (tz_unlikely(g->watch))
+        tz_g_watch(g);
     m->from = g;
     m->commit = commit;
     m->commit_arg = arg;
@@ -199,6 +201,10 @@ static bool commit_exit(struct tz_g *g, void *arg)
     (void)arg;
     struct tz_p *p = tz_tls_get()->p;
     fiber_free(g);
+    if (tz_unlikely(g->watch)) {
+        tz_g_drop_segments(p->stacks, g);
+        g->watch = 0;
+    }
     tz_stack_put(p->stacks, &g->stack);
     bury(p, g);
     return true;
@@ -211,7 +217,8 @@ static struct tz_g *follow(struct tz_g *g)
     struct tz_tls *t = tz_tls_get();
     struct tz_p *p = t->p;
     struct tz_g *next = p ? next_here(p) : NULL;
-    if (!next || next->started || stack_size(next) || stack_size(g)) {
+    if (!next || next->started || g->watch || stack_size(next) ||
+        stack_size(g)) {
         leave_to(t, g, next, commit_exit, NULL, true);
         tz_throw("a goroutine that had ended was resumed");
     }
@@ -266,6 +273,8 @@ static void first_run(struct tz_g *g, struct tz_p *p)
     if (tz_stack_get(p->stacks, stack_size(g), g, &g->stack) != 0)
         no_stack(g);
     g->started = 1;
+    if (tz_unlikely(tz_stack_unguarded(&g->stack)))
+        g->watch = TZ_WATCH_CANARY;
     fiber_make(g);
     tz_ctx_init(&g->ctx, g->stack.hi, goroutine_main, g);
 }

@@ -103,11 +103,24 @@ void tz_stop_in_place(struct tz_p *p);
 // p has stopped without a thread in it.
 void tz_stop_count(struct tz_p *p);
 
+// stacks.c. sp lies in one of g's older stacks, which it has jumped back to: that
+// one is g->stack from now on. false: in none. Signal-safe, for the current g.
+bool tz_g_find_stack(struct tz_g *g, uintptr_t sp);
+// Whether the current goroutine g runs on a stack of its own.
+TZ_INLINE bool tz_on_own_stack(struct tz_g *g, uintptr_t sp)
+{
+    return tz_stack_holds(&g->stack, sp) ||
+           (tz_unlikely(g->segment) && tz_g_find_stack(g, sp));
+}
+// The current goroutine g leaves, and g->watch is set.
+void tz_g_watch(struct tz_g *g);
+// Gives back all stacks of g, which has ended, but the first: g->stack then.
+void tz_g_drop_segments(struct tz_stackcache *c, struct tz_g *g);
+
 // preempt.c, deadlock.c, sysmon.c
 int tz_preempt_init(void);
 void tz_checkdead(void); // with the sched lock
 int tz_sysmon_start(void);
 void tz_sysmon_wake(void);
-
 
 #endif
