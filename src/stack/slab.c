@@ -12,12 +12,12 @@
 //
 // Slabs are cut from runs of addresses that are mapped ahead, half as large as
 // what there is: a million stacks of 256 KiB need two dozen of them, where
-// 16384 slabs with other mappings between would each be one. A run is asked for
+// 16384 slabs with other mappings between would each be one. Each is asked for
 // behind the last one, far below where the system puts what may go anywhere, so
-// that all of them are one mapping to the kernel. Nothing is mapped
-// ahead where the process may map only so much; there a slab takes no more than
-// an eighth of what is left, if that is a stack at all: others need addresses
-// too. Nor is it where mappings are in memory at once (mlockall).
+// that the kernel makes one mapping of them all. Nothing is mapped ahead where
+// the process may map only so much; there a slab takes no more than an eighth
+// of what is left, if that is a stack at all: others need addresses too. Nor is
+// it where mappings are in memory at once (mlockall).
 //
 // Layout of one stack, low to high: guard zone, then what may be used; the
 // last bytes are left out by colour (stack.c).
@@ -54,7 +54,7 @@ static struct {
     struct leaf *leaf[1 << ROOT_BITS]; // atomic; release on publication
     struct tz_list kept[TZ_STACK_CLASSES]; // records without addresses
     uintptr_t at, end;  // mapped ahead: the rest of a run
-    uintptr_t next;     // where the next run should be; 0: anywhere
+    uintptr_t next;     // where the next mapping should be; 0: anywhere
     uint64_t bytes;     // of slabs; atomic
     uint64_t ahead;     // end - at; atomic
 } slabs;
@@ -171,17 +171,23 @@ void tz_slab_unmap_ahead(size_t most)
     if (n <= most)
         return;
     tz_vm_free((void *)slabs.at, n, TZ_VM_STACK, TZ_VM_READY);
+    if (slabs.next == slabs.end)
+        slabs.next = slabs.at;
     set_ahead(0, 0);
 }
 
-// Where a run should be, when other memory goes where `other` is.
-static void *run_hint(const void *other)
+// Maps n bytes behind the last ones; the first ones far from `other`, near
+// which the system puts what may go anywhere.
+static char *map_behind(size_t n, const void *other)
 {
     uintptr_t away = AWAY_SHIFT ? (uintptr_t)1 << AWAY_SHIFT : 0;
     if (!slabs.next && !TZ_SAN_OWNS_ADDRESSES && away &&
         (uintptr_t)other > 2 * away)
         slabs.next = tz_align_down((uintptr_t)other - away, GRANULE);
-    return (void *)slabs.next;
+    char *p = tz_vm_alloc_stacks_at((void *)slabs.next, n, GRANULE);
+    if (p && slabs.next)
+        slabs.next = (uintptr_t)p + n;
+    return p;
 }
 
 // Maps a run of a multiple of `size` bytes, as long as the system grants it.
@@ -189,11 +195,9 @@ static bool map_ahead(size_t size, const void *other)
 {
     size_t want = tz_min(slabs.bytes / 2, (size_t)1 << AHEAD_SHIFT);
     for (want -= want % size; want >= 2 * size; want = want / 2 / size * size) {
-        char *p = tz_vm_alloc_stacks_at(run_hint(other), want, GRANULE);
+        char *p = map_behind(want, other);
         if (!p)
             continue;
-        if (slabs.next)
-            slabs.next = (uintptr_t)p + want;
         tz_slab_unmap_ahead(0);
         set_ahead((uintptr_t)p, (uintptr_t)p + want);
         return true;
@@ -202,11 +206,12 @@ static bool map_ahead(size_t size, const void *other)
 }
 
 // Addresses for a slab; 0 when refused.
-static uintptr_t addresses(size_t size, bool may_map_ahead, const void *other)
+static uintptr_t addresses(size_t size, bool ample, const void *other)
 {
     bool there = slabs.end - slabs.at >= size;
-    if (size % GRANULE || !(there || (may_map_ahead && map_ahead(size, other))))
-        return (uintptr_t)tz_vm_alloc_stacks(size, GRANULE);
+    if (size % GRANULE || !(there || (ample && map_ahead(size, other))))
+        return ample ? (uintptr_t)map_behind(size, other)
+                     : (uintptr_t)tz_vm_alloc_stacks(size, GRANULE);
     uintptr_t base = slabs.at;
     set_ahead(base + size, slabs.end);
     return base;

@@ -8,7 +8,7 @@
 #include "sched/proc.h"
 #include "support/goroutines.h"
 
-enum { WAITERS = 512, FRAME = 600 };
+enum { WAITERS = 512, MANY = 20000, FRAME = 600 };
 static tuza_chan(char) gate;
 static tuza_waitgroup group;
 
@@ -54,6 +54,54 @@ IN_GOROUTINES(a_parked_goroutine_has_one_page_of_stack, 1)
     tuza_waitgroup_wait(&group);
 }
 
+static bool has_a_stack(uintptr_t lo, uintptr_t hi)
+{
+    for (size_t i = 0; i < tz_allg_count(); i++) {
+        const struct tz_g *g = tz_allg_get(i);
+        if (g->stack.lo >= lo && g->stack.lo < hi)
+            return true;
+    }
+    return false;
+}
+
+// Mappings, as the kernel keeps them, in which goroutines have stacks.
+static int mappings_of_stacks(void)
+{
+    int n = 0;
+    char line[512];
+    unsigned long lo, hi;
+    FILE *f = fopen("/proc/self/maps", "r");
+    need(f);
+    while (fgets(line, sizeof line, f))
+        if (sscanf(line, "%lx-%lx", &lo, &hi) == 2)
+            n += has_a_stack(lo, hi);
+    fclose(f);
+    return n;
+}
+
+static void just_wait(void *arg)
+{
+    (void)arg;
+    tuza_recv(gate, NULL);
+    tuza_waitgroup_done(&group);
+}
+
+// The kernel has a limit of 65530. Other memory grows between theirs.
+IN_GOROUTINES(the_stacks_of_many_are_few_mappings, 2)
+{
+    gate = tuza_chan_make(char, 0);
+    tuza_waitgroup_add(&group, MANY);
+    for (int i = 0; i < MANY; i++) {
+        tuza_spawn(just_wait, NULL);
+        if (i % 100 == 0)
+            tuza_yield();
+    }
+    until_waiting(MANY);
+    need(mappings_of_stacks() <= 2); // main's may be apart
+    tuza_close(gate);
+    tuza_waitgroup_wait(&group);
+}
+
 // A million of them: 4096 for the page, 512 for page tables, and this.
 IN_GOROUTINES(a_goroutine_s_record_is_small, 1)
 {
@@ -68,5 +116,6 @@ int main(void)
     return api_check("footprint",
                      (const TTest *const[]){
                          a_parked_goroutine_has_one_page_of_stack,
+                         the_stacks_of_many_are_few_mappings,
                          a_goroutine_s_record_is_small, NULL });
 }
