@@ -89,6 +89,9 @@ void tz_vm_charge(enum tz_vm_use from, enum tz_vm_use to, size_t n);
 // refused.
 void *tz_vm_alloc_stacks(size_t n, size_t align);
 
+// The same, preferably at hint.
+void *tz_vm_alloc_stacks_at(void *hint, size_t n, size_t align);
+
 // Ready memory for a stack that signals are handled on, which is one at once:
 // n zeroed bytes, charged to META. NULL when refused.
 void *tz_vm_alloc_signal_stack(size_t n);
