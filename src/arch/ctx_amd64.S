@@ -212,6 +212,8 @@ tz_ctx_call_on:
         .size   \name, .-\name
         .endm
 
+        .hidden tz_arch
+        .hidden tz_port_syscall_enter
         enter   tuza_syscall_enter, 0
         enter   tuza_blocking_enter, 1
 
