@@ -111,29 +111,44 @@ static void rounder(void *arg)
     tz_ctx_jump(&home);
 }
 
-// Twelve words and twelve doubles that live across a switch: more than any CPU
-// has callee-saved registers, which are therefore all in use. A seed that the
-// compiler does not know makes them; false when one of them has changed.
+// Values that no compiler computes again.
+static TZ_NOINLINE uintptr_t word(uintptr_t n)
+{
+    volatile uintptr_t v = n * 0x9e3779b1u;
+    return v;
+}
+
+static TZ_NOINLINE double number(uintptr_t n)
+{
+    volatile double v = (double)n * 1.5;
+    return v;
+}
+
+// Twelve words and twelve doubles that live across a switch: as many as any CPU
+// has callee-saved registers, which are therefore in use. False when one of
+// them has changed.
 static TZ_NOINLINE bool many_live(struct tz_ctx *from, struct tz_ctx *to,
                                   volatile uintptr_t *seed)
 {
     uintptr_t s = *seed;
-    uintptr_t a = s * 3, b = s * 5, c = s * 7, d = s * 11, e = s * 13,
-              f = s * 17, g = s * 19, h = s * 23, i = s * 29, j = s * 31,
-              k = s * 37, l = s * 41;
-    double p = (double)s + 1, q = p * 3, r = p * 5, t = p * 7, u = p * 11,
-           v = p * 13, w = p * 17, x = p * 19, y = p * 23, z = p * 29,
-           m = p * 31, n = p * 37;
-    __asm__ volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d));
+    uintptr_t a = word(s), b = word(s + 1), c = word(s + 2), d = word(s + 3),
+              e = word(s + 4), f = word(s + 5), g = word(s + 6),
+              h = word(s + 7), i = word(s + 8), j = word(s + 9),
+              k = word(s + 10), l = word(s + 11);
+    double m = number(s), n = number(s + 1), o = number(s + 2),
+           p = number(s + 3), q = number(s + 4), r = number(s + 5),
+           t = number(s + 6), u = number(s + 7), v = number(s + 8),
+           w = number(s + 9), x = number(s + 10), y = number(s + 11);
     tz_ctx_switch(from, to);
     s = *seed;
-    bool words = a == s * 3 && b == s * 5 && c == s * 7 && d == s * 11 &&
-                 e == s * 13 && f == s * 17 && g == s * 19 && h == s * 23 &&
-                 i == s * 29 && j == s * 31 && k == s * 37 && l == s * 41;
-    double o = (double)s + 1;
-    return words && p == o && q == o * 3 && r == o * 5 && t == o * 7 &&
-           u == o * 11 && v == o * 13 && w == o * 17 && x == o * 19 &&
-           y == o * 23 && z == o * 29 && m == o * 31 && n == o * 37;
+    return a == word(s) && b == word(s + 1) && c == word(s + 2) &&
+           d == word(s + 3) && e == word(s + 4) && f == word(s + 5) &&
+           g == word(s + 6) && h == word(s + 7) && i == word(s + 8) &&
+           j == word(s + 9) && k == word(s + 10) && l == word(s + 11) &&
+           m == number(s) && n == number(s + 1) && o == number(s + 2) &&
+           p == number(s + 3) && q == number(s + 4) && r == number(s + 5) &&
+           t == number(s + 6) && u == number(s + 7) && v == number(s + 8) &&
+           w == number(s + 9) && x == number(s + 10) && y == number(s + 11);
 }
 
 static int changed;
@@ -224,6 +239,50 @@ START_TEST(s3_01_rounding_belongs_to_the_context)
     ck_assert_int_eq(fegetround(), FE_TOWARDZERO);
 }
 END_TEST
+
+#if defined(__i386__) || defined(__x86_64__)
+// fesetround changes both words; each counts alone too.
+static struct {
+    unsigned mxcsr;
+    unsigned short fpu;
+} mine;
+
+static void read_words(void)
+{
+    __asm__ volatile("stmxcsr %0\n\t fnstcw %1"
+                     : "=m"(mine.mxcsr), "=m"(mine.fpu));
+}
+
+static void load_words(unsigned mxcsr, unsigned short fpu)
+{
+    __asm__ volatile("ldmxcsr %0\n\t fldcw %1" : : "m"(mxcsr), "m"(fpu));
+}
+
+static void loader(void *arg)
+{
+    (void)arg;
+    load_words(0x3f80, 0x037f);
+    tz_ctx_switch(&ctx[0], &home);
+    load_words(0x1f80, 0x027f);
+    tz_ctx_switch(&ctx[0], &home);
+}
+
+START_TEST(s3_01_each_of_two_control_words_counts)
+{
+    tz_ctx_init(&ctx[0], top(0), loader, NULL);
+    for (int i = 0; i < 2; i++) {
+        load_words(0x1f80, 0x037f);
+        tz_ctx_switch(&home, &ctx[0]);
+        read_words();
+        ck_assert_uint_eq(mine.mxcsr & ~0x3fu, 0x1f80);
+        ck_assert_uint_eq(mine.fpu, 0x037f);
+    }
+}
+END_TEST
+#define CPU_TESTS s3_01_each_of_two_control_words_counts,
+#else
+#define CPU_TESTS
+#endif
 
 static uintptr_t note_frame(uintptr_t *out)
 {
@@ -373,7 +432,7 @@ END_TEST
 
 // What a scan of a stack looks for: words that only a function's registers and
 // frame hold. Here are their complements.
-enum { HIDDEN = 8 };
+enum { HIDDEN = 12 };
 static struct {
     uintptr_t complement[HIDDEN];
     uintptr_t sp, top; // of the frames to be scanned
@@ -393,7 +452,7 @@ void tz_port_syscall_enter(const struct tz_ctx_regs *regs, uintptr_t sp,
 {
     hunt.sp = sp;
     hunt.handoff = handoff;
-    hunt.calls++;
+    hunt.calls += sp >= (uintptr_t)(regs + 1); // which lie in the callee's
     look_at(regs->reg, regs->reg + TZ_CTX_REGS);
     look_at((const uintptr_t *)sp, (const uintptr_t *)hunt.top);
 }
@@ -412,7 +471,7 @@ static TZ_NOINLINE void hold(enum way how, volatile uintptr_t *seed)
 {
     uintptr_t word[HIDDEN]; // each in a register of its own, if there is one
     uintptr_t s = *seed;
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (uintptr_t i = 0; i < HIDDEN; i++) {
         word[i] = s * (2 * i + 3);
         __asm__ volatile("" : "+r"(word[i]));
@@ -424,7 +483,7 @@ static TZ_NOINLINE void hold(enum way how, volatile uintptr_t *seed)
         tuza_syscall_enter();
     else
         tuza_blocking_enter();
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int i = 0; i < HIDDEN; i++)
         __asm__ volatile("" : : "r"(word[i]));
 }
@@ -497,6 +556,7 @@ int main(void)
                         s3_04_a_backtrace_goes_through_a_call_on_another_stack,
                         a_spill_tells_a_stack_pointer_below_its_caller,
                         whoever_scans_finds_each_live_word,
+                        CPU_TESTS
                         a_context_may_go_on_on_another_thread,
                         an_entry_that_returns_does_not_run_into_nothing,
                         NULL });
