@@ -125,6 +125,7 @@
         mov     r0, r5
         mov     r11, #0
         blx     r4
+        bl      tz_port_entry_returned
         udf     #0
         ending  tz_ctx_start
 
@@ -188,6 +189,7 @@
         .endm
 
         .hidden tz_port_syscall_enter
+        .hidden tz_port_entry_returned
         enter   tuza_syscall_enter, 0
         enter   tuza_blocking_enter, 1
 

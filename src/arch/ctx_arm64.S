@@ -118,6 +118,7 @@
         mov     x0, x20
         mov     x29, 0
         blr     x19
+        bl      tz_port_entry_returned
         brk     1
         ending  tz_ctx_start
 
@@ -190,6 +191,7 @@
         .endm
 
         .hidden tz_port_syscall_enter
+        .hidden tz_port_entry_returned
         enter   tuza_syscall_enter, 0
         enter   tuza_blocking_enter, 1
 

@@ -103,6 +103,7 @@
         subl    $12, %esp
         pushl   %esi
         call    *%ebx
+        call    tz_port_entry_returned
         ud2
         ending  tz_ctx_start
 
@@ -168,6 +169,7 @@
         .endm
 
         .hidden tz_port_syscall_enter
+        .hidden tz_port_entry_returned
         enter   tuza_syscall_enter, 0
         enter   tuza_blocking_enter, 1
 

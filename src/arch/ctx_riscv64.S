@@ -104,6 +104,7 @@
         mv      a0, s2
         li      s0, 0
         jalr    s1
+        call    tz_port_entry_returned
         unimp
         ending  tz_ctx_start
 
@@ -170,6 +171,7 @@
         .endm
 
         .hidden tz_port_syscall_enter
+        .hidden tz_port_entry_returned
         enter   tuza_syscall_enter, 0
         enter   tuza_blocking_enter, 1
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// arch/layout_arm.h: numbers that ctx_arm.S and C share; ctx_init_arm.c ties
+// arch/layout_arm.h: numbers that ctx_arm.S and C share; ctx.c ties
 // them to the structs.
 #ifndef TZ_ARCH_LAYOUT_ARM_H
 #define TZ_ARCH_LAYOUT_ARM_H

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// arch/layout_arm64.h: numbers that ctx_arm64.S and C share; ctx_init_arm64.c
-// ties them to the structs.
+// arch/layout_arm64.h: numbers that ctx_arm64.S and C share; ctx.c ties
+// them to the structs.
 #ifndef TZ_ARCH_LAYOUT_ARM64_H
 #define TZ_ARCH_LAYOUT_ARM64_H
 

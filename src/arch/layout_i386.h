@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// arch/layout_i386.h: numbers that ctx_i386.S and C share; ctx_init_i386.c ties
+// arch/layout_i386.h: numbers that ctx_i386.S and C share; ctx.c ties
 // them to the structs.
 #ifndef TZ_ARCH_LAYOUT_I386_H
 #define TZ_ARCH_LAYOUT_I386_H

@@ -18,6 +18,7 @@
 
 #include <string.h>
 
+#include "arch/port.h"
 #include "base/print.h"
 #include "base/san.h"
 #include "os/space.h"
@@ -111,11 +112,20 @@ static struct tz_g *next_here(struct tz_p *p)
     return g ? g : tz_runq_get(p);
 }
 
+// Work for the system stack runs there while its goroutine is the current one.
+static bool on_own_stack(const struct tz_g *g)
+{
+    return tz_sp() - g->stack.lo <= g->stack.hi - g->stack.lo;
+}
+
 void tz_leave(struct tz_g *g, bool (*commit)(struct tz_g *, void *), void *arg,
               bool dying)
 {
     struct tz_tls *t = tz_tls_get();
     struct tz_m *m = t->m;
+    if (tz_unlikely(!on_own_stack(g)))
+        tz_fatal("goroutine %llu may not park on the system stack",
+                 (unsigned long long)g->id);
     m->from = g;
     m->commit = commit;
     m->commit_arg = arg;
@@ -244,6 +254,11 @@ void tz_goexit(void)
     tz_crit_enter();
     tz_leave(tz_need_g("tuza_goexit"), commit_exit, NULL, true);
     tz_throw("a goroutine that had ended was resumed");
+}
+
+void tz_port_entry_returned(void)
+{
+    tz_throw("the first function of a stack has returned");
 }
 
 void tz_ready(struct tz_g *g)
