@@ -20,6 +20,7 @@
 #include "os/cgroup.h"
 #include "os/env.h"
 #include "os/ncpu.h"
+#include "os/vm.h"
 #include "sched/proc.h"
 #include "stack/stack.h"
 #include "tuza/run.h"
@@ -93,6 +94,7 @@ static int start(int (*fn)(int, char **), int argc, char **argv,
         return -EALREADY;
     tz_env_init();
     tz_ctx_setup(c.float_control == TUZA_FLOAT_SHARED);
+    tz_vm_stack_policed(); // asked once, now
     apply_environment(&c);
     apply_limits(&c);
     if ((err = tz_heap_init()) != 0)

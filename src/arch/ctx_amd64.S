@@ -129,6 +129,32 @@ tz_ctx_start:
         .cfi_endproc
         .size   tz_ctx_start, .-tz_ctx_start
 
+// void tz_ctx_fp_reset(void)
+// Loads them only when they differ, as a switch does. Clobbers rax, flags.
+        .globl  tz_ctx_fp_reset
+        .hidden tz_ctx_fp_reset
+        .type   tz_ctx_fp_reset, @function
+        .p2align 4
+tz_ctx_fp_reset:
+        .cfi_startproc
+        stmxcsr -8(%rsp)
+        fnstcw  -4(%rsp)
+        movl    -8(%rsp), %eax
+        xorl    $TZ_MXCSR_DEFAULT, %eax
+        andl    $0xffc0, %eax
+        jnz     1f
+        movzwl  -4(%rsp), %eax
+        cmpl    $TZ_FPUCW_DEFAULT, %eax
+        jne     1f
+        ret
+1:      movl    $TZ_MXCSR_DEFAULT, -8(%rsp)
+        movw    $TZ_FPUCW_DEFAULT, -4(%rsp)
+        ldmxcsr -8(%rsp)
+        fldcw   -4(%rsp)
+        ret
+        .cfi_endproc
+        .size   tz_ctx_fp_reset, .-tz_ctx_fp_reset
+
 // void tz_ctx_spill(void (*fn)(void *arg, uintptr_t sp), void *arg)
 // rdi fn, rsi arg.
         .globl  tz_ctx_spill
