@@ -124,6 +124,7 @@ tz_ctx_start:
         movq    %r12, %rdi
         xorl    %ebp, %ebp
         call    *%rbx
+        call    tz_port_entry_returned
         ud2
         .cfi_endproc
         .size   tz_ctx_start, .-tz_ctx_start
@@ -247,6 +248,9 @@ tz_ctx_call_on:
         .size   \name, .-\name
         .endm
 
+        .hidden tz_arch
+        .hidden tz_port_syscall_enter
+        .hidden tz_port_entry_returned
         enter   tuza_syscall_enter, 0
         enter   tuza_blocking_enter, 1
 

@@ -22,6 +22,7 @@
 
 #include <string.h>
 
+#include "arch/port.h"
 #include "base/print.h"
 #include "base/san.h"
 #include "os/space.h"
@@ -328,6 +329,11 @@ void tz_goexit(void)
     tz_crit_enter();
     tz_leave(tz_need_g("tuza_goexit"), commit_exit, NULL, true);
     tz_throw("a goroutine that had ended was resumed");
+}
+
+void tz_port_entry_returned(void)
+{
+    tz_throw("the first function of a stack has returned");
 }
 
 void tz_ready(struct tz_g *g)
