@@ -81,12 +81,12 @@ TZ_NO_SANITIZE static void walk_here(void *arg, uintptr_t sp)
     if (!tz_machine_of_frame((const void *)sp, sp, &at))
         return;
     // What was left for another stack is in use from somewhere on.
-    struct tz_segment own = { .older = g->segment, .from = g->stack,
+    struct tz_stack_link own = { .older = g->links, .from = g->stack,
                               .from_sp = g->stack.lo };
-    struct tz_segment system = { .older = &own, .from_sp = m->g0.stack.lo,
+    struct tz_stack_link system = { .older = &own, .from_sp = m->g0.stack.lo,
                                  .from = m->g0.stack };
     if (tz_stack_holds(&g->stack, sp)) {
-        tz_unwind_start(&u, &at, sp, g->stack.hi, g->segment);
+        tz_unwind_start(&u, &at, sp, g->stack.hi, g->links);
     } else if (tz_stack_holds(&m->g0.stack, sp)) {
         tz_unwind_start(&u, &at, sp, m->g0.stack.hi, &own);
     } else if (sigaltstack(NULL, &alt) == 0 &&
@@ -107,7 +107,7 @@ TZ_NO_SANITIZE void tz_trace_current(void)
     if (!g || !m || !g->started)
         return;
     if (m->fault) {
-        tz_unwind_start(&u, m->fault, g->stack.lo, g->stack.hi, g->segment);
+        tz_unwind_start(&u, m->fault, g->stack.lo, g->stack.hi, g->links);
         print_walk(&u);
     } else {
         tz_ctx_spill(walk_here, g);

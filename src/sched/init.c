@@ -131,11 +131,17 @@ struct system_call {
     struct tz_m *m;
 };
 
+static bool runs_on(struct tz_g *g)
+{
+    return g && !g->is_g0 && tz_on_own_stack(g, tz_sp());
+}
+
 void tz_system_stack(void (*fn)(void *), void *arg)
 {
     tz_crit_enter();
     struct tz_tls *t = tz_tls_get();
-    if (!t->g || t->g->is_g0 || !tz_on_own_stack(t->g, tz_sp())) {
+    // Who parks may already have set the next one as what runs (tz_leave).
+    if (!runs_on(t->g) && !(t->m && runs_on(t->m->from))) {
         fn(arg); // already on a system stack
     } else {
         uintptr_t top = t->m->g0.ctx.sp;

@@ -27,12 +27,12 @@ TZ_NO_SANITIZE static bool within(uintptr_t lo, uintptr_t hi, uintptr_t addr)
 }
 
 // Of the chain: the link that left the stack addr is in; NULL: none.
-TZ_NO_SANITIZE static const struct tz_segment *
+TZ_NO_SANITIZE static const struct tz_stack_link *
 link_of(const struct tz_unwind *u, uintptr_t addr)
 {
-    const struct tz_segment *s = u->chain;
+    const struct tz_stack_link *s = u->chain;
     for (int i = 0; s && i < LINKS; i++, s = s->older)
-        if (tz_segment_holds(s, addr))
+        if (tz_stack_link_holds(s, addr))
             return s;
     return NULL;
 }
@@ -61,7 +61,7 @@ TZ_NO_SANITIZE bool tz_unwind_read(struct tz_unwind *u, uintptr_t addr,
     if (addr % sizeof *out != 0)
         return false;
     if (!within(u->lo, u->hi, addr)) {
-        const struct tz_segment *s = link_of(u, addr);
+        const struct tz_stack_link *s = link_of(u, addr);
         if (!s || !within(s->from_sp, s->from.hi, addr))
             return false;
     }
@@ -74,7 +74,7 @@ TZ_NO_SANITIZE bool tz_unwind_read(struct tz_unwind *u, uintptr_t addr,
 TZ_NO_SANITIZE void tz_unwind_start(struct tz_unwind *u,
                                     const struct tz_machine *at, uintptr_t lo,
                                     uintptr_t hi,
-                                    const struct tz_segment *chain)
+                                    const struct tz_stack_link *chain)
 {
     u->at = *at;
     u->lo = lo;
@@ -121,7 +121,7 @@ TZ_NO_SANITIZE static bool advanced(struct tz_unwind *u, uintptr_t before)
     uintptr_t sp = u->at.reg[tz_unwind_cpu.sp];
     if (sp > before && sp <= u->hi)
         return true;
-    const struct tz_segment *s = link_of(u, sp);
+    const struct tz_stack_link *s = link_of(u, sp);
     if (!s)
         return false;
     u->lo = s->from_sp;
@@ -149,7 +149,7 @@ TZ_NO_SANITIZE bool tz_unwind_step(struct tz_unwind *u)
 }
 
 TZ_NO_SANITIZE size_t tz_unwind(const struct tz_machine *at, uintptr_t lo,
-                                uintptr_t hi, const struct tz_segment *chain,
+                                uintptr_t hi, const struct tz_stack_link *chain,
                                 uintptr_t *pcs, size_t n)
 {
     struct tz_unwind u;

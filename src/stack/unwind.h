@@ -9,7 +9,7 @@
 #include "arch/ctx.h"
 #include "os/peek.h"
 #include "os/sig.h"
-#include "stack/segment.h"
+#include "stack/link.h"
 
 enum { TZ_UNWIND_REGS = 17, TZ_UNWIND_FRAME = 64, TZ_UNWIND_WINDOW = 128 };
 
@@ -41,7 +41,7 @@ bool tz_machine_of_signal(const struct tz_sigctx *ctx, struct tz_machine *out);
 struct tz_unwind {
     struct tz_machine at;
     uintptr_t lo, hi; // the stack that sp lies in; may be read
-    const struct tz_segment *chain; // stacks that may follow
+    const struct tz_stack_link *chain; // stacks that may follow
 
     // The stack may vanish: it is read through copies of parts of it.
     bool fleeting;
@@ -54,7 +54,7 @@ struct tz_unwind {
 // caller may then set `fleeting`, when somebody else uses the stack.
 void tz_unwind_start(struct tz_unwind *u, const struct tz_machine *at,
                      uintptr_t lo, uintptr_t hi,
-                     const struct tz_segment *chain);
+                     const struct tz_stack_link *chain);
 
 // The place where the walk is, to be looked up: inside of the call instruction
 // for all but the innermost and interrupted frames.
@@ -65,7 +65,7 @@ bool tz_unwind_step(struct tz_unwind *u);
 
 // Fills pcs[] from the innermost outward; how many, n at most.
 size_t tz_unwind(const struct tz_machine *at, uintptr_t lo, uintptr_t hi,
-                 const struct tz_segment *chain, uintptr_t *pcs, size_t n);
+                 const struct tz_stack_link *chain, uintptr_t *pcs, size_t n);
 
 // --- inside of the unwinder
 
