@@ -103,6 +103,26 @@ int tz_vm_protect(void *p, size_t n);
 // Whether tz_vm_guard works here.
 bool tz_vm_guard_works(void);
 
+// Gives the memory of n ready ranges back, which stay ready: they read as zero,
+// and what is written costs memory again. False when the system does not take
+// some of it (locked memory), which keeps what it holds.
+struct tz_vm_range {
+    void *p;
+    size_t n;
+};
+bool tz_vm_drop(const struct tz_vm_range *ranges, size_t n);
+
+// Which pages of mapped memory are in memory: a byte each to in, of which bit 0
+// counts. 0, or -errno: -ENOSYS where the system cannot tell.
+int tz_vm_resident(void *p, size_t n, unsigned char *in);
+
+// Whether new mappings are in memory as a whole at once: mlockall(MCL_FUTURE).
+// Some microseconds.
+bool tz_vm_populates(void);
+
+// How many mappings the system lets a process have.
+size_t tz_vm_mappings_max(void);
+
 // n ready bytes become memory for stacks, or stop being it: where a kernel
 // polices the stack pointer they are mapped anew, with the mark or without it,
 // and read as zero; elsewhere nothing happens. They must hold nothing and have

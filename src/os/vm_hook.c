@@ -236,6 +236,13 @@ int tz_vmcall_madvise(void *addr, size_t n, int advice)
     return err;
 }
 
+bool tz_vmcall_madvise_replaced(void)
+{
+    if (tz_unlikely(tz_load_acq(&hook.state) != CHOSEN)) // with end_change
+        choose();
+    return hook.table.madvise != tz_vmroute_default()->madvise;
+}
+
 // --- counts
 
 static tuza_os_counts read_counts(void)

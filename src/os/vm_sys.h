@@ -39,6 +39,14 @@ int tz_vmsys_noreplace(void);
 // not mapped, ENOSYS where the system cannot tell.
 int tz_vmsys_mincore(void *p, size_t n, unsigned char *in);
 
+// Drops the contents of ranges in few calls, past the hook table. 0, or a
+// positive errno: an unknown part may be done.
+struct tz_vm_range;
+int tz_vmsys_unused_many(const struct tz_vm_range *ranges, size_t n);
+
+// How many mappings a process may have.
+size_t tz_vmsys_mappings_max(void);
+
 // Bytes that this process has mapped; 0 when that is unknown.
 enum tz_vmsys_size {
     TZ_VMSYS_ALL,  // all of the address space, what RLIMIT_AS limits
@@ -65,6 +73,8 @@ int tz_vmcall_remap(void *addr, size_t n, int prot, int flags, void **out);
 int tz_vmcall_munmap(void *addr, size_t n);
 int tz_vmcall_mprotect(void *addr, size_t n, int prot);
 int tz_vmcall_madvise(void *addr, size_t n, int advice);
+// Whether madvise goes to somebody else's function.
+bool tz_vmcall_madvise_replaced(void);
 // How many there were.
 uint64_t tz_vmcall_count(void);
 

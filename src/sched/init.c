@@ -129,12 +129,17 @@ struct system_call {
     struct tz_m *m;
 };
 
+static bool runs_on(const struct tz_g *g)
+{
+    return g && !g->is_g0 && tz_sp() - g->stack.lo <= g->stack.hi - g->stack.lo;
+}
+
 void tz_system_stack(void (*fn)(void *), void *arg)
 {
     tz_crit_enter();
     struct tz_tls *t = tz_tls_get();
-    if (!t->g || t->g->is_g0 || tz_sp() - t->g->stack.lo >
-                                    t->g->stack.hi - t->g->stack.lo) {
+    // Who parks may already have set the next one as what runs (tz_leave).
+    if (!runs_on(t->g) && !(t->m && runs_on(t->m->from))) {
         fn(arg); // already on a system stack
     } else {
         uintptr_t top = t->m->g0.ctx.sp;
