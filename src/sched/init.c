@@ -18,12 +18,13 @@
 #include "sched/preempt.h"
 #include "sched/proc.h"
 
-static struct tz_p *make_p(uint32_t id)
+static struct tz_p *make_p(uint32_t id, bool alone)
 {
     struct tz_p *p = tz_persist_alloc(sizeof *p, TZ_CACHE_LINE);
     if (!p)
         return NULL;
     p->id = id;
+    p->alone = alone;
     p->cache = tz_mcache_make();
     p->stacks = tz_stackcache_make();
     return p->cache && p->stacks && tz_port_p_init(p) == 0 ? p : NULL;
@@ -36,7 +37,7 @@ int tz_sched_init(uint32_t nprocs)
 {
     TZ_CHECK(nprocs >= 1 && nprocs <= TZ_MAXPROCS);
     for (uint32_t i = 0; i < nprocs; i++) {
-        tz_sched.allp[i] = make_p(i);
+        tz_sched.allp[i] = make_p(i, nprocs == 1);
         if (!tz_sched.allp[i])
             return -ENOMEM;
     }
@@ -91,7 +92,6 @@ int tz_main_spawn(int (*fn)(int, char **), int argc, char **argv,
         return -ENOMEM;
     g->fn = main_goroutine;
     g->args_size = 0;
-    g->id = tz_xadd(&tz_sched.goid, 1) + 1;
     g->name = "main";
     g->site = "the start of the program";
     tz_store_rel(&g->status, TZ_G_RUNNABLE);
@@ -129,9 +129,9 @@ struct system_call {
     struct tz_m *m;
 };
 
-static bool runs_on(const struct tz_g *g)
+static bool runs_on(struct tz_g *g)
 {
-    return g && !g->is_g0 && tz_sp() - g->stack.lo <= g->stack.hi - g->stack.lo;
+    return g && !g->is_g0 && tz_on_own_stack(g, tz_sp());
 }
 
 void tz_system_stack(void (*fn)(void *), void *arg)
@@ -152,11 +152,4 @@ void tz_system_stack(void (*fn)(void *), void *arg)
 void tz_port_system_stack(void (*fn)(void *), void *arg)
 {
     tz_system_stack(fn, arg);
-}
-
-void tz_sched_counts(uint64_t *now, uint64_t *started)
-{
-    uint64_t ended = tz_load_rlx(&tz_sched.ended);
-    *started = tz_load_rlx(&tz_sched.goid);
-    *now = *started - ended;
 }

@@ -28,7 +28,7 @@ static TZ_NO_SANITIZE bool may_stop_here(struct tz_tls *t,
         return false;
     if (tz_load_rlx(&t->g->status) != TZ_G_RUNNING)
         return false;
-    if (c->sp < t->g->stack.lo || c->sp >= t->g->stack.hi)
+    if (!tz_on_own_stack(t->g, c->sp))
         return false;
     // Who is stopped for ever must not hold a lock of libc, which the caller of
     // tuza_run goes on to use.

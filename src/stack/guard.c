@@ -94,6 +94,11 @@ void tz_guard_gone(enum tz_stack_guard kind, uint32_t n)
     tz_xadd_rlx(&guard.count[kind], -(uint64_t)n);
 }
 
+bool tz_guard_has_canaries(void)
+{
+    return tz_load_rlx(&guard.count[TZ_GUARD_CANARY]) != 0;
+}
+
 void tz_guard_stats(uint64_t by_kind[TZ_GUARDS], enum tz_guard_why *why)
 {
     for (int i = 0; i < TZ_GUARDS; i++)

@@ -41,6 +41,9 @@ enum tz_stack_guard tz_guard_set(uintptr_t lo, size_t n);
 // So many stacks with that guard are unmapped.
 void tz_guard_gone(enum tz_stack_guard kind, uint32_t n);
 
+// Whether some stacks have no better guard than a canary.
+bool tz_guard_has_canaries(void);
+
 // How many stacks each kind guards, and why not the best.
 void tz_guard_stats(uint64_t by_kind[TZ_GUARDS], enum tz_guard_why *why);
 

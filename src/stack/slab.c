@@ -212,7 +212,9 @@ static uint32_t stacks_a_slab(unsigned cls, const struct room *r)
 {
     enum { POPULATED_MAX = 1 << 20 };
     uint32_t count = usual_count(cls);
-    uint64_t most = tz_min(r->left / 8, r->populates ? POPULATED_MAX : SIZE_MAX);
+    uint64_t most = r->left / 8;
+    if (r->populates)
+        most = tz_min(most, POPULATED_MAX);
     while (count > 1 && (uint64_t)count << class_shift[cls] > most)
         count /= 2;
     return count;

@@ -17,7 +17,8 @@
 // They are given back when a whole collection cycle has passed without anybody
 // taking a stack of them, or ten seconds; large stacks, each a slab of its own,
 // at the end of the collection or after two tenths of a second. So a program
-// that churns maps and unmaps nothing. Not while the collector marks [stack.I6].
+// that churns maps and unmaps nothing. None goes while the collector marks
+// [stack.I6].
 //
 // Go has no such pool: a stack there is a span of the heap.
 
@@ -383,13 +384,18 @@ static void check(const struct tz_slab *s, enum list on)
             TZ_CHECK(s->guard[i] && !tz_load_rlx(&s->owner[i]));
 }
 
-void tz_slabpool_check(void)
+void tz_slabpool_check(uint32_t most)
 {
     lock();
     for (unsigned cls = 0; cls < TZ_STACK_CLASSES; cls++)
-        for (int i = HOT; i < LISTS; i++)
-            tz_list_for(n, &pool.list[cls][i])
+        for (int i = HOT; i < LISTS; i++) {
+            uint32_t k = 0;
+            tz_list_for(n, &pool.list[cls][i]) {
+                if (k++ == most)
+                    break;
                 check(tz_list_entry(n, struct tz_slab, node), (enum list)i);
+            }
+        }
     unlock();
 }
 

@@ -161,6 +161,26 @@ int tz_stack_get(struct tz_stackcache *c, size_t size, void *owner,
     return 0;
 }
 
+// Somebody has done with the stack.
+static void check_canary(const struct tz_slab *s, uint32_t i,
+                         const struct tz_stack *st)
+{
+    if (tz_load_rlx(&s->guard[i]) == TZ_GUARD_CANARY &&
+        *(uint64_t *)st->lo != TZ_STACK_CANARY)
+        tz_fatal("a goroutine has overflowed its stack [%p, %p): the canary "
+                 "at its low end is gone",
+                 (void *)st->lo, (void *)st->hi);
+}
+
+void tz_stack_pass(const struct tz_stack *st, void *owner)
+{
+    struct tz_slab *s = tz_slab_of(st->lo);
+    TZ_CHECK(s);
+    uint32_t i = tz_slab_index(s, st->lo);
+    check_canary(s, i, st);
+    tz_store_rlx(&s->owner[i], owner);
+}
+
 void tz_stack_put(struct tz_stackcache *c, struct tz_stack *st)
 {
     struct tz_slab *s = tz_slab_of(st->lo);
@@ -168,11 +188,7 @@ void tz_stack_put(struct tz_stackcache *c, struct tz_stack *st)
     uint32_t i = tz_slab_index(s, st->lo);
     // Frames that were left without a return keep their red zones poisoned.
     tz_san_unpoison((void *)st->lo, st->hi - st->lo);
-    if (tz_load_rlx(&s->guard[i]) == TZ_GUARD_CANARY &&
-        *(uint64_t *)st->lo != TZ_STACK_CANARY)
-        tz_fatal("a goroutine has overflowed its stack [%p, %p): the canary "
-                 "at its low end is gone",
-                 (void *)st->lo, (void *)st->hi);
+    check_canary(s, i, st);
     tz_store_rlx(&s->owner[i], NULL);
     *st = (struct tz_stack){ 0, 0 };
     unsigned cls = s->cls;
@@ -185,6 +201,18 @@ void tz_stack_put(struct tz_stackcache *c, struct tz_stack *st)
     if (tz_unlikely(c->n[cls] == TZ_STACKCACHE_SLOTS))
         put_there(c, cls, 0);
     c->slot[cls][c->n[cls]++] = slot;
+}
+
+bool tz_stack_unguarded(const struct tz_stack *st)
+{
+    struct tz_slab *s;
+    return tz_guard_has_canaries() && (s = tz_slab_of(st->lo)) != NULL &&
+           tz_load_rlx(&s->guard[tz_slab_index(s, st->lo)]) == TZ_GUARD_CANARY;
+}
+
+bool tz_stack_intact(const struct tz_stack *st)
+{
+    return !tz_stack_unguarded(st) || *(uint64_t *)st->lo == TZ_STACK_CANARY;
 }
 
 enum tz_stack_where tz_stack_find(uintptr_t addr, struct tz_stack *out,

@@ -34,6 +34,14 @@ int tz_stack_get(struct tz_stackcache *c, size_t size, void *owner,
 // fatal.
 void tz_stack_put(struct tz_stackcache *c, struct tz_stack *st);
 
+// A stack in use has another owner from now on. Checks its canary as put does.
+void tz_stack_pass(const struct tz_stack *st, void *owner);
+
+// Whether the stack, which is in use, has a canary for a guard; and whether what
+// guards it is as it was: always true of other guards.
+bool tz_stack_unguarded(const struct tz_stack *st);
+bool tz_stack_intact(const struct tz_stack *st);
+
 // What addr belongs to: in a stack, or in a stack's guard zone. Lock-free and
 // signal-safe.
 enum tz_stack_where { TZ_STACK_NONE, TZ_STACK_IN, TZ_STACK_GUARD };

@@ -39,9 +39,9 @@ struct tz_stackpool_stats {
 };
 void tz_stackpool_stats(struct tz_stackpool_stats *out);
 
-// Checks what must hold of every span on the lists; fatal otherwise. For tests
-// and debugging; takes the lock.
-void tz_stackpool_check(void);
+// Checks what must hold of the first `most` spans on each list; fatal otherwise.
+// For tests and debugging; takes the lock.
+void tz_stackpool_check(uint32_t most);
 
 // --- for stack.c
 

@@ -44,7 +44,7 @@ START_TEST(s1_16_orders_fill_spans)
             size_t spans = (k * size + 32767) / 32768;
             ck_assert_uint_eq(stats().sys, spans * 32768);
             ck_assert_uint_eq(stats().inuse, k * size);
-            tz_stackpool_check();
+            tz_stackpool_check(UINT32_MAX);
         }
         for (size_t i = 0; i < MOST; i++)
             for (size_t k = 0; k < i; k++)
