@@ -202,7 +202,7 @@ static bool commit_exit(struct tz_g *g, void *arg)
     struct tz_p *p = tz_tls_get()->p;
     fiber_free(g);
     if (tz_unlikely(g->watch)) {
-        tz_g_drop_segments(p->stacks, g);
+        tz_g_drop_links(p->stacks, g);
         g->watch = 0;
     }
     tz_stack_put(p->stacks, &g->stack);

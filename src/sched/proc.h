@@ -110,12 +110,12 @@ bool tz_g_find_stack(struct tz_g *g, uintptr_t sp);
 TZ_INLINE bool tz_on_own_stack(struct tz_g *g, uintptr_t sp)
 {
     return tz_stack_holds(&g->stack, sp) ||
-           (tz_unlikely(g->segment) && tz_g_find_stack(g, sp));
+           (tz_unlikely(g->links) && tz_g_find_stack(g, sp));
 }
 // The current goroutine g leaves, and g->watch is set.
 void tz_g_watch(struct tz_g *g);
 // Gives back all stacks of g, which has ended, but the first: g->stack then.
-void tz_g_drop_segments(struct tz_stackcache *c, struct tz_g *g);
+void tz_g_drop_links(struct tz_stackcache *c, struct tz_g *g);
 
 // preempt.c, deadlock.c, sysmon.c
 int tz_preempt_init(void);

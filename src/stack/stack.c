@@ -215,6 +215,20 @@ bool tz_stack_intact(const struct tz_stack *st)
     return !tz_stack_unguarded(st) || *(uint64_t *)st->lo == TZ_STACK_CANARY;
 }
 
+static const char *const guard_name[] = { "", "marker", "mprotect", "canary" };
+
+void tz_stack_about(const struct tz_stack *st, struct tz_stack_about *out)
+{
+    struct tz_slab *s = tz_slab_of(st->lo);
+    *out = (struct tz_stack_about){ st->hi - st->lo, 0, "nothing" };
+    if (!s)
+        return;
+    unsigned kind = tz_load_rlx(&s->guard[tz_slab_index(s, st->lo)]);
+    out->size = tz_slab_stride(s);
+    out->zone = kind == TZ_GUARD_CANARY ? 0 : s->guard_size;
+    out->guard = guard_name[kind];
+}
+
 enum tz_stack_where tz_stack_find(uintptr_t addr, struct tz_stack *out,
                                   void **owner)
 {
@@ -280,6 +294,5 @@ void tz_stack_gc_end(void)
 
 const char *tz_stack_guard_name(void)
 {
-    static const char *const name[] = { "", "marker", "mprotect", "canary" };
-    return name[tz_guard_kind()];
+    return guard_name[tz_guard_kind()];
 }

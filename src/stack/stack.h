@@ -42,6 +42,14 @@ void tz_stack_pass(const struct tz_stack *st, void *owner);
 bool tz_stack_unguarded(const struct tz_stack *st);
 bool tz_stack_intact(const struct tz_stack *st);
 
+// Of a stack in use: its class in bytes, its guard zone, which kind.
+struct tz_stack_about {
+    size_t size;
+    size_t zone; // bytes below lo that fault; 0: none do
+    const char *guard;
+};
+void tz_stack_about(const struct tz_stack *st, struct tz_stack_about *out);
+
 // What addr belongs to: in a stack, or in a stack's guard zone. Lock-free and
 // signal-safe.
 enum tz_stack_where { TZ_STACK_NONE, TZ_STACK_IN, TZ_STACK_GUARD };

@@ -47,23 +47,25 @@ static void note_stack(void *arg)
 
 static uint64_t stacks_in_use(void)
 {
-    struct tz_stack_stats s;
-    tz_stack_stats_read(&s);
-    return s.inuse;
+    struct tz_stack_stats st;
+    tz_stack_stats_read(&st);
+    return st.inuse;
 }
 
 // But for the turns of g0, which come back to another.
 IN_GOROUTINES(those_that_return_hand_their_stack_on, 1)
 {
     int n = scaled(2000);
-    uint64_t before = stacks_in_use();
+    uint64_t before, after;
+    before = stacks_in_use();
     tuza_waitgroup_add(&group, n);
     for (int i = 0; i < n; i++)
         tuza_spawn(note_stack, NULL);
     tuza_waitgroup_wait(&group);
-    do
+    do {
         tuza_yield();
-    while (stacks_in_use() != before);
+        after = stacks_in_use();
+    } while (after != before);
     need_eq(count, n);
     need(nseen <= 2);
 }
@@ -83,15 +85,17 @@ static void end_somehow(void *arg)
 static void all_end(void)
 {
     tuza_schedstats st = { .size = sizeof st };
-    uint64_t before = stacks_in_use();
+    uint64_t before, after;
     int n = scaled(5000);
+    before = stacks_in_use();
     for (int i = 0; i < n; i++)
         need_eq(tuza_spawn(end_somehow, (void *)(uintptr_t)i), 0);
     while (tuza_schedstats_read(&st) == 0 && st.goroutines > 1)
         tuza_yield();
     need_eq(count, n);
     need_eq(st.created, n + 1);
-    need_eq(stacks_in_use(), before);
+    after = stacks_in_use();
+    need_eq(after, before);
 }
 
 IN_GOROUTINES(s3_03_a_function_that_returns_ends_its_goroutine, 1)
