@@ -134,7 +134,12 @@ size_t tz_vm_mappings_max(void);
 void tz_vm_stack_alloc(void *p, size_t n);
 void tz_vm_stack_free(void *p, size_t n);
 
-// Whether the two calls do anything. Found out once, at the start.
+// Gives ready memory of tz_vm_alloc_stacks back to the system that
+// tz_vm_stack_alloc was told of. The mark goes with the mapping: there is no
+// call that could be refused, and it counts as remapped back.
+void tz_vm_free_stacks(void *p, size_t n);
+
+// Whether anything is remapped. Found out once, at the start.
 bool tz_vm_stack_policed(void);
 
 // How many ranges were remapped, and remapped back: the difference is how many

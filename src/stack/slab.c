@@ -309,8 +309,7 @@ void tz_slab_hide(struct tz_slab *s, uintptr_t *base, size_t *size)
 
 void tz_slab_unmap(uintptr_t base, size_t size)
 {
-    tz_vm_stack_free((void *)base, size);
-    tz_vm_free((void *)base, size, TZ_VM_STACK, TZ_VM_READY);
+    tz_vm_free_stacks((void *)base, size);
 }
 
 void tz_slab_keep(struct tz_slab *s)
