@@ -53,6 +53,9 @@ TZ_NORETURN TZ_COLD void model_fail(const char *fmt, ...) TZ_PRINTF(1, 2);
 // A number in [0, n), each of which is tried.
 uint32_t model_choose(uint32_t n, const char *what);
 
+// A plain access of data that threads hand over to each other.
+void model_touch(const void *p, size_t size, bool write);
+
 // Others may run here.
 void model_step(const char *what);
 

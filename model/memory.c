@@ -82,13 +82,15 @@ static void mark(struct loc *l, bool write)
         x->grown = true;
 }
 
+static const struct model_site futex = { "word", "futex" };
+
 // The variable, after a place where others may run.
 static struct loc *begin(const void *p, size_t size, bool write,
                          const struct model_site *at)
 {
     struct loc *l = loc_of(p, size);
     mark(l, write);
-    model_point(l->shared);
+    model_point(l->shared || at == &futex);
     renew(l);
     model_race_atomic(l, write, at);
     return l;
@@ -275,13 +277,12 @@ bool model_cas(void *p, size_t size, uint64_t old, uint64_t val,
 void model_sleep(uint32_t *word, uint32_t expect, int64_t ns)
 {
     struct explorer *x = model_x;
-    static const struct model_site at = { "word", "futex" };
-    struct loc *l = begin(word, sizeof *word, false, &at);
+    struct loc *l = begin(word, sizeof *word, false, &futex);
     struct thread *t = &x->thread[x->cur];
     const struct message *m = &l->kept[l->newest % KEPT];
     t->view.at[l - x->loc] = l->newest;
     if (x->printing)
-        model_print("sleep", &at, word, "while %#x%s", expect,
+        model_print("sleep", &futex, word, "while %#x%s", expect,
                     m->value == expect ? "" : "  changed already");
     if (m->value == expect)
         model_block(word, ns);

@@ -116,6 +116,11 @@ static void plain(const volatile void *p, size_t size, bool write,
     }
 }
 
+void model_touch(const void *p, size_t size, bool write)
+{
+    plain(p, size, write, __builtin_return_address(0));
+}
+
 // What the compilers call before each plain access.
 #define ACCESS(name, size, write)                                              \
     void __tsan_##name(void *p);                                               \
