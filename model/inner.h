@@ -4,7 +4,7 @@
 #ifndef MODEL_INNER_H
 #define MODEL_INNER_H
 
-#include "arch/ctx.h"
+#include "arch/ctx.h" // with MODEL_INNER_H: the plain one
 #include "base/atomic.h"
 #include "explore.h"
 

@@ -165,7 +165,8 @@ static void append(struct loc *l, uint64_t v, enum model_order order,
 {
     struct explorer *x = model_x;
     struct thread *t = &x->thread[x->cur];
-    struct message m = { .value = v };
+    set(l->addr, l->size, v);
+    struct message m = { .value = get(l->addr, l->size) };
     if (read) { // goes on with the release that it has read
         m.clock = read->clock;
         m.view = read->view;
@@ -190,7 +191,6 @@ static void append(struct loc *l, uint64_t v, enum model_order order,
     if (order == MODEL_SC)
         join_view(&x->sc, &t->view);
     l->kept[l->newest % KEPT] = m;
-    set(l->addr, l->size, v);
 }
 
 void model_store(void *p, size_t size, uint64_t v, enum model_order order,
