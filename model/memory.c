@@ -284,6 +284,13 @@ void model_sleep(uint32_t *word, uint32_t expect, int64_t ns)
     if (x->printing)
         model_print("sleep", &futex, word, "while %#x%s", expect,
                     m->value == expect ? "" : "  changed already");
-    if (m->value == expect)
+    if (m->value != expect)
+        return;
+    // A sleep may end for no reason.
+    if (model_pick(2, x->preempted < x->program->preemptions, 16)) {
+        x->preempted++;
+        model_note("wakes for no reason");
+    } else {
         model_block(word, ns);
+    }
 }
