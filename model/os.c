@@ -86,10 +86,20 @@ int tz_ncpu(void)
     return 1; // no spinning before a sleep
 }
 
+// What is started here serves the others: sysmon.
+static void (*serve)(void *);
+
+static void daemon_main(void *arg)
+{
+    model_daemon();
+    serve(arg);
+}
+
 int tz_thread_start(void (*fn)(void *), void *arg, size_t stack_size)
 {
     (void)stack_size;
-    return model_start(fn, arg) ? 0 : -11;
+    serve = fn;
+    return model_start(daemon_main, arg) ? 0 : -11;
 }
 
 void tz_thread_stack(uintptr_t *lo, uintptr_t *hi)
@@ -174,7 +184,7 @@ size_t tz_scavenge_tick(int64_t now)
 
 size_t tz_stack_default(void)
 {
-    return 16384;
+    return 32768;
 }
 
 int tz_stack_get(struct tz_stackcache *c, size_t size, void *owner,

@@ -246,6 +246,42 @@ START_TEST(places_are_not_used_again_before_they_are_read)
 }
 END_TEST
 
+// A thief that has some already looks at the ends of a ring in which much has
+// happened between two looks.
+static void thief_has_two(void)
+{
+    make(2);
+    for (int g = 0; g < 4; g++)
+        tz_runq_put(&proc[0], &goroutine[g], false);
+    tz_runq_put(&proc[1], &goroutine[4], false);
+    tz_runq_put(&proc[1], &goroutine[5], false);
+}
+
+static void get_and_put(void)
+{
+    if (take(tz_runq_get(&proc[0])))
+        put(0, 6, false);
+}
+
+static void nothing_of_7_is_lost(void)
+{
+    nothing_is_lost(7);
+}
+
+START_TEST(a_thief_overwrites_nothing_of_its_own)
+{
+    struct model_program p = { .name = "a thief with work of its own",
+                               .setup = thief_has_two,
+                               .thread = { get_and_put, thief_1 },
+                               .check = nothing_of_7_is_lost,
+                               .preemptions = 3,
+                               .stale = 2,
+                               .limit = 2000000,
+                               .random = 5000 };
+    explored(&p);
+}
+END_TEST
+
 // While one goroutine or more is in a queue, the queue is not called empty.
 static void one_is_next(void)
 {
@@ -287,6 +323,7 @@ int main(void)
             two_thieves_do_not_get_the_same, a_thief_may_be_robbed,
             what_a_full_ring_sends_away_is_not_lost,
             places_are_not_used_again_before_they_are_read,
+            a_thief_overwrites_nothing_of_its_own,
             a_queue_is_not_called_empty_while_its_next_moves_to_the_ring,
             NULL });
 }

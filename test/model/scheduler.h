@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "model/model_check.h"
+#include "arch/port.h"
 #include "sched/proc.h"
 #include "tuza/go.h"
 #include "tuza/syscall.h"
