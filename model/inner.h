@@ -15,7 +15,7 @@ enum {
     LINES = 4096,          // of 64 bytes, that plain accesses touch
     STEPS = 6000,          // in an execution; more are a livelock
     STACK = 64 * 1024,
-    MEMORY = 1024 * 1024,
+    MEMORY = 2048 * 1024, // that a program allocates
     IDLE_TICKS = 8         // of daemons with nobody else awake: the end
 };
 

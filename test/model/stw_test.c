@@ -61,7 +61,7 @@ static void read_caller(void)
     model_need(g->syscall_sp - g->stack.lo == number);
 }
 
-static void while_stopped(void *arg)
+static void while_stopped_blind(void *arg)
 {
     (void)arg;
     model_need(!stopped && users == 0);
@@ -69,11 +69,16 @@ static void while_stopped(void *arg)
     model_touch(&data, sizeof data, true);
     for (uint32_t i = 0; i < tz_sched.nprocs; i++)
         model_need(tz_load_rlx(&tz_sched.allp[i]->status) == TZ_P_STOPPED);
-    read_caller();
     model_step("the world is stopped");
     model_need(users == 0);
     stopped = 0;
     stops++;
+}
+
+static void while_stopped(void *arg)
+{
+    while_stopped_blind(arg);
+    read_caller();
 }
 
 static void stop_once(void)
@@ -150,6 +155,35 @@ START_TEST(a_stop_and_calls_that_begin_and_end)
 }
 END_TEST
 
+static void call_and_hand_off(void *arg)
+{
+    (void)arg;
+    caller = tz_getg();
+    tuza_blocking_enter();
+    model_step("in the call");
+    tuza_syscall_exit();
+    user_code("after the call");
+    end_of_goroutine();
+}
+
+static void stop_handed_off(void *arg)
+{
+    (void)arg;
+    model_need(tuza_spawn_at(call_and_hand_off, NULL, "here") == 0);
+    while (!caller)
+        model_yield();
+    tz_world_call(while_stopped_blind, NULL);
+    user_code("has stopped the world");
+    end_of_goroutine();
+}
+
+START_TEST(a_stop_and_calls_that_hand_off)
+{
+    explore("a stop and a blocking call", make_two_ps, stop_handed_off, 2, 1,
+            1);
+}
+END_TEST
+
 // A call that lasts until the stop is over: the stop may not wait for it.
 static void call_over_stop(void *arg)
 {
@@ -175,7 +209,9 @@ static void stop_over_call(void *arg)
 
 START_TEST(a_stop_does_not_wait_for_a_call)
 {
-    explore("a stop over a call", make_two_ps, stop_over_call, 2, 2, 1);
+    explore("a stop over a call", make_two_ps, stop_over_call, 2, 2, 0);
+    explore("a stop over a call, late loads", make_two_ps, stop_over_call, 2, 1,
+            1);
 }
 END_TEST
 
@@ -199,8 +235,7 @@ static void first_stopper(void *arg)
 
 START_TEST(two_stops_come_one_after_the_other)
 {
-    explore("two stops", make_two_ps, first_stopper, 2, 2, 0);
-    explore("two stops, late loads", make_two_ps, first_stopper, 2, 1, 1);
+    explore("two stops", make_two_ps, first_stopper, 2, 1, 1);
 }
 END_TEST
 
@@ -231,13 +266,40 @@ START_TEST(what_was_queued_before_a_stop_runs_after_it)
 }
 END_TEST
 
+// A thread is being made for a P while the world is stopped.
+static void spawner(void *arg)
+{
+    (void)arg;
+    user_code("spawns");
+    model_need(tuza_spawn_at(waits_in_queue, NULL, "here") == 0);
+    for (; !ran; model_yield())
+        poll_for_stop();
+    end_of_goroutine();
+}
+
+static void stop_spawner(void *arg)
+{
+    (void)arg;
+    model_need(tuza_spawn_at(spawner, NULL, "here") == 0);
+    stop_once();
+    end_of_goroutine();
+}
+
+START_TEST(a_stop_and_a_thread_that_is_made)
+{
+    explore("a stop and a new thread", make_three_ps, stop_spawner, 3, 1, 0);
+}
+END_TEST
+
 int main(void)
 {
     return model_tests(
         "stw", (const TTest *const[]){
                    nobody_runs_while_the_world_is_stopped,
                    a_stop_and_calls_that_begin_and_end,
+                   a_stop_and_calls_that_hand_off,
                    a_stop_does_not_wait_for_a_call,
+                   a_stop_and_a_thread_that_is_made,
                    two_stops_come_one_after_the_other,
                    what_was_queued_before_a_stop_runs_after_it, NULL });
 }

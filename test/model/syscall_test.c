@@ -123,6 +123,37 @@ START_TEST(the_p_of_a_blocking_call_runs_others)
 }
 END_TEST
 
+// What waits beside a busy one, while all Ps run, is for the next P that gets
+// free: that of a call.
+static int busy;
+
+static void busy_with_child(void *arg)
+{
+    (void)arg;
+    model_need(tuza_spawn_at(child, NULL, "here") == 0);
+    busy = 1;
+    busy_until(&ran);
+    end_of_goroutine();
+}
+
+static void call_beside_busy(void *arg)
+{
+    (void)arg;
+    model_need(tuza_spawn_at(busy_with_child, NULL, "here") == 0);
+    busy_until(&busy);
+    tuza_blocking_enter();
+    busy_until(&ran);
+    tuza_syscall_exit();
+    user_code("after the call");
+    end_of_goroutine();
+}
+
+START_TEST(a_p_that_is_handed_off_looks_for_work)
+{
+    explore("a call beside a busy one", make_two_ps, call_beside_busy, 3, 1, 1);
+}
+END_TEST
+
 // Two goroutines call, one P: each return may find the other's.
 static void calling_child(void *arg)
 {
@@ -159,5 +190,6 @@ int main(void)
                        a_call_returns_while_its_p_is_taken,
                        the_p_of_a_long_call_runs_others,
                        the_p_of_a_blocking_call_runs_others,
+                       a_p_that_is_handed_off_looks_for_work,
                        two_calls_return_to_one_p, NULL });
 }
