@@ -2,6 +2,8 @@
 // model/sched.c: the scheduler's neighbours in its own room, as small as they
 // can be.
 
+#include "sched.h"
+
 #include "explore.h"
 #include "sched/proc.h"
 
@@ -16,9 +18,19 @@ void tz_system_stack(void (*fn)(void *), void *arg)
     tz_crit_leave();
 }
 
+void (*model_new_thread)(void);
+
+static void new_thread(void *arg)
+{
+    struct tz_threadask *a = arg;
+    if (model_new_thread)
+        model_new_thread();
+    a->fn(a->arg);
+}
+
 // The thread is there at once, or refused when there are four.
 void tz_thread_ask(struct tz_threadask *a)
 {
-    if (!model_start(a->fn, a->arg) && a->refused)
+    if (!model_start(new_thread, a) && a->refused)
         a->refused(a);
 }

@@ -5,6 +5,7 @@
 // has saved. Signals are not modelled: goroutines poll.
 
 #include "model/scheduler.h"
+#include "sched.h"
 
 static int stopped;   // the world is, says who stops it
 static int users;     // goroutines that run code of their own
@@ -181,6 +182,8 @@ START_TEST(a_stop_and_calls_that_hand_off)
 {
     explore("a stop and a blocking call", make_two_ps, stop_handed_off, 2, 1,
             1);
+    explore("a stop and a blocking call, three Ps", make_three_ps,
+            stop_handed_off, 2, 1, 1);
 }
 END_TEST
 
@@ -266,7 +269,17 @@ START_TEST(what_was_queued_before_a_stop_runs_after_it)
 }
 END_TEST
 
-// A thread is being made for a P while the world is stopped.
+// A thread is being made for a P while the world is stopped, and made when it
+// has started again.
+static int begun;
+
+static void third_is_slow(void)
+{
+    begun = 1;
+    if (model_self() == 2)
+        busy_until(&stops);
+}
+
 static void spawner(void *arg)
 {
     (void)arg;
@@ -281,13 +294,21 @@ static void stop_spawner(void *arg)
 {
     (void)arg;
     model_need(tuza_spawn_at(spawner, NULL, "here") == 0);
+    busy_until(&begun);
     stop_once();
     end_of_goroutine();
 }
 
-START_TEST(a_stop_and_a_thread_that_is_made)
+static void three_ps_slow_threads(void)
 {
-    explore("a stop and a new thread", make_three_ps, stop_spawner, 3, 1, 0);
+    model_new_thread = third_is_slow;
+    make_three_ps();
+}
+
+START_TEST(a_stop_does_not_wait_for_a_thread_that_is_made)
+{
+    explore("a stop and a new thread", three_ps_slow_threads, stop_spawner, 3,
+            1, 0);
 }
 END_TEST
 
@@ -299,7 +320,7 @@ int main(void)
                    a_stop_and_calls_that_begin_and_end,
                    a_stop_and_calls_that_hand_off,
                    a_stop_does_not_wait_for_a_call,
-                   a_stop_and_a_thread_that_is_made,
+                   a_stop_does_not_wait_for_a_thread_that_is_made,
                    two_stops_come_one_after_the_other,
                    what_was_queued_before_a_stop_runs_after_it, NULL });
 }
