@@ -54,7 +54,8 @@ typedef struct tuza_schedstats {
     size_t size;         /* set it to sizeof(tuza_schedstats) before */
     uint64_t goroutines; /* that exist now */
     uint64_t created;    /* since start */
-    uint64_t peak;       /* most that existed at one time */
+    uint64_t peak;       /* most that existed at one time; where maxprocs is
+                            more than 1 up to 64 for each may be missing */
     uint64_t threads;    /* that the runtime has made or runs on */
     uint64_t maxprocs;
     uint64_t handoffs; /* Ps taken from blocking calls */

@@ -129,7 +129,7 @@ static void scan_stack(struct tz_gcwork *w, const struct tz_g *g, uintptr_t sp)
                  (void *)g->stack.lo, (void *)g->stack.hi);
     scan(w, tz_align_down(sp, sizeof(uintptr_t)), g->stack.hi);
     w->scanned_stacks += g->stack.hi - sp;
-    for (const struct tz_segment *s = g->segment; s; s = s->older) {
+    for (const struct tz_stack_link *s = g->links; s; s = s->older) {
         scan(w, tz_align_down(s->from_sp, sizeof(uintptr_t)), s->from.hi);
         w->scanned_stacks += s->from.hi - s->from_sp;
     }

@@ -6,7 +6,7 @@
 #include "arch/ctx.h"
 #include "base/san.h"
 #include "base/tls.h"
-#include "stack/segment.h"
+#include "stack/link.h"
 
 // Who may change a status: the G's own thread, or whoever holds the G's lock
 // on life: the waker of a WAITING one, the P that runs a RUNNABLE one.
@@ -48,7 +48,7 @@ enum { TZ_G_ARGS = 48 };
 // Bits of tz_g.watch, all 0 for most goroutines.
 enum {
     TZ_WATCH_CANARY = 1,   // its first stack has no guard that faults
-    TZ_WATCH_SEGMENTS = 2, // it has, or had, more than one stack
+    TZ_WATCH_LINKS = 2, // it has, or had, more than one stack
     TZ_WATCH_SYSTEM = 4    // it is in tuza_on_system_stack: may not leave
 };
 
@@ -76,7 +76,7 @@ struct tz_g {
     };
     struct tz_stack stack; // 0 until the first run; then where it runs now
     struct tz_ctx ctx;     // where to resume; valid unless RUNNING
-    struct tz_segment *segment; // its other stacks, newest first; NULL: none
+    struct tz_stack_link *links; // its other stacks, newest first; NULL: none
     const char *label;     // by tuza_set_label
     void *param;           // from whoever readied it; owned by the waiting op
     uint32_t select_done;  // atomic; 1 once a case of its select was taken

@@ -9,6 +9,7 @@
 #include "mem/malloc.h"
 #include "mem/persist.h"
 #include "os/futex.h"
+#include "os/module.h"
 #include "os/port.h"
 #include "os/sig.h"
 #include "os/sigpc.h"
@@ -49,6 +50,7 @@ int tz_sched_init(uint32_t nprocs)
     tz_sched.caller_tp = tz_thread_pointer();
     tz_sig_mask_remember();
     tz_sig_pc_init();
+    tz_module_init();
     pthread_atfork(NULL, NULL, in_fork_child);
     int err = tz_preempt_init();
     if (!err)

@@ -16,6 +16,8 @@ struct tz_sched {
     struct tz_m *midle;    // idle Ms; guarded by lock, with the next
     uint32_t nmidle;
     struct tz_m *starting; // Ms whose threads are not there yet; by lock
+    bool refused;          // a thread was, for a P that is idle now: who is
+                           // about to sleep has to look again; by lock
     struct tz_p *pidle;    // idle Ps; guarded by lock
     uint32_t npidle;       // atomic; written with lock
     uint32_t nmspinning;   // atomic; Ms that look for work
@@ -110,12 +112,12 @@ bool tz_g_find_stack(struct tz_g *g, uintptr_t sp);
 TZ_INLINE bool tz_on_own_stack(struct tz_g *g, uintptr_t sp)
 {
     return tz_stack_holds(&g->stack, sp) ||
-           (tz_unlikely(g->segment) && tz_g_find_stack(g, sp));
+           (tz_unlikely(g->links) && tz_g_find_stack(g, sp));
 }
 // The current goroutine g leaves, and g->watch is set.
 void tz_g_watch(struct tz_g *g);
 // Gives back all stacks of g, which has ended, but the first: g->stack then.
-void tz_g_drop_segments(struct tz_stackcache *c, struct tz_g *g);
+void tz_g_drop_links(struct tz_stackcache *c, struct tz_g *g);
 
 // preempt.c, deadlock.c, sysmon.c
 int tz_preempt_init(void);

@@ -6,7 +6,7 @@
 // comes between. tuza_call_big gives it one of its own for a call:
 //
 //     G.stack    first        big            first
-//     G.segment  NULL         link           NULL
+//     G.links  NULL         link           NULL
 //     runs on    first --call_on--> big --return--> first
 //                             (link at its top)
 //
@@ -35,7 +35,7 @@ enum {
     ZONE = (64 + 2) * 1024,  // the largest guard zone and colour
     PUSHED = 64              // what tz_ctx_call_on puts on the older stack
 };
-_Static_assert(sizeof(struct tz_segment) <= LINK_ROOM, "fits");
+_Static_assert(sizeof(struct tz_stack_link) <= LINK_ROOM, "fits");
 _Static_assert(LINK_ROOM % 64 == 0, "keeps the alignment");
 
 // One call of tuza_call_big.
@@ -73,7 +73,7 @@ static void tell_back(struct big_call *c) { (void)c; }
 
 TZ_NO_SANITIZE bool tz_g_find_stack(struct tz_g *g, uintptr_t sp)
 {
-    for (const struct tz_segment *s = g->segment; s; s = s->older) {
+    for (const struct tz_stack_link *s = g->links; s; s = s->older) {
         if (tz_stack_holds(&s->from, sp)) {
             g->stack = s->from;
             return true;
@@ -105,16 +105,16 @@ void tz_g_watch(struct tz_g *g)
         tz_fatal("goroutine %llu uses tuza on a stack that is not its own",
                  (unsigned long long)g->id);
     check_canary(g, &g->stack);
-    for (const struct tz_segment *s = g->segment; s; s = s->older)
+    for (const struct tz_stack_link *s = g->links; s; s = s->older)
         check_canary(g, &s->from);
 }
 
-void tz_g_drop_segments(struct tz_stackcache *c, struct tz_g *g)
+void tz_g_drop_links(struct tz_stackcache *c, struct tz_g *g)
 {
-    while (g->segment) {
-        struct tz_segment link = *g->segment; // lies on what is given back
+    while (g->links) {
+        struct tz_stack_link link = *g->links; // lies on what is given back
         g->stack = link.from;
-        g->segment = link.older;
+        g->links = link.older;
         tz_stack_put(c, &link.to);
     }
 }
@@ -159,13 +159,13 @@ static void drop_left(void *arg)
 {
     struct tz_g *g = arg;
     struct tz_stack here = g->stack;
-    const struct tz_segment *last = NULL;
-    for (const struct tz_segment *s = g->segment; s; s = s->older)
+    const struct tz_stack_link *last = NULL;
+    for (const struct tz_stack_link *s = g->links; s; s = s->older)
         if (s->from.lo == here.lo)
             last = s->older;
-    while (g->segment && g->segment != last) {
-        struct tz_segment link = *g->segment;
-        g->segment = link.older;
+    while (g->links && g->links != last) {
+        struct tz_stack_link link = *g->links;
+        g->links = link.older;
         tz_stack_put(stacks_here(), &link.to);
     }
 }
@@ -174,7 +174,7 @@ static void drop_left(void *arg)
 // oldest link that left this one.
 static void drop_abandoned(struct tz_g *g)
 {
-    for (const struct tz_segment *s = g->segment; s; s = s->older) {
+    for (const struct tz_stack_link *s = g->links; s; s = s->older) {
         if (s->from.lo == g->stack.lo) {
             tz_system_stack(drop_left, g);
             return;
@@ -186,7 +186,7 @@ static void drop_abandoned(struct tz_g *g)
 static void run_big(void *arg)
 {
     struct big_call *c = arg;
-    const struct tz_segment *link = c->g->segment;
+    const struct tz_stack_link *link = c->g->links;
     tell_gone();
     tz_crit_leave();
     c->fn(c->arg);
@@ -197,18 +197,18 @@ static void run_big(void *arg)
 static TZ_NOINLINE void call_there(struct big_call *c)
 {
     struct tz_g *g = c->g;
-    struct tz_segment *link = (void *)(c->to.hi - LINK_ROOM);
-    *link = (struct tz_segment){ .older = g->segment,
+    struct tz_stack_link *link = (void *)(c->to.hi - LINK_ROOM);
+    *link = (struct tz_stack_link){ .older = g->links,
                                  .from = g->stack,
                                  .from_sp = tz_sp() - PUSHED,
                                  .to = c->to };
-    g->watch |= TZ_WATCH_SEGMENTS;
-    g->segment = link;
+    g->watch |= TZ_WATCH_LINKS;
+    g->links = link;
     g->stack = c->to;
     tell_going(c);
     tz_ctx_call_on((uintptr_t)link, run_big, c);
     g->stack = link->from;
-    g->segment = link->older;
+    g->links = link->older;
     tell_back(c);
 }
 
@@ -235,8 +235,8 @@ int tuza_call_big(void (*fn)(void *), void *arg, size_t size)
     tz_system_stack(borrow, &c);
     if (!c.err) {
         call_there(&c);
-        if (!g->segment)
-            g->watch &= (uint8_t)~TZ_WATCH_SEGMENTS;
+        if (!g->links)
+            g->watch &= (uint8_t)~TZ_WATCH_LINKS;
         tz_system_stack(give_back, &c);
     }
     tz_crit_leave();

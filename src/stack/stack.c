@@ -172,13 +172,11 @@ static void check_canary(const struct tz_slab *s, uint32_t i,
                  (void *)st->lo, (void *)st->hi);
 }
 
-void tz_stack_pass(const struct tz_stack *st, void *owner)
+void **tz_stack_owner(const struct tz_stack *st)
 {
     struct tz_slab *s = tz_slab_of(st->lo);
     TZ_CHECK(s);
-    uint32_t i = tz_slab_index(s, st->lo);
-    check_canary(s, i, st);
-    tz_store_rlx(&s->owner[i], owner);
+    return &s->owner[tz_slab_index(s, st->lo)];
 }
 
 void tz_stack_put(struct tz_stackcache *c, struct tz_stack *st)
@@ -213,6 +211,20 @@ bool tz_stack_unguarded(const struct tz_stack *st)
 bool tz_stack_intact(const struct tz_stack *st)
 {
     return !tz_stack_unguarded(st) || *(uint64_t *)st->lo == TZ_STACK_CANARY;
+}
+
+static const char *const guard_name[] = { "", "marker", "mprotect", "canary" };
+
+void tz_stack_about(const struct tz_stack *st, struct tz_stack_about *out)
+{
+    struct tz_slab *s = tz_slab_of(st->lo);
+    *out = (struct tz_stack_about){ st->hi - st->lo, 0, "nothing" };
+    if (!s)
+        return;
+    unsigned kind = tz_load_rlx(&s->guard[tz_slab_index(s, st->lo)]);
+    out->size = tz_slab_stride(s);
+    out->zone = kind == TZ_GUARD_CANARY ? 0 : s->guard_size;
+    out->guard = guard_name[kind];
 }
 
 enum tz_stack_where tz_stack_find(uintptr_t addr, struct tz_stack *out,
@@ -280,6 +292,5 @@ void tz_stack_gc_end(void)
 
 const char *tz_stack_guard_name(void)
 {
-    static const char *const name[] = { "", "marker", "mprotect", "canary" };
-    return name[tz_guard_kind()];
+    return guard_name[tz_guard_kind()];
 }

@@ -27,28 +27,46 @@ TZ_NO_SANITIZE static bool within(uintptr_t lo, uintptr_t hi, uintptr_t addr)
 }
 
 // Of the chain: the link that left the stack addr is in; NULL: none.
-TZ_NO_SANITIZE static const struct tz_segment *
+TZ_NO_SANITIZE static const struct tz_stack_link *
 link_of(const struct tz_unwind *u, uintptr_t addr)
 {
-    const struct tz_segment *s = u->chain;
+    const struct tz_stack_link *s = u->chain;
     for (int i = 0; s && i < LINKS; i++, s = s->older)
-        if (tz_segment_holds(s, addr))
+        if (tz_stack_link_holds(s, addr))
             return s;
     return NULL;
 }
 
+// A word of a stack that its goroutine may be using, or have given back. Aligned
+// windows, so that none reaches over the end of an OS page.
+TZ_NO_SANITIZE static bool read_copy(struct tz_unwind *u, uintptr_t addr,
+                                     uintptr_t *out)
+{
+    uintptr_t at = tz_align_down(addr, sizeof u->copy);
+    if (u->window != at) {
+        u->window = 0;
+        if (!tz_peek(u->copy, at, sizeof u->copy))
+            return false;
+        u->window = at;
+    }
+    *out = u->copy[(addr - at) / sizeof *out];
+    return true;
+}
+
 // Where a frame stands that went over to this stack, its saved registers are
 // on the older one.
-TZ_NO_SANITIZE bool tz_unwind_read(const struct tz_unwind *u, uintptr_t addr,
+TZ_NO_SANITIZE bool tz_unwind_read(struct tz_unwind *u, uintptr_t addr,
                                    uintptr_t *out)
 {
     if (addr % sizeof *out != 0)
         return false;
     if (!within(u->lo, u->hi, addr)) {
-        const struct tz_segment *s = link_of(u, addr);
+        const struct tz_stack_link *s = link_of(u, addr);
         if (!s || !within(s->from_sp, s->from.hi, addr))
             return false;
     }
+    if (u->fleeting)
+        return read_copy(u, addr, out);
     *out = *(const volatile uintptr_t *)addr;
     return true;
 }
@@ -56,12 +74,14 @@ TZ_NO_SANITIZE bool tz_unwind_read(const struct tz_unwind *u, uintptr_t addr,
 TZ_NO_SANITIZE void tz_unwind_start(struct tz_unwind *u,
                                     const struct tz_machine *at, uintptr_t lo,
                                     uintptr_t hi,
-                                    const struct tz_segment *chain)
+                                    const struct tz_stack_link *chain)
 {
     u->at = *at;
     u->lo = lo;
     u->hi = hi;
     u->chain = chain;
+    u->fleeting = false;
+    u->window = 0;
 }
 
 TZ_NO_SANITIZE uintptr_t tz_unwind_place(const struct tz_unwind *u)
@@ -101,7 +121,7 @@ TZ_NO_SANITIZE static bool advanced(struct tz_unwind *u, uintptr_t before)
     uintptr_t sp = u->at.reg[tz_unwind_cpu.sp];
     if (sp > before && sp <= u->hi)
         return true;
-    const struct tz_segment *s = link_of(u, sp);
+    const struct tz_stack_link *s = link_of(u, sp);
     if (!s)
         return false;
     u->lo = s->from_sp;
@@ -114,7 +134,7 @@ TZ_NO_SANITIZE bool tz_unwind_step(struct tz_unwind *u)
 {
     uintptr_t before = u->at.reg[tz_unwind_cpu.sp];
     bool known = false;
-    if (before < u->lo || before > u->hi)
+    if (before > u->hi)
         return false;
     if (tz_unwind_by_tables(u, &known)) {
         // and at.exact is as the tables say
@@ -129,7 +149,7 @@ TZ_NO_SANITIZE bool tz_unwind_step(struct tz_unwind *u)
 }
 
 TZ_NO_SANITIZE size_t tz_unwind(const struct tz_machine *at, uintptr_t lo,
-                                uintptr_t hi, const struct tz_segment *chain,
+                                uintptr_t hi, const struct tz_stack_link *chain,
                                 uintptr_t *pcs, size_t n)
 {
     struct tz_unwind u;

@@ -7,10 +7,11 @@
 #define TZ_STACK_UNWIND_H
 
 #include "arch/ctx.h"
+#include "os/peek.h"
 #include "os/sig.h"
-#include "stack/segment.h"
+#include "stack/link.h"
 
-enum { TZ_UNWIND_REGS = 17 };
+enum { TZ_UNWIND_REGS = 17, TZ_UNWIND_FRAME = 64, TZ_UNWIND_WINDOW = 128 };
 
 // What a CPU's registers are called in unwind tables. pc is a number of its own
 // that the tables use for the return address.
@@ -26,25 +27,34 @@ struct tz_machine {
     bool exact; // pc is the next instruction, not where a call returns to
 };
 
-// From what the runtime keeps of a goroutine: false when that is not known on
-// this CPU.
-bool tz_machine_of_ctx(const struct tz_ctx *ctx, struct tz_machine *out);
+// From what the runtime keeps of a goroutine; false when that is not known on
+// this CPU. frame: a copy of the TZ_UNWIND_FRAME bytes at the sp of a suspended
+// context or one that tz_ctx_spill gave. regs, sp: of a declared call that
+// returns to pc.
+bool tz_machine_of_frame(const void *frame, uintptr_t sp,
+                         struct tz_machine *out);
 bool tz_machine_of_call(const struct tz_ctx_regs *regs, uintptr_t sp,
-                        struct tz_machine *out);
+                        uintptr_t pc, struct tz_machine *out);
 bool tz_machine_of_signal(const struct tz_sigctx *ctx, struct tz_machine *out);
 
 // A walk. Only tz_unwind_* write it.
 struct tz_unwind {
     struct tz_machine at;
     uintptr_t lo, hi; // the stack that sp lies in; may be read
-    const struct tz_segment *chain; // stacks that may follow
+    const struct tz_stack_link *chain; // stacks that may follow
+
+    // The stack may vanish: it is read through copies of parts of it.
+    bool fleeting;
+    uintptr_t window; // where the copy is from; 0: none
+    uintptr_t copy[TZ_UNWIND_WINDOW];
 };
 
-// Starts a walk at the machine state, whose sp lies in [lo, hi); the stacks of
-// the chain, newest first, may follow.
+// Starts a walk at the machine state, whose sp lies in [lo, hi), or below it
+// after an overflow; the stacks of the chain, newest first, may follow. The
+// caller may then set `fleeting`, when somebody else uses the stack.
 void tz_unwind_start(struct tz_unwind *u, const struct tz_machine *at,
                      uintptr_t lo, uintptr_t hi,
-                     const struct tz_segment *chain);
+                     const struct tz_stack_link *chain);
 
 // The place where the walk is, to be looked up: inside of the call instruction
 // for all but the innermost and interrupted frames.
@@ -55,12 +65,12 @@ bool tz_unwind_step(struct tz_unwind *u);
 
 // Fills pcs[] from the innermost outward; how many, n at most.
 size_t tz_unwind(const struct tz_machine *at, uintptr_t lo, uintptr_t hi,
-                 const struct tz_segment *chain, uintptr_t *pcs, size_t n);
+                 const struct tz_stack_link *chain, uintptr_t *pcs, size_t n);
 
 // --- inside of the unwinder
 
 // Reads a word of the stack; false outside of it.
-bool tz_unwind_read(const struct tz_unwind *u, uintptr_t addr, uintptr_t *out);
+bool tz_unwind_read(struct tz_unwind *u, uintptr_t addr, uintptr_t *out);
 
 // By the tables of the object that pc lies in: the caller's registers. false:
 // no tables, or not understood; *u is untouched then. *known is whether an
@@ -79,7 +89,7 @@ int64_t tz_cursor_sleb(struct tz_cursor *c);
 
 // A DWARF expression [p, p + size) with the registers of u; `first` is pushed
 // before. false when it is not understood or reads what may not be read.
-bool tz_unwind_expr(const struct tz_unwind *u, uintptr_t p, size_t size,
+bool tz_unwind_expr(struct tz_unwind *u, uintptr_t p, size_t size,
                     uintptr_t first, uintptr_t *out);
 
 #endif

@@ -455,7 +455,7 @@ TZ_NO_SANITIZE static bool run(struct program *g, struct tz_cursor *c)
 
 // --- the caller
 
-TZ_NO_SANITIZE static bool caller_reg(const struct tz_unwind *u,
+TZ_NO_SANITIZE static bool caller_reg(struct tz_unwind *u,
                                       const struct how *h, uintptr_t cfa,
                                       uintptr_t *io)
 {

@@ -12,7 +12,7 @@
 enum { DEPTH = 16, STEPS = 1000 };
 
 struct eval {
-    const struct tz_unwind *u;
+    struct tz_unwind *u;
     struct tz_cursor c;
     uintptr_t begin;
     uintptr_t stack[DEPTH];
@@ -181,7 +181,7 @@ TZ_NO_SANITIZE static void other(struct eval *e, uint8_t op)
     }
 }
 
-TZ_NO_SANITIZE bool tz_unwind_expr(const struct tz_unwind *u, uintptr_t p,
+TZ_NO_SANITIZE bool tz_unwind_expr(struct tz_unwind *u, uintptr_t p,
                                    size_t size, uintptr_t first, uintptr_t *out)
 {
     struct eval e = { .u = u, .c = { p, p + size, false }, .begin = p };

@@ -7,16 +7,17 @@
 enum { FP, SP, PC };
 const struct tz_unwind_cpu tz_unwind_cpu = { FP, SP, PC, .tables = false };
 
-bool tz_machine_of_ctx(const struct tz_ctx *ctx, struct tz_machine *out)
+bool tz_machine_of_frame(const void *frame, uintptr_t sp,
+                         struct tz_machine *out)
 {
-    (void)ctx, (void)out;
+    (void)frame, (void)sp, (void)out;
     return false;
 }
 
 bool tz_machine_of_call(const struct tz_ctx_regs *regs, uintptr_t sp,
-                        struct tz_machine *out)
+                        uintptr_t pc, struct tz_machine *out)
 {
-    (void)regs, (void)sp, (void)out;
+    (void)regs, (void)sp, (void)pc, (void)out;
     return false;
 }
 

@@ -9,33 +9,34 @@
 #include "stack/unwind.h"
 
 enum { RBX = 3, RBP = 6, RSP = 7, R12 = 12, R13, R14, R15, RIP };
+_Static_assert(TZ_FRAME_SIZE == (int)TZ_UNWIND_FRAME, "layout");
 _Static_assert((int)RIP < (int)TZ_UNWIND_REGS, "all have room");
 
 const struct tz_unwind_cpu tz_unwind_cpu = { RBP, RSP, RIP, .tables = true };
 
-TZ_NO_SANITIZE bool tz_machine_of_ctx(const struct tz_ctx *ctx,
-                                      struct tz_machine *out)
+TZ_NO_SANITIZE bool tz_machine_of_frame(const void *frame, uintptr_t sp,
+                                        struct tz_machine *out)
 {
-    const char *frame = (const char *)ctx->sp;
     static const uint8_t reg[] = { R15, R14, R13, R12, RBX, RBP, RIP };
     *out = (struct tz_machine){ .exact = false };
     const uintptr_t *word =
-        (const uintptr_t *)(frame + TZ_FRAME_R12 - 3 * sizeof(uintptr_t));
+        (const uintptr_t *)frame + TZ_FRAME_R12 / 8 - 3;
     for (size_t i = 0; i < tz_countof(reg); i++)
         out->reg[reg[i]] = word[i];
-    out->reg[RSP] = ctx->sp + TZ_FRAME_SIZE;
+    out->reg[RSP] = sp + TZ_FRAME_SIZE;
     return true;
 }
 
 TZ_NO_SANITIZE bool tz_machine_of_call(const struct tz_ctx_regs *regs,
-                                       uintptr_t sp, struct tz_machine *out)
+                                       uintptr_t sp, uintptr_t pc,
+                                       struct tz_machine *out)
 {
     static const uint8_t reg[] = { RBX, RBP, R12, R13, R14, R15 };
     _Static_assert(sizeof *regs == sizeof(uintptr_t) * 6, "layout");
     *out = (struct tz_machine){ .exact = false };
     for (size_t i = 0; i < tz_countof(reg); i++)
         out->reg[reg[i]] = regs->reg[i];
-    out->reg[RIP] = ((const uintptr_t *)sp)[-1];
+    out->reg[RIP] = pc;
     out->reg[RSP] = sp;
     return true;
 }
