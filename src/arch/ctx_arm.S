@@ -116,11 +116,13 @@
         .cantunwind
         ending  tz_ctx_jump
 
-// Where a new context starts: r4 entry, r5 argument; sp is 16-aligned. Two
+// Where a new context starts, but for the nop: unwinders look in front of a
+// return address. r4 entry, r5 argument; sp is 16-aligned. Two
 // zero words lie there, which to backtraces are the caller's fp and lr: the
 // end. (.cantunwind would hide this function too.)
         internal tz_ctx_start
         .cfi_undefined lr
+        nop
         .save   {r11, lr}
         mov     r0, r5
         mov     r11, #0

@@ -111,10 +111,12 @@
         br      x10
         ending  tz_ctx_jump
 
-// Where a new context starts: x19 entry, x20 argument; sp is 16-aligned. The
+// Where a new context starts, but for the nop: unwinders look in front of a
+// return address. x19 entry, x20 argument; sp is 16-aligned. The
 // undefined return address ends every backtrace here.
         internal tz_ctx_start
         .cfi_undefined x30
+        nop
         mov     x0, x20
         mov     x29, 0
         blr     x19

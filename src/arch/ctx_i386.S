@@ -95,10 +95,12 @@
         load_registers
         ending  tz_ctx_jump
 
-// Where a new context starts: ebx entry, esi argument; esp is 16-aligned. The
+// Where a new context starts, but for the nop: unwinders look in front of a
+// return address. ebx entry, esi argument; esp is 16-aligned. The
 // undefined return address ends every backtrace here.
         internal tz_ctx_start
         .cfi_undefined eip
+        nop
         xorl    %ebp, %ebp
         subl    $12, %esp
         pushl   %esi

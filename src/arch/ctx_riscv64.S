@@ -97,10 +97,12 @@
         jr      t1
         ending  tz_ctx_jump
 
-// Where a new context starts: s1 entry, s2 argument; sp is 16-aligned. The
+// Where a new context starts, but for the nop: unwinders look in front of a
+// return address. s1 entry, s2 argument; sp is 16-aligned. The
 // undefined return address ends every backtrace here.
         internal tz_ctx_start
         .cfi_undefined ra
+        .4byte  0x13 // nop, not compressed
         mv      a0, s2
         li      s0, 0
         jalr    s1
