@@ -131,6 +131,19 @@
         udf     #0
         ending  tz_ctx_start
 
+// void tz_ctx_fp_reset(void)
+// As a switch to a new context does with FPSCR. Clobbers r0, r1.
+        internal tz_ctx_fp_reset
+        vmrs    r0, fpscr
+        movw    r1, #TZ_FPSCR_CONTROL_LOW
+        movt    r1, #TZ_FPSCR_CONTROL_HIGH
+        ands    r0, r0, r1
+        bxeq    lr
+        mov     r0, #0
+        vmsr    fpscr, r0
+        bx      lr
+        ending  tz_ctx_fp_reset
+
 // void tz_ctx_spill(void (*fn)(void *arg, uintptr_t sp), void *arg)
 // r0 fn, r1 arg.
         internal tz_ctx_spill

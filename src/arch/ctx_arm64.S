@@ -124,6 +124,15 @@
         brk     1
         ending  tz_ctx_start
 
+// void tz_ctx_fp_reset(void)
+// As a switch to a new context does with FPCR. Clobbers x9.
+        internal tz_ctx_fp_reset
+        mrs     x9, fpcr
+        cbz     x9, 1f
+        msr     fpcr, xzr
+1:      ret
+        ending  tz_ctx_fp_reset
+
 // void tz_ctx_spill(void (*fn)(void *arg, uintptr_t sp), void *arg)
 // x0 fn, x1 arg.
         internal tz_ctx_spill

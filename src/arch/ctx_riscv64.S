@@ -110,6 +110,15 @@
         unimp
         ending  tz_ctx_start
 
+// void tz_ctx_fp_reset(void)
+// As a switch to a new context does with the rounding mode. Clobbers t1.
+        internal tz_ctx_fp_reset
+        frrm    t1
+        beqz    t1, 1f
+        fsrm    zero
+1:      ret
+        ending  tz_ctx_fp_reset
+
 // void tz_ctx_spill(void (*fn)(void *arg, uintptr_t sp), void *arg)
 // a0 fn, a1 arg.
         internal tz_ctx_spill

@@ -164,13 +164,19 @@ static void check_control_words(void)
 
 START_TEST(s3_01_each_control_word_belongs_to_its_context)
 {
+    static const uint8_t ways[] = { TZ_CONTROL_LOAD, TZ_CONTROL_COMPARE };
     check_control_words(); // before any tz_ctx_setup too
     tz_ctx_setup(false);
     check_control_words();
-    tz_arch.control = TZ_CONTROL_LOAD;
-    check_control_words();
-    tz_arch.control = TZ_CONTROL_COMPARE;
-    check_control_words();
+    for (size_t i = 0; i < tz_countof(ways); i++) {
+        tz_arch.control = ways[i];
+        check_control_words();
+        _mm_setcsr(0x5fbf);
+        fpu_set(0x0b7f);
+        tz_ctx_fp_reset();
+        ck_assert_uint_eq(_mm_getcsr() & 0xffc0, TZ_MXCSR_DEFAULT);
+        ck_assert_uint_eq(fpu_get(), TZ_FPUCW_DEFAULT);
+    }
 }
 END_TEST
 
@@ -183,6 +189,9 @@ START_TEST(shared_control_words_are_left_alone)
     fpu_set(0x0b7f);
     tz_ctx_switch(&home, &ctx);
     unsigned mxcsr = _mm_getcsr(), fpu = fpu_get();
+    tz_ctx_fp_reset();
+    ck_assert_uint_eq(_mm_getcsr(), mxcsr);
+    ck_assert_uint_eq(fpu_get(), fpu);
     fpu_set(TZ_FPUCW_DEFAULT);
     ck_assert_uint_eq(seen.mxcsr & 0xffc0, 0x5f80);
     ck_assert_uint_eq(seen.fpu, 0x0b7f);
