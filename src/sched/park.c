@@ -22,6 +22,7 @@
 
 #include <string.h>
 
+#include "arch/port.h"
 #include "base/print.h"
 #include "base/san.h"
 #include "os/space.h"
@@ -227,8 +228,9 @@ static bool commit_exit(struct tz_g *g, void *arg)
 }
 
 // The function of g has returned. The next goroutine, if its first run is here
-// and on a stack like this one; else does not return.
-static struct tz_g *follow(struct tz_g *g)
+// and on a stack like this one; else does not return. *owner is where the
+// stack's owner is kept, NULL when it has not been handed on so far.
+static struct tz_g *follow(struct tz_g *g, void ***owner)
 {
     struct tz_tls *t = tz_tls_get();
     struct tz_p *p = t->p;
@@ -240,7 +242,9 @@ static struct tz_g *follow(struct tz_g *g)
     }
     next->stack = g->stack;
     next->started = 1;
-    tz_stack_pass(&next->stack, next);
+    if (!*owner)
+        *owner = tz_stack_owner(&next->stack);
+    tz_store_rlx(*owner, next);
     fiber_pass(g, next);
     set_running(t, next);
     g->m = NULL;
@@ -274,9 +278,10 @@ static TZ_NOINLINE void run(struct tz_g *g)
 static TZ_NORETURN void goroutine_main(void *arg)
 {
     struct tz_g *g = arg;
+    void **owner = NULL;
     fiber_arrive(g);
     after_switch();
-    for (;; g = follow(g)) {
+    for (;; g = follow(g, &owner)) {
         if (g->args_size <= TZ_G_ARGS)
             run(g);
         else
@@ -340,6 +345,11 @@ void tz_goexit(void)
     tz_crit_enter();
     tz_leave(tz_need_g("tuza_goexit"), commit_exit, NULL, true);
     tz_throw("a goroutine that had ended was resumed");
+}
+
+void tz_port_entry_returned(void)
+{
+    tz_throw("the first function of a stack has returned");
 }
 
 void tz_ready(struct tz_g *g)
