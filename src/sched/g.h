@@ -7,6 +7,8 @@
 #include "base/tls.h"
 #include "stack/stack.h"
 
+struct tz_segment;
+
 // Who may change a status: the G's own thread, or whoever holds the G's lock
 // on life: the waker of a WAITING one, the P that runs a RUNNABLE one.
 //
@@ -48,7 +50,8 @@ enum { TZ_G_ARGS = 48 };
 // memory and is reused, never freed [sched.I1].
 struct tz_g {
     struct tz_ctx ctx;     // where to resume; valid unless RUNNING
-    struct tz_stack stack; // 0 until the first run
+    struct tz_stack stack; // 0 until the first run; the current segment's
+    struct tz_segment *seg; // current, in processes with split code; else NULL
     uint32_t status;       // atomic; enum tz_gstatus
     uint8_t wait;          // enum tz_wait, of a WAITING one
     uint8_t started;       // has run: args are no longer here

@@ -23,6 +23,7 @@
 #include "os/space.h"
 #include "os/vm.h"
 #include "sched/proc.h"
+#include "sched/split.h"
 
 // A G's first run: a stack, the arguments on it, the entry.
 static void first_run(struct tz_g *g, struct tz_p *p);
@@ -63,6 +64,8 @@ static void fiber_free(struct tz_g *g) { (void)g; }
 static void switch_to(struct tz_g *from, struct tz_g *to, bool dying)
 {
     fiber_leave(from, to, dying);
+    if (tz_unlikely(tz_load_rlx(&tz_sched.split)))
+        tz_split_switch(to);
     tz_ctx_switch(&from->ctx, &to->ctx);
     fiber_arrive(from);
 }
@@ -166,7 +169,7 @@ static size_t stack_size(const struct tz_g *g)
 static void first_run(struct tz_g *g, struct tz_p *p)
 {
     struct tz_stack st;
-    if (tz_stack_get(p->stacks, stack_size(g), g, &st) != 0) {
+    if (tz_stack_get(p->stacks, tz_split_stack_size(stack_size(g)), g, &st)) {
         char what[256];
         tz_format(what, sizeof what, "stack of goroutine %llu (spawned at %s)",
                   (unsigned long long)g->id, g->site);
@@ -174,7 +177,7 @@ static void first_run(struct tz_g *g, struct tz_p *p)
     }
     g->stack = st;
     g->started = 1;
-    uintptr_t top = tz_align_down(st.hi - g->args_size, 16);
+    uintptr_t top = tz_align_down(tz_split_first(g) - g->args_size, 16);
     memcpy((void *)top, g->args_object ? g->args_object : g->args,
            g->args_size);
     g->param = (void *)top;
@@ -229,6 +232,7 @@ static bool commit_exit(struct tz_g *g, void *arg)
     (void)arg;
     struct tz_p *p = tz_tls_get()->p;
     fiber_free(g);
+    tz_split_last(p->stacks, g);
     tz_stack_put(p->stacks, &g->stack);
     g->started = 0;
     g->label = NULL;

@@ -17,6 +17,7 @@
 #include "os/sigpc.h"
 #include "sched/preempt.h"
 #include "sched/proc.h"
+#include "sched/split.h"
 
 enum { RED_ZONE = 128 };
 
@@ -29,6 +30,8 @@ static TZ_NO_SANITIZE bool may_stop_here(struct tz_tls *t,
     if (tz_load_rlx(&t->g->status) != TZ_G_RUNNING)
         return false;
     if (c->sp < t->g->stack.lo || c->sp >= t->g->stack.hi)
+        return false;
+    if (tz_load_rlx(&tz_sched.split) && tz_split_in_morestack(c->pc))
         return false;
     // Who is stopped for ever must not hold a lock of libc, which the caller of
     // tuza_run goes on to use.

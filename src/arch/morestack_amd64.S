@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// arch/morestack_amd64.S: where functions compiled with -fsplit-stack go when
+// their frame does not fit. Part of libtuza_split.a, not of libtuza.
+//
+// A split prologue compares rsp, less its frame if that is large, with the
+// guard in %fs:0x70 and calls __morestack when it is below, with
+//
+//     r10  bytes of frame         rax  static chain, or number of vectors
+//     r11  bytes of stack args    (rsp) address of a `ret`; the body follows
+//
+// and everything else as the function's caller left it. __morestack takes the
+// goroutine's next segment, copies the stack arguments there and calls the
+// body, which returns here; then it goes back to the old segment and returns
+// to the `ret`. A variadic body finds its stack arguments at 24(%rbp), so rbp
+// is our frame on the old segment. By a real call and a real ret the
+// predictor of returns stays in step.
+//
+// Hot path: the next segment is there from last time. Slow path: C on the
+// thread's system stack, vector registers saved there, the slot 0 meanwhile:
+// signal handlers that are split run on as they are.
+//
+// The order of stores: the segment is claimed (g->seg) before anything is
+// written to it, so that a handler that interrupts us takes another. No
+// thread is stopped by a signal while its pc is in here (text_lo, text_hi).
+
+#include "arch/morestack.h"
+
+        .text
+        .globl  tuza_split_text_begin
+        .hidden tuza_split_text_begin
+tuza_split_text_begin:
+
+// A stack of our own for C: the system stack of the thread, with the vector
+// state at its low end. Clobbers rax, rcx, rdx.
+        .macro  to_system_stack
+        movq    tuza_split_record+TZ_REC_TLS_M(%rip), %rcx
+        movq    %fs:(%rcx), %rcx
+        movq    TZ_M_G0_SP(%rcx), %rsp
+        subq    $256, %rsp
+        .endm
+
+        .macro  vectors_save
+        subq    tuza_split_record+TZ_REC_XSAVE_SIZE(%rip), %rsp
+        andq    $-64, %rsp
+        movq    tuza_split_record+TZ_REC_XSAVE_MASK(%rip), %rax
+        testq   %rax, %rax
+        jz      7f
+        xorl    %edx, %edx
+        movq    %rdx, 512(%rsp)
+        movq    %rdx, 520(%rsp)
+        movq    %rdx, 528(%rsp)
+        movq    %rdx, 536(%rsp)
+        movq    %rdx, 544(%rsp)
+        movq    %rdx, 552(%rsp)
+        movq    %rdx, 560(%rsp)
+        movq    %rdx, 568(%rsp)
+        xsave64 (%rsp)
+        jmp     8f
+7:      fxsave64 (%rsp)
+8:
+        .endm
+
+        .macro  vectors_restore
+        movq    tuza_split_record+TZ_REC_XSAVE_MASK(%rip), %rax
+        xorl    %edx, %edx
+        testq   %rax, %rax
+        jz      7f
+        xrstor64 (%rsp)
+        jmp     8f
+7:      fxrstor64 (%rsp)
+8:
+        .endm
+
+        .macro  args_push
+        pushq   %rax
+        pushq   %rdi
+        pushq   %rsi
+        pushq   %rdx
+        pushq   %rcx
+        pushq   %r8
+        pushq   %r9
+        pushq   %r10
+        pushq   %r11
+        .endm
+
+        .macro  args_pop
+        popq    %r11
+        popq    %r10
+        popq    %r9
+        popq    %r8
+        popq    %rcx
+        popq    %rdx
+        popq    %rsi
+        popq    %rdi
+        popq    %rax
+        .endm
+
+// Segment rbx becomes the current one of the goroutine r12, rsp its top.
+        .macro  enter_segment
+        movq    %rbx, TZ_G_SEG(%r12)
+        movq    TZ_SEG_LO(%rbx), %r10
+        movq    %r10, TZ_G_STACK_LO(%r12)
+        movq    TZ_SEG_HI(%rbx), %r10
+        movq    %r10, TZ_G_STACK_HI(%r12)
+        movq    TZ_SEG_GUARD(%rbx), %r10
+        movq    %r10, %fs:TZ_SLOT
+        movq    %rsp, TZ_SEG_SP(%rbx)
+        movq    %r11, TZ_SEG_ARGSIZE(%rbx)
+        leaq    24(%rbp), %r10
+        movq    %r10, TZ_SEG_ARGP(%rbx)
+        movq    TZ_SEG_TOP(%rbx), %rsp
+        .endm
+
+// Copies the stack arguments below rsp, which is 16-aligned; clobbers r10, r11.
+        .macro  args_copy
+        leaq    15(%r11), %r10
+        andq    $-16, %r10
+        subq    %r10, %rsp
+7:      movq    16(%rbp,%r11), %r10
+        movq    %r10, -8(%rsp,%r11)
+        subq    $8, %r11
+        jnz     7b
+        .endm
+
+// The same with room for what non-split code may use.
+        .globl  __morestack_non_split
+        .hidden __morestack_non_split
+        .type   __morestack_non_split, @function
+        .p2align 4
+__morestack_non_split:
+        .cfi_startproc
+        .cfi_personality 0x1b, tuza_split_personality
+        pushq   %rbp
+        .cfi_def_cfa_offset 16
+        .cfi_offset rbp, -16
+        movq    %rsp, %rbp
+        .cfi_def_cfa_register rbp
+        pushq   %rbx
+        .cfi_offset rbx, -24
+        pushq   %r12
+        .cfi_offset r12, -32
+        cmpq    $0, %fs:TZ_SLOT
+        je      in_place
+        movq    tuza_split_record+TZ_REC_TLS_G(%rip), %rbx
+        testq   %rbx, %rbx
+        jz      in_place
+        movq    %fs:(%rbx), %rbx
+        movq    TZ_G_SEG(%rbx), %rbx
+        testq   %rbx, %rbx
+        jz      in_place
+        movq    %rsp, %r12
+        subq    %r10, %r12
+        cmpq    TZ_SEG_NONSPLIT(%rbx), %r12
+        jae     in_place
+        addq    $TZ_SPLIT_RESERVE, %r10
+        jmp     framed
+        .cfi_endproc
+        .size   __morestack_non_split, .-__morestack_non_split
+
+// rbp, rbx, r12 are our frame; unwinders come through by rbp, from every stack.
+        .globl  __morestack
+        .hidden __morestack
+        .type   __morestack, @function
+        .p2align 4
+__morestack:
+        .cfi_startproc
+        .cfi_personality 0x1b, tuza_split_personality
+        pushq   %rbp
+        .cfi_def_cfa_offset 16
+        .cfi_offset rbp, -16
+        movq    %rsp, %rbp
+        .cfi_def_cfa_register rbp
+        pushq   %rbx
+        .cfi_offset rbx, -24
+        pushq   %r12
+        .cfi_offset r12, -32
+framed: cmpq    $-1, %fs:TZ_SLOT
+        je      slow
+        movq    tuza_split_record+TZ_REC_TLS_G(%rip), %rbx
+        testq   %rbx, %rbx
+        jz      in_place
+        movq    %fs:(%rbx), %r12
+        movq    TZ_G_SEG(%r12), %rbx
+        testq   %rbx, %rbx
+        jz      in_place
+        movq    TZ_SEG_NEXT(%rbx), %rbx
+        testq   %rbx, %rbx
+        jz      slow
+        testb   $7, %r11b
+        jnz     slow
+        addq    %r11, %r10
+        cmpq    TZ_SEG_ROOM(%rbx), %r10
+        ja      slow_undo
+enter:  enter_segment
+        testl   %r11d, %r11d
+        jnz     2f
+1:      movq    8(%rbp), %r10
+        incq    %r10
+        movq    %r10, TZ_SEG_PC(%rbx)
+        call    *%r10
+        cmpq    $0, TZ_SEG_HEAVY(%rbx)
+        jne     leave_slow
+leave:  movq    TZ_SEG_PREV(%rbx), %r10
+        movq    TZ_SEG_G(%rbx), %r11
+        leaq    -16(%rbp), %rsp
+        movq    TZ_SEG_HI(%r10), %rcx
+        movq    TZ_SEG_LO(%r10), %rsi
+        movq    TZ_SEG_GUARD(%r10), %rdi
+        movq    %rcx, TZ_G_STACK_HI(%r11)
+        movq    %rsi, TZ_G_STACK_LO(%r11)
+        cmpq    $-1, %fs:TZ_SLOT // a wish to preempt outlives the segment
+        je      3f
+        movq    %rdi, %fs:TZ_SLOT
+3:      movq    %r10, TZ_G_SEG(%r11)
+        popq    %r12
+        popq    %rbx
+        popq    %rbp
+        .cfi_remember_state
+        .cfi_def_cfa rsp, 8
+        .cfi_restore rbp
+        .cfi_restore rbx
+        .cfi_restore r12
+        ret
+        .cfi_restore_state
+
+2:      args_copy
+        jmp     1b
+
+// Frees what lies beyond rbx; the results are in rax, rdx, xmm, x87.
+leave_slow:
+        pushq   %rax
+        pushq   %rdx
+        movq    %rsp, %r12
+        movq    $0, %fs:TZ_SLOT
+        to_system_stack
+        vectors_save
+        movq    %rbx, %rdi
+        call    *tuza_split_record+TZ_REC_LEAVE(%rip)
+        vectors_restore
+        movq    %r12, %rsp
+        popq    %rdx
+        popq    %rax
+        jmp     leave
+
+slow_undo:
+        subq    %r11, %r10
+slow:   args_push
+        movq    tuza_split_record+TZ_REC_TLS_G(%rip), %rbx
+        testq   %rbx, %rbx
+        jz      4f
+        movq    %fs:(%rbx), %r12
+        testq   %r12, %r12
+        jz      4f
+        movq    TZ_G_SEG(%r12), %rbx
+        testq   %rbx, %rbx
+        jz      4f
+        // On this goroutine's stack? An overflow of up to a page is for C.
+        movq    TZ_G_STACK_LO(%r12), %rcx
+        subq    $4096, %rcx
+        movq    %rsp, %rax
+        subq    %rcx, %rax
+        subq    TZ_G_STACK_HI(%r12), %rcx
+        negq    %rcx
+        cmpq    %rcx, %rax
+        jae     4f
+        movq    %rsp, %rdi
+        movq    %fs:TZ_SLOT, %rsi
+        movq    $0, %fs:TZ_SLOT
+        to_system_stack
+        vectors_save
+        call    *tuza_split_record+TZ_REC_MORE(%rip)
+        movq    %rax, %rbx
+        vectors_restore
+        leaq    -88(%rbp), %rsp
+        args_pop
+        testq   %rbx, %rbx
+        jz      5f
+        btrq    $0, %rbx
+        jnc     enter
+        enter_segment
+        args_push
+        subq    $8, %rsp
+        movq    %rsp, %r12
+        vectors_save
+        call    *tuza_split_record+TZ_REC_YIELD(%rip)
+        vectors_restore
+        leaq    8(%r12), %rsp
+        args_pop
+        testl   %r11d, %r11d
+        jnz     2b
+        jmp     1b
+4:      args_pop
+        jmp     in_place
+5:      movq    TZ_G_SEG(%r12), %rbx
+        movq    TZ_SEG_GUARD(%rbx), %rbx
+        movq    %rbx, %fs:TZ_SLOT
+
+// The body on the stack that we are on. rbx 0 tells the personality.
+in_place:
+        xorl    %ebx, %ebx
+        subq    $8, %rsp
+        testl   %r11d, %r11d
+        jz      6f
+        args_copy
+6:      movq    8(%rbp), %r10
+        incq    %r10
+        call    *%r10
+        leaq    -16(%rbp), %rsp
+        popq    %r12
+        popq    %rbx
+        popq    %rbp
+        .cfi_def_cfa rsp, 8
+        .cfi_restore rbp
+        .cfi_restore rbx
+        .cfi_restore r12
+        ret
+        .cfi_endproc
+        .size   __morestack, .-__morestack
+
+        .globl  tuza_split_text_end
+        .hidden tuza_split_text_end
+tuza_split_text_end:
+
+        .section .note.GNU-split-stack, "", @progbits
+        .section .note.GNU-stack, "", @progbits
