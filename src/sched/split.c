@@ -208,6 +208,21 @@ static bool may_yield(const struct tz_tls *t)
            tz_load_rlx(&t->g->status) == TZ_G_RUNNING;
 }
 
+// Inside of the runtime, in a function of the program that it has called (a
+// hook): no lock may be taken, so there is only what is there.
+static struct tz_segment *make_do(const struct tz_g *g, uintptr_t sp,
+                                  size_t frame, size_t args)
+{
+    struct tz_segment *s = g->seg;
+    if (s->next && s->next->room >= frame + args)
+        return s->next;
+    if (sp - s->lo < frame + args + TZ_SEG_LEAST)
+        tz_fatal("split stack overflow: goroutine %llu cannot grow inside of "
+                 "the runtime",
+                 (unsigned long long)g->id);
+    return NULL;
+}
+
 // Bit 0 of the result: yield there first.
 static void *more(struct tz_split_call *call, uint64_t slot)
 {
@@ -216,6 +231,8 @@ static void *more(struct tz_split_call *call, uint64_t slot)
     bool yield = slot == UINTPTR_MAX && may_yield(t);
     uintptr_t sp = (uintptr_t)call->entry;
     size_t frame = call->frame_bytes;
+    if (t->locks)
+        return make_do(g, sp, frame, call->args_bytes);
     struct tz_stackcache *c = t->p ? t->p->stacks : NULL;
     t->locks++;
     // To yield takes room for the vector state: in another segment, if it may
@@ -245,6 +262,10 @@ static struct tz_spilled spill(uint64_t bytes, uint64_t sp, uint64_t fp)
     struct tz_tls *t = tz_tls_get();
     struct tz_g *g = t->g;
     struct tz_stackcache *c = t->p ? t->p->stacks : NULL;
+    if (t->locks)
+        tz_fatal("split stack overflow: alloca of %zu bytes inside of the "
+                 "runtime, in goroutine %llu",
+                 (size_t)bytes, (unsigned long long)g->id);
     t->locks++;
     void *p = tz_segment_spill(c, g->seg, bytes, sp, fp, tz_env.stack_max);
     t->locks--;
