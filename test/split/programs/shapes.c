@@ -217,14 +217,15 @@ static int callbacks(void)
 }
 
 static jmp_buf env;
-static NOINLINE void jump_from(int n)
+static void jump_from(int n);
+static void (*volatile call_jump)(int) = jump_from;
+static void jump_from(int n)
 {
     volatile char here[5000];
     here[0] = (char)n;
-    if (n > 0)
-        jump_from(n - 1);
-    else
+    if (n == 0)
         longjmp(env, 42);
+    call_jump(n - 1);
     here[1] = here[0];
 }
 static int jumps(void)
@@ -241,16 +242,22 @@ static int (*const shapes[])(void) = { stack_arguments, structs, results,
                                        variadic, nested, dynamic, large_frame,
                                        tails, callbacks, jumps, vectors };
 
-static int have_avx2;
+static int have_avx2, deepest;
 
 static NOINLINE int down(int n, const volatile char *above)
 {
     volatile char here[16];
     here[0] = (char)(above[0] + 1);
-    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-        if (shapes[i] == vectors && !have_avx2)
+    size_t count = sizeof shapes / sizeof *shapes;
+    if (n % 4 == 0)
+        tuza_gc(); // the next that does not fit takes the slow path
+    if (tuza_split_segments() > deepest)
+        deepest = tuza_split_segments();
+    for (size_t i = 0; i < count; i++) {
+        int (*shape)(void) = shapes[(i + (size_t)n / 4) % count];
+        if (shape == vectors && !have_avx2)
             continue;
-        int bad = shapes[i]();
+        int bad = shape();
         if (bad) {
             printf("level %d, line %d\n", n, bad);
             return bad;
@@ -268,7 +275,7 @@ tuza_fn(run, tuza_waitgroup *, group)
     volatile char zero = 0;
     int before = tuza_split_segments();
     bad = down(3000, &zero);
-    if (!bad && tuza_split_segments() != before)
+    if (!bad && (tuza_split_segments() != before || deepest == before))
         bad = __LINE__;
     if (!bad) {
         tail_calls = 1000000;
