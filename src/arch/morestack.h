@@ -79,7 +79,9 @@ struct tz_split_record {
     struct tz_spilled (*spill)(uint64_t bytes, uint64_t sp, uint64_t fp);
     void (*unwound)(void *segment);
     uint64_t xsave_size, xsave_mask; // mask 0: FXSAVE
-    uintptr_t text_lo, text_hi; // the assembly, where nobody may be stopped
+    struct {
+        uintptr_t lo, hi;
+    } text[2]; // the assembly, where nobody may be stopped
 };
 #endif
 

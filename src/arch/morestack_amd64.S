@@ -21,7 +21,7 @@
 //
 // The order of stores: the segment is claimed (g->seg) before anything is
 // written to it, so that a handler that interrupts us takes another. No
-// thread is stopped by a signal while its pc is in here (text_lo, text_hi).
+// thread is stopped by a signal while its pc is in here.
 
 #include "arch/morestack.h"
 
@@ -130,15 +130,16 @@ tuza_split_text_begin:
 __morestack_non_split:
         .cfi_startproc
         .cfi_personality 0x1b, tuza_split_personality
-        pushq   %rbp
         .cfi_def_cfa_offset 16
-        .cfi_offset rbp, -16
+        pushq   %rbp
+        .cfi_def_cfa_offset 24
+        .cfi_offset rbp, -24
         movq    %rsp, %rbp
         .cfi_def_cfa_register rbp
         pushq   %rbx
-        .cfi_offset rbx, -24
+        .cfi_offset rbx, -32
         pushq   %r12
-        .cfi_offset r12, -32
+        .cfi_offset r12, -40
         cmpq    $0, %fs:TZ_SLOT
         je      in_place
         movq    tuza_split_record+TZ_REC_TLS_G(%rip), %rbx
@@ -157,7 +158,9 @@ __morestack_non_split:
         .cfi_endproc
         .size   __morestack_non_split, .-__morestack_non_split
 
-// rbp, rbx, r12 are our frame; unwinders come through by rbp, from every stack.
+// rbp, rbx, r12 are our frame; unwinders come through by rbp, from every stack,
+// and go on in the function's caller: the place that called us is in no table
+// of the function's own exception handlers.
         .globl  __morestack
         .hidden __morestack
         .type   __morestack, @function
@@ -165,15 +168,16 @@ __morestack_non_split:
 __morestack:
         .cfi_startproc
         .cfi_personality 0x1b, tuza_split_personality
-        pushq   %rbp
         .cfi_def_cfa_offset 16
-        .cfi_offset rbp, -16
+        pushq   %rbp
+        .cfi_def_cfa_offset 24
+        .cfi_offset rbp, -24
         movq    %rsp, %rbp
         .cfi_def_cfa_register rbp
         pushq   %rbx
-        .cfi_offset rbx, -24
+        .cfi_offset rbx, -32
         pushq   %r12
-        .cfi_offset r12, -32
+        .cfi_offset r12, -40
 framed: cmpq    $-1, %fs:TZ_SLOT
         je      slow
         movq    tuza_split_record+TZ_REC_TLS_G(%rip), %rbx
@@ -216,7 +220,7 @@ leave:  movq    TZ_SEG_PREV(%rbx), %r10
         popq    %rbx
         popq    %rbp
         .cfi_remember_state
-        .cfi_def_cfa rsp, 8
+        .cfi_def_cfa rsp, 16
         .cfi_restore rbp
         .cfi_restore rbx
         .cfi_restore r12
@@ -309,7 +313,7 @@ in_place:
         popq    %r12
         popq    %rbx
         popq    %rbp
-        .cfi_def_cfa rsp, 8
+        .cfi_def_cfa rsp, 16
         .cfi_restore rbp
         .cfi_restore rbx
         .cfi_restore r12

@@ -16,9 +16,14 @@
 #include "arch/morestack.h"
 #include "tuza/split.h"
 
-extern char tuza_split_text_begin[], tuza_split_jump_end[];
-
 #define HIDDEN __attribute__((visibility("hidden")))
+
+extern HIDDEN char tuza_split_text_begin[], tuza_split_text_end[],
+    tuza_split_jump_begin[], tuza_split_jump_end[];
+
+// Whoever has __morestack has this too, before libgcc's is looked for.
+extern HIDDEN char __wrap_pthread_create[];
+__attribute__((used)) static char *const wrap = __wrap_pthread_create;
 
 extern HIDDEN struct tz_split_record tuza_split_record;
 HIDDEN struct tz_split_record tuza_split_record;
@@ -46,8 +51,10 @@ __attribute__((constructor(101))) static void attach(void)
 {
     struct tz_split_record *r = &tuza_split_record;
     r->version = TZ_SPLIT_VERSION;
-    r->text_lo = (uintptr_t)tuza_split_text_begin;
-    r->text_hi = (uintptr_t)tuza_split_jump_end;
+    r->text[0].lo = (uintptr_t)tuza_split_text_begin;
+    r->text[0].hi = (uintptr_t)tuza_split_text_end;
+    r->text[1].lo = (uintptr_t)tuza_split_jump_begin;
+    r->text[1].hi = (uintptr_t)tuza_split_jump_end;
     find_vector_state(r);
     tuza__split_attach(r);
 }

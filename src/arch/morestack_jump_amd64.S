@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // arch/morestack_jump_amd64.S: the rest of what split code calls: alloca that
-// does not fit, longjmp, and pthread_create. Part of libtuza_split.a.
+// does not fit, and longjmp. Part of libtuza_split.a.
 //
 // A longjmp may leave segments, and the guard must follow it. So all four
 // names of it stand here instead of libc's: they find the segment that the
@@ -165,20 +165,6 @@ __longjmp_chk:
         jmp     *%rdx
         .cfi_endproc
         .size   longjmp, .-longjmp
-
-// int __wrap_pthread_create(...): gcc -fsplit-stack makes the linker put this
-// in place of pthread_create. A new thread's slot is 0: nothing to prepare.
-// Weak: without that flag at the link nobody calls it.
-        .weak   __real_pthread_create
-        .globl  __wrap_pthread_create
-        .hidden __wrap_pthread_create
-        .type   __wrap_pthread_create, @function
-        .p2align 4
-__wrap_pthread_create:
-        .cfi_startproc
-        jmp     *__real_pthread_create@GOTPCREL(%rip)
-        .cfi_endproc
-        .size   __wrap_pthread_create, .-__wrap_pthread_create
 
         .globl  tuza_split_jump_end
         .hidden tuza_split_jump_end

@@ -44,7 +44,7 @@ _Static_assert(sizeof(void *) < 8 ||
                     REC(xsave_mask) == TZ_REC_XSAVE_MASK),
                "layout");
 
-enum { COPIES = 256 };
+enum { RANGES = 512 };
 
 // Where the copies of __morestack are. Never taken out: a copy that has been
 // unloaded leaves a range in which nothing is stopped.
@@ -54,13 +54,13 @@ static struct {
     struct {
         uintptr_t lo;
         uintptr_t hi; // atomic; release after lo
-    } text[COPIES];
+    } text[RANGES];
 } split;
 
 bool tz_split_in_morestack(uintptr_t pc)
 {
     uint32_t n = tz_load_rlx(&split.claimed);
-    for (uint32_t i = 0; i < n && i < COPIES; i++) {
+    for (uint32_t i = 0; i < n && i < RANGES; i++) {
         uintptr_t hi = tz_load_acq(&split.text[i].hi);
         if (pc < hi && pc >= split.text[i].lo)
             return true;
@@ -312,11 +312,14 @@ void tuza__split_attach(struct tz_split_record *r)
     uintptr_t self = tz_thread_pointer();
     r->tls_m = (int64_t)((uintptr_t)&tz_tls_get()->m - self);
     r->tls_g = (int64_t)((uintptr_t)&tz_tls_get()->g - self);
-    uint32_t n = tz_xadd(&split.claimed, 1);
-    if (n >= COPIES)
-        tz_fatal("more than %d objects with split code", COPIES);
-    split.text[n].lo = r->text_lo;
-    tz_store_rel(&split.text[n].hi, r->text_hi); // with tz_split_in_morestack
+    uint32_t n = tz_xadd(&split.claimed, 2);
+    if (n + 2 > RANGES)
+        tz_fatal("more than %d objects with split code", RANGES / 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        split.text[n + i].lo = r->text[i].lo;
+        // With tz_split_in_morestack.
+        tz_store_rel(&split.text[n + i].hi, r->text[i].hi);
+    }
     tz_store_rel(&tz_sched.split, 1); // with tz_split_first
 }
 
