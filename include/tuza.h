@@ -18,6 +18,7 @@
 #include "tuza/os.h"
 #include "tuza/run.h"
 #include "tuza/split.h"
+#include "tuza/stack.h"
 #include "tuza/stats.h"
 #include "tuza/sync.h"
 #include "tuza/syscall.h"

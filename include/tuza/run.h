@@ -21,7 +21,17 @@ typedef struct tuza_config {
                           the process may map only little. */
     int64_t memory_limit; /* bytes [TUZAMEMLIMIT], see tuza_memory_limit_set:
                              what the control group grants; -1 is none */
+    int float_control;    /* TUZA_FLOAT_OWN or TUZA_FLOAT_SHARED */
 } tuza_config;
+
+/* Rounding, unmasked exceptions, flush to zero: what fesetround, feenableexcept
+ * and _mm_setcsr change. */
+enum {
+    TUZA_FLOAT_OWN,   /* each goroutine has its own, the defaults at first */
+    TUZA_FLOAT_SHARED /* the program promises to change none while it runs, and
+                         switches are faster; what one goroutine changes all
+                         the same, others may see */
+};
 
 /* Starts the runtime and runs fn(argc, argv) as the first goroutine; returns
  * fn's value when it returns. The other goroutines then stay stopped where

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "arch/ctx.h"
 #include "base/print.h"
 #include "gc/gc.h"
 #include "gc/pacer.h"
@@ -19,6 +20,7 @@
 #include "os/cgroup.h"
 #include "os/env.h"
 #include "os/ncpu.h"
+#include "os/vm.h"
 #include "sched/proc.h"
 #include "stack/stack.h"
 #include "tuza/run.h"
@@ -41,7 +43,8 @@ static int read_config(const tuza_config *config, tuza_config *out)
         ((char *)out)[i] = ((const char *)config)[i];
     if (out->maxprocs < 0 || out->maxprocs > TZ_MAXPROCS ||
         out->gc_percent < -1 || out->stack_size > TZ_GIB ||
-        out->memory_limit < -1)
+        out->memory_limit < -1 || out->float_control < TUZA_FLOAT_OWN ||
+        out->float_control > TUZA_FLOAT_SHARED)
         return -EINVAL;
     return 0;
 }
@@ -90,6 +93,8 @@ static int start(int (*fn)(int, char **), int argc, char **argv,
     if (tz_xchg(&run.started, 1))
         return -EALREADY;
     tz_env_init();
+    tz_ctx_setup(c.float_control == TUZA_FLOAT_SHARED);
+    tz_vm_stack_policed(); // asked once, now
     apply_environment(&c);
     apply_limits(&c);
     if ((err = tz_heap_init()) != 0)

@@ -44,8 +44,8 @@ static void count_mapped(tuza_memstats *s)
 {
     struct tz_heap_stats heap;
     struct tz_vm_stats vm;
-    uint64_t stacks, slabs;
-    tz_stack_stats(&stacks, &slabs);
+    struct tz_stack_stats stacks;
+    tz_stack_stats_read(&stacks);
     tz_heap_stats_read(&heap);
     tz_vm_stats_read(&vm);
     uint64_t mapped[TZ_VM_USES];
@@ -61,7 +61,7 @@ static void count_mapped(tuza_memstats *s)
     // Counted per P: one that moved from one to another meanwhile may count
     // twice, or take another's away.
     s->stack_sys = mapped[TZ_VM_STACK];
-    s->stack_inuse = stacks <= s->stack_sys ? stacks : 0;
+    s->stack_inuse = tz_min(stacks.inuse, s->stack_sys);
     s->stack_idle = s->stack_sys - s->stack_inuse;
     s->meta_sys = mapped[TZ_VM_META];
     s->gc_sys = mapped[TZ_VM_GC];
@@ -98,7 +98,7 @@ int tuza_memstats_read(tuza_memstats *st)
 
 int tuza_schedstats_read(tuza_schedstats *st)
 {
-    tuza_schedstats s = { .peak = tz_load_rlx(&tz_sched.peak),
+    tuza_schedstats s = { .peak = tz_sched_peak(),
                           .maxprocs = tz_sched.nprocs,
                           .handoffs = tz_load_rlx(&tz_sched.handoffs) };
     struct tz_gcstats gc;

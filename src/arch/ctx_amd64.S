@@ -2,87 +2,94 @@
 // arch/ctx_amd64.S: switching stacks on amd64 (System V ABI).
 //
 // A switch ends in a jmp, not a ret: the return-stack predictor belongs to the
-// code that was left, and a mispredicted ret costs five times the switch. The
-// floating-point control words belong to the context, but loading them is
-// slow, so they are loaded only when they differ; MXCSR's sticky exception
-// flags (bits 0 to 5) do not count, or every computation would make them
-// differ. No shadow-stack support: these objects are not marked for it, so the
-// loader leaves it off.
+// code that was left, and a mispredicted ret costs three times the switch. It
+// reads the new context before it writes anything, so that a bad one faults
+// while all is as it was. Frames are written with mov below the stack pointer,
+// into the red zone, which signals leave alone: pushes and pops would make each
+// other wait.
+//
+// The floating-point control words belong to the context. What storing and
+// loading them costs differs by CPU, so tz_ctx_setup chooses (docs/adr/008):
+// load MXCSR always, or compare it and load it when it differs. In a
+// comparison its sticky exception flags (bits 0 to 5) do not count, or every
+// computation would make a difference. The x87 word is always compared. Or the
+// program has promised to leave the words alone: then so does the switch.
+//
+// No shadow-stack support: these objects are not marked for it, so the loader
+// leaves it off.
 
 #include "arch/layout_amd64.h"
 
         .text
 
+// rdx: the frame of the context that is left.
+        .macro  save_registers
+        movq    %rbp, TZ_FRAME_RBP(%rdx)
+        movq    %rbx, TZ_FRAME_RBX(%rdx)
+        movq    %r12, TZ_FRAME_R12(%rdx)
+        movq    %r13, TZ_FRAME_R13(%rdx)
+        movq    %r14, TZ_FRAME_R14(%rdx)
+        movq    %r15, TZ_FRAME_R15(%rdx)
+        .endm
+
+// rax: the frame of the new context. It stays in the red zone, so to unwinders
+// its caller has its registers there from the first of these to the jmp.
+        .macro  load_registers
+        leaq    TZ_FRAME_SIZE(%rax), %rsp
+        .cfi_def_cfa rsp, 0
+        .cfi_offset rip, TZ_FRAME_PC - TZ_FRAME_SIZE
+        .cfi_offset rbp, TZ_FRAME_RBP - TZ_FRAME_SIZE
+        .cfi_offset rbx, TZ_FRAME_RBX - TZ_FRAME_SIZE
+        .cfi_offset r12, TZ_FRAME_R12 - TZ_FRAME_SIZE
+        .cfi_offset r13, TZ_FRAME_R13 - TZ_FRAME_SIZE
+        .cfi_offset r14, TZ_FRAME_R14 - TZ_FRAME_SIZE
+        .cfi_offset r15, TZ_FRAME_R15 - TZ_FRAME_SIZE
+        movq    TZ_FRAME_RBP(%rax), %rbp
+        movq    TZ_FRAME_RBX(%rax), %rbx
+        movq    TZ_FRAME_R12(%rax), %r12
+        movq    TZ_FRAME_R13(%rax), %r13
+        movq    TZ_FRAME_R14(%rax), %r14
+        movq    TZ_FRAME_R15(%rax), %r15
+        .endm
+
 // void tz_ctx_switch(struct tz_ctx *from, const struct tz_ctx *to)
-// rdi from, rsi to; clobbers rax, rcx, rdx.
+// rdi from, rsi to; clobbers rax, rcx, rdx, r8.
         .globl  tz_ctx_switch
         .hidden tz_ctx_switch
         .type   tz_ctx_switch, @function
-        .p2align 4
+        .p2align 6
 tz_ctx_switch:
         .cfi_startproc
-        pushq   %rbp
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset rbp, 0
-        pushq   %rbx
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset rbx, 0
-        pushq   %r12
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset r12, 0
-        pushq   %r13
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset r13, 0
-        pushq   %r14
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset r14, 0
-        pushq   %r15
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset r15, 0
-        subq    $8, %rsp
-        .cfi_adjust_cfa_offset 8
-        stmxcsr TZ_FRAME_CONTROL(%rsp)
-        fnstcw  TZ_FRAME_CONTROL+4(%rsp)
-        movl    TZ_FRAME_CONTROL(%rsp), %eax
-        movzwl  TZ_FRAME_CONTROL+4(%rsp), %edx
-        movq    %rsp, TZ_CTX_SP(%rdi)
-        movq    TZ_CTX_SP(%rsi), %rsp
-        xorl    TZ_FRAME_CONTROL(%rsp), %eax
-        andl    $0xffc0, %eax
-        jnz     1f
-        cmpw    TZ_FRAME_CONTROL+4(%rsp), %dx
-        jne     1f
-2:      addq    $8, %rsp
-        .cfi_adjust_cfa_offset -8
-        popq    %r15
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore r15
-        popq    %r14
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore r14
-        popq    %r13
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore r13
-        popq    %r12
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore r12
-        popq    %rbx
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore rbx
-        popq    %rbp
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore rbp
-        popq    %rcx
-        .cfi_adjust_cfa_offset -8
-        .cfi_register rip, rcx
+        movq    TZ_CTX_SP(%rsi), %rax
+        leaq    -TZ_FRAME_PC(%rsp), %rdx
+        movq    TZ_FRAME_PC(%rax), %rcx
+        cmpb    $TZ_CONTROL_LOAD, tz_arch(%rip) // the flags last until jne 2f
+        jb      4f
+        .cfi_remember_state
+        stmxcsr TZ_FRAME_CONTROL(%rdx)
+        fnstcw  TZ_FRAME_CONTROL+4(%rdx)
+        movq    %rdx, TZ_CTX_SP(%rdi)
+        save_registers
+        load_registers
+        jne     2f
+        ldmxcsr TZ_FRAME_CONTROL(%rax)
+1:      movzwl  TZ_FRAME_CONTROL+4(%rdx), %edx
+        cmpw    TZ_FRAME_CONTROL+4(%rax), %dx
+        jne     3f
         jmp     *%rcx
-        .cfi_endproc
-// Out of line: load both control words of the new context.
-1:      .cfi_startproc
-        .cfi_adjust_cfa_offset 56
-        ldmxcsr TZ_FRAME_CONTROL(%rsp)
-        fldcw   TZ_FRAME_CONTROL+4(%rsp)
-        jmp     2b
+2:      movl    TZ_FRAME_CONTROL(%rdx), %r8d
+        xorl    TZ_FRAME_CONTROL(%rax), %r8d
+        testl   $TZ_MXCSR_CONTROL, %r8d
+        jz      1b
+3:      ldmxcsr TZ_FRAME_CONTROL(%rax)
+        fldcw   TZ_FRAME_CONTROL+4(%rax)
+        jmp     *%rcx
+        .p2align 6
+        .cfi_restore_state
+4:      movq    %rdx, TZ_CTX_SP(%rdi)
+        save_registers
+        load_registers
+        jmp     *%rcx
         .cfi_endproc
         .size   tz_ctx_switch, .-tz_ctx_switch
 
@@ -94,19 +101,14 @@ tz_ctx_switch:
         .p2align 4
 tz_ctx_jump:
         .cfi_startproc
-        .cfi_undefined rip
-        movq    TZ_CTX_SP(%rdi), %rsp
-        ldmxcsr TZ_FRAME_CONTROL(%rsp)
-        fldcw   TZ_FRAME_CONTROL+4(%rsp)
-        addq    $8, %rsp
-        popq    %r15
-        popq    %r14
-        popq    %r13
-        popq    %r12
-        popq    %rbx
-        popq    %rbp
-        popq    %rcx
-        jmp     *%rcx
+        movq    TZ_CTX_SP(%rdi), %rax
+        movq    TZ_FRAME_PC(%rax), %rcx
+        load_registers
+        cmpb    $TZ_CONTROL_SHARED, tz_arch(%rip)
+        je      1f
+        ldmxcsr TZ_FRAME_CONTROL(%rax)
+        fldcw   TZ_FRAME_CONTROL+4(%rax)
+1:      jmp     *%rcx
         .cfi_endproc
         .size   tz_ctx_jump, .-tz_ctx_jump
 
@@ -125,6 +127,32 @@ tz_ctx_start:
         ud2
         .cfi_endproc
         .size   tz_ctx_start, .-tz_ctx_start
+
+// void tz_ctx_fp_reset(void)
+// Loads them only when they differ, as a switch does. Clobbers rax, flags.
+        .globl  tz_ctx_fp_reset
+        .hidden tz_ctx_fp_reset
+        .type   tz_ctx_fp_reset, @function
+        .p2align 4
+tz_ctx_fp_reset:
+        .cfi_startproc
+        stmxcsr -8(%rsp)
+        fnstcw  -4(%rsp)
+        movl    -8(%rsp), %eax
+        xorl    $TZ_MXCSR_DEFAULT, %eax
+        andl    $0xffc0, %eax
+        jnz     1f
+        movzwl  -4(%rsp), %eax
+        cmpl    $TZ_FPUCW_DEFAULT, %eax
+        jne     1f
+        ret
+1:      movl    $TZ_MXCSR_DEFAULT, -8(%rsp)
+        movw    $TZ_FPUCW_DEFAULT, -4(%rsp)
+        ldmxcsr -8(%rsp)
+        fldcw   -4(%rsp)
+        ret
+        .cfi_endproc
+        .size   tz_ctx_fp_reset, .-tz_ctx_fp_reset
 
 // void tz_ctx_spill(void (*fn)(void *arg, uintptr_t sp), void *arg)
 // rdi fn, rsi arg.

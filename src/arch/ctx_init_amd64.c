@@ -2,14 +2,17 @@
 // arch/ctx_init_amd64.c: the first frame of a new context on amd64.
 //
 // Builds by hand what tz_ctx_switch leaves on a stack, with tz_ctx_start as
-// the place to go on, so that a first run and a resume are the same jump.
+// the place to go on, so that a first run and a resume are the same jump. And
+// chooses how a switch treats MXCSR.
+
+#include <cpuid.h>
 
 #include "arch/ctx.h"
-#include "arch/layout_amd64.h"
 #include "arch/port.h"
 
 _Static_assert(offsetof(struct tz_ctx, sp) == TZ_CTX_SP, "layout");
 _Static_assert(sizeof(struct tz_ctx_regs) == TZ_CTX_REGS_SIZE, "layout");
+_Static_assert(offsetof(struct tz_arch, control) == 0, "layout");
 
 extern char tz_ctx_start[] __attribute__((visibility("hidden")));
 
@@ -17,6 +20,31 @@ TZ_WEAK void tz_port_syscall_enter(const struct tz_ctx_regs *regs, uintptr_t sp,
                                    int handoff)
 {
     (void)regs, (void)sp, (void)handoff;
+}
+
+struct tz_arch tz_arch = { .control = TZ_CONTROL_COMPARE };
+
+// Where loading an MXCSR that differs costs nothing. On others it may empty
+// the pipeline, and sticky flags alone are a difference.
+static bool loads_mxcsr_fast(void)
+{
+    enum { ZEN5 = 0x1a };
+    unsigned a, b, c, d;
+    if (!__get_cpuid(0, &a, &b, &c, &d) || b != signature_AMD_ebx ||
+        c != signature_AMD_ecx || d != signature_AMD_edx ||
+        !__get_cpuid(1, &a, &b, &c, &d))
+        return false;
+    unsigned family = a >> 8 & 0xf;
+    if (family == 0xf)
+        family += a >> 20 & 0xff;
+    return family >= ZEN5;
+}
+
+void tz_ctx_setup(bool shared)
+{
+    tz_arch.control = shared               ? TZ_CONTROL_SHARED
+                      : loads_mxcsr_fast() ? TZ_CONTROL_LOAD
+                                           : TZ_CONTROL_COMPARE;
 }
 
 void tz_ctx_init(struct tz_ctx *ctx, uintptr_t top, void (*entry)(void *),

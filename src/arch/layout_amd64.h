@@ -1,22 +1,32 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// arch/layout_amd64.h: numbers that ctx_amd64.S and C share; ctx.c ties them
-// to the structs.
+// arch/layout_amd64.h: numbers that ctx_amd64.S and C share; ctx_init_amd64.c
+// ties them to the structs.
 #ifndef TZ_ARCH_LAYOUT_AMD64_H
 #define TZ_ARCH_LAYOUT_AMD64_H
 
 #define TZ_CTX_SP 0         // struct tz_ctx: sp
-#define TZ_CTX_REGS_SIZE 48 // struct tz_ctx_regs: rbx rbp r12 r13 r14 r15
+#define TZ_CTX_REGS 6       // struct tz_ctx_regs: rbx rbp r12 r13 r14 r15
+#define TZ_CTX_REGS_SIZE 48
 
 // A suspended frame, from sp upward: control words, r15, r14, r13, r12, rbx,
 // rbp, return address.
 #define TZ_FRAME_CONTROL 0
+#define TZ_FRAME_R15 8
+#define TZ_FRAME_R14 16
+#define TZ_FRAME_R13 24
 #define TZ_FRAME_R12 32
 #define TZ_FRAME_RBX 40
 #define TZ_FRAME_RBP 48
 #define TZ_FRAME_PC 56
 #define TZ_FRAME_SIZE 64
 
+// How a switch treats the control words.
+#define TZ_CONTROL_SHARED 0  // leaves them alone
+#define TZ_CONTROL_LOAD 1    // loads the new context's MXCSR
+#define TZ_CONTROL_COMPARE 2 // loads it if it differs
+
 #define TZ_MXCSR_DEFAULT 0x1f80
+#define TZ_MXCSR_CONTROL 0xffc0 // all but the sticky exception flags
 #define TZ_FPUCW_DEFAULT 0x037f
 
 #endif

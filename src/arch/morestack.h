@@ -19,17 +19,19 @@
 #define TZ_SEG_NEXT 48
 #define TZ_SEG_G 56
 #define TZ_SEG_HEAVY 64
-#define TZ_SEG_SP 72
-#define TZ_SEG_PC 80
-#define TZ_SEG_ARGSIZE 88
-#define TZ_SEG_ARGP 96
-#define TZ_SEG_NONSPLIT 104
+#define TZ_SEG_LINK 72 // its first word: the older link
+#define TZ_SEG_SP 96
+#define TZ_SEG_PC 120
+#define TZ_SEG_ARGSIZE 128
+#define TZ_SEG_ARGP 136
+#define TZ_SEG_NONSPLIT 144
 
 // struct tz_g, and tz_m's saved stack pointer of g0
-#define TZ_G_STACK_LO 8
-#define TZ_G_STACK_HI 16
-#define TZ_G_SEG 24
-#define TZ_M_G0_SP 0
+#define TZ_G_STACK_LO 112
+#define TZ_G_STACK_HI 120
+#define TZ_G_LINKS 136
+#define TZ_G_SEG 144
+#define TZ_M_G0_SP 128
 
 // struct tz_split_record
 #define TZ_REC_TLS_M 8

@@ -145,7 +145,12 @@ __longjmp_chk:
         je      5f
         movq    TZ_SEG_GUARD(%rdx), %rax
         movq    %rax, %fs:TZ_SLOT
-5:      movq    %rdx, TZ_G_SEG(%rcx)
+5:      xorl    %eax, %eax
+        leaq    TZ_SEG_LINK(%rdx), %rsi
+        cmpq    $0, TZ_SEG_PREV(%rdx)
+        cmovneq %rsi, %rax
+        movq    %rax, TZ_G_LINKS(%rcx)
+        movq    %rdx, TZ_G_SEG(%rcx)
 4:      movl    $1, %eax
         testl   %r10d, %r10d
         cmovnzl %r10d, %eax

@@ -60,8 +60,10 @@ enum tz_defect {
     TZ_D7 = 7,   // large persistent blocks are not registered
     TZ_D8 = 8,   // a look, then a mapping that replaces what is there
     TZ_D9 = 9,   // an OS page is 4096 bytes
+    TZ_D12 = 12, // stack memory is not remapped where it is policed
     TZ_D13 = 13, // any munmap that fails is the end
     TZ_D17 = 17, // the range is tested while our own mapping lies in it
+    TZ_D20 = 20, // a free stack's memory goes back while the collector marks
     TZ_D18 = 18  // what is not heap is subtracted twice from the limit
 };
 #ifndef TZ_DEFECT_ON

@@ -33,6 +33,7 @@
 #include "os/tlsroots.h"
 #include "os/vm.h"
 #include "sched/proc.h"
+#include "stack/stack.h"
 #include "tuza/mem.h"
 
 enum { PARALLEL_MIN = TZ_DEBUG ? 1 << 20 : 32 << 20 };
@@ -130,7 +131,9 @@ static void cycle(void *arg)
     t->goal = tz_load_rlx(&tz_mem.trigger);
     gc.nworkers = t->workers = want_workers();
     t->marking = tz_clock_now();
+    tz_stack_gc_begin();
     uint64_t live = mark_all(&t->roots);
+    tz_stack_gc_end();
     t->marked = tz_clock_now();
     t->heap_after = live;
     tz_store_rlx(&tz_mem.live, live);
@@ -208,6 +211,8 @@ void tz_gc_collect(bool force)
     tz_pacer_resume(t.end);
     count_pause((uint64_t)(t.end - t.stopping));
     tz_store_rel(&gc.busy, 0); // with the next collector's CAS
+    if (force)
+        tz_stack_give_back();
     if (tz_env.gctrace)
         tz_gctrace_print(&t, tz_sched.nprocs);
 }

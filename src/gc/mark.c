@@ -77,7 +77,7 @@ TZ_NO_SANITIZE static bool resolve(uintptr_t word, struct found *f)
     if (page >= (size_t)r->pages.nchunks * TZ_CHUNK_PAGES)
         return false;
     unsigned cls = r->cls[page];
-    if (cls == TZ_PAGE_FRESH || cls == TZ_PAGE_FREE)
+    if (!tz_page_has_objects(cls))
         return false;
     const struct tz_sizeclass *c = &tz_sizeclass[cls - 1];
     f->kind = c->kind;
@@ -337,7 +337,7 @@ static void scan_heap_again(struct tz_gcwork *w)
         size_t npages = (size_t)r->pages.nchunks * TZ_CHUNK_PAGES;
         for (size_t page = 0; page < npages; page++) {
             unsigned cls = r->cls[page];
-            if (cls == TZ_PAGE_FRESH || cls == TZ_PAGE_FREE)
+            if (!tz_page_has_objects(cls))
                 continue;
             if (r->spans[page]->base == r->base + (page << TZ_PAGE_SHIFT))
                 scan_span_again(w, r->spans[page]);

@@ -133,12 +133,12 @@ static void scan_segments(struct tz_gcwork *w, const struct tz_g *g,
             scan_object(w, b, b->size);
         if (!s->prev)
             return;
-        sp = s->sp;
+        sp = s->link.from_sp;
         s = s->prev;
     }
 }
 
-// From sp to the top of g's stack.
+// From sp to the top of g's stack, and what is in use of its others.
 static void scan_stack(struct tz_gcwork *w, const struct tz_g *g, uintptr_t sp)
 {
     if (g->seg) {
@@ -152,6 +152,10 @@ static void scan_stack(struct tz_gcwork *w, const struct tz_g *g, uintptr_t sp)
                  (void *)g->stack.lo, (void *)g->stack.hi);
     scan(w, tz_align_down(sp, sizeof(uintptr_t)), g->stack.hi);
     w->scanned_stacks += g->stack.hi - sp;
+    for (const struct tz_stack_link *s = g->links; s; s = s->older) {
+        scan(w, tz_align_down(s->from_sp, sizeof(uintptr_t)), s->from.hi);
+        w->scanned_stacks += s->from.hi - s->from_sp;
+    }
 }
 
 static void scan_running(struct tz_gcwork *w, struct tz_g *g)
@@ -177,8 +181,9 @@ static void scan_g(struct tz_gcwork *w, struct tz_g *g)
             tz_split_collect(g, g->ctx.sp);
             scan_stack(w, g, g->ctx.sp);
         } else {
-            scan_object(w, &g->args_object, sizeof g->args_object);
-            scan_object(w, g->args, sizeof g->args);
+            bool inside = g->args_size <= TZ_G_ARGS;
+            scan_object(w, g->args,
+                        inside ? g->args_size : sizeof g->args_object);
         }
         break;
     case TZ_G_RUNNING:

@@ -83,6 +83,7 @@ uint64_t tz_limit_used_beside_heap(void)
     for (int i = 0; i < TZ_VM_USES; i++)
         if (i != TZ_VM_STACK && i != TZ_VM_HEAP)
             sum += vm.ready[i];
+    sum += tz_load_rlx(&tz_mem.manual); // stacks that are full of use
     return sum + tz_min(vm.ready[TZ_VM_STACK], tz_load_rlx(&limit.stacks));
 }
 

@@ -247,34 +247,41 @@ static void count_inuse(uint64_t bytes)
         peak = tz_load_rlx(&tz_mem.peak);
 }
 
+// The pages are s's from now on, which holds nothing.
+static void span_take(struct tz_span *s, struct tz_region *r, uint32_t page,
+                      uint32_t npages, uint8_t cls)
+{
+    tz_list_init(&s->node);
+    s->base = r->base + ((uintptr_t)page << TZ_PAGE_SHIFT);
+    s->npages = npages;
+    s->region = (uint16_t)r->id;
+    s->nalloc = 0;
+    s->next = 0;
+    s->needzero = 0;
+    s->uncollectable = false;
+    for (uint32_t i = page; i < page + npages; i++) {
+        s->needzero |= r->cls[i] != TZ_PAGE_FRESH;
+        r->spans[i] = s;
+        // Release: who sees the class byte sees the span (tz_heap_find).
+        tz_store_rel(&r->cls[i], cls);
+    }
+}
+
 static void span_set_up(struct tz_span *s, struct tz_region *r, uint32_t page,
                         uint32_t npages, unsigned spanclass)
 {
     const struct tz_sizeclass *c = &tz_sizeclass[spanclass];
     bool large = c->size == 0;
-    tz_list_init(&s->node);
-    s->base = r->base + ((uintptr_t)page << TZ_PAGE_SHIFT);
-    s->npages = npages;
     s->nelems = c->nelems;
     s->elem_size = large ? (size_t)npages << TZ_PAGE_SHIFT : c->size;
     s->spanclass = (uint8_t)spanclass;
-    s->region = (uint16_t)r->id;
-    s->nalloc = 0;
-    s->next = 0;
-    s->needzero = 0;
     s->state = TZ_SPAN_OWNED;
-    s->uncollectable = false;
     s->bits = &r->bits[page];
     s->freed = &r->freed[(size_t)page * TZ_FREED_WORDS];
     s->types = &r->types[page];
     for (size_t i = 0; i < 8; i++)
         s->bits->alloc[i] = s->bits->mark[i] = 0;
-    for (uint32_t i = page; i < page + npages; i++) {
-        s->needzero |= r->cls[i] != TZ_PAGE_FRESH;
-        r->spans[i] = s;
-        // Release: who sees the class byte sees the span (tz_heap_find).
-        tz_store_rel(&r->cls[i], (uint8_t)(spanclass + 1));
-    }
+    span_take(s, r, page, npages, (uint8_t)(spanclass + 1));
 }
 
 // Memory was refused: pages that wait in caches are wanted. False when this
@@ -311,21 +318,92 @@ struct tz_span *tz_heap_span_alloc(struct tz_pagecache *pc, uint32_t npages,
     return s;
 }
 
-void tz_heap_span_free(struct tz_span *s)
+// The span's pages are nobody's; their class bytes say cls.
+static struct tz_region *span_leave(struct tz_span *s, uint8_t cls,
+                                    uint32_t *page)
 {
     struct tz_region *r = &tz_mem.region[s->region];
-    uint32_t page = (uint32_t)((s->base - r->base) >> TZ_PAGE_SHIFT);
-    uint32_t npages = s->npages;
+    uint32_t first = (uint32_t)((s->base - r->base) >> TZ_PAGE_SHIFT);
     s->state = TZ_SPAN_FREE;
-    for (uint32_t i = page; i < page + npages; i++) {
-        tz_store_rel(&r->cls[i], (uint8_t)TZ_PAGE_FREE);
+    for (uint32_t i = first; i < first + s->npages; i++) {
+        tz_store_rel(&r->cls[i], cls);
         r->spans[i] = NULL;
     }
+    *page = first;
+    return r;
+}
+
+void tz_heap_span_free(struct tz_span *s)
+{
+    uint32_t page;
+    struct tz_region *r = span_leave(s, TZ_PAGE_FREE, &page);
     tz_lock_acquire(&tz_mem.lock);
-    tz_xadd_rlx(&tz_mem.inuse, -((uint64_t)npages << TZ_PAGE_SHIFT));
-    put_pages(r, page, npages);
+    tz_xadd_rlx(&tz_mem.inuse, -((uint64_t)s->npages << TZ_PAGE_SHIFT));
+    put_pages(r, page, s->npages);
     tz_list_push_front(&tz_mem.free_spans, &s->node);
     tz_lock_release(&tz_mem.lock);
+}
+
+// Bytes become the heap's, or stop to be; with the lock.
+static void count_manual(int64_t bytes)
+{
+    tz_xadd_rlx(&tz_mem.manual, (uint64_t)bytes);
+    tz_xadd_rlx(&tz_mem.sys, -(uint64_t)bytes);
+}
+
+struct tz_span *tz_heap_manual_alloc(uint32_t npages, enum tz_vm_use use)
+{
+    struct tz_span *s = span_header(NULL);
+    if (!s)
+        return NULL;
+    uint32_t page;
+    struct tz_region *r = pages_get(NULL, npages, &page);
+    if (!r) {
+        header_free(s);
+        return NULL;
+    }
+    size_t bytes = (size_t)npages << TZ_PAGE_SHIFT;
+    s->nelems = 0; // nothing is found in it
+    s->elem_size = 0;
+    s->spanclass = 0;
+    s->state = TZ_SPAN_MANUAL;
+    s->cut = 0;
+    span_take(s, r, page, npages, TZ_PAGE_MANUAL);
+    tz_lock_acquire(&tz_mem.lock);
+    count_manual((int64_t)bytes);
+    tz_lock_release(&tz_mem.lock);
+    tz_vm_charge(TZ_VM_HEAP, use, bytes);
+#if TZ_TSAN
+    if (r->id == 0)
+        __tsan_java_alloc(s->base, bytes); // it knows of one range
+#endif
+    return s;
+}
+
+void tz_heap_manual_free(struct tz_span *s, enum tz_vm_use use, bool zero)
+{
+    TZ_CHECK(s->state == TZ_SPAN_MANUAL);
+    size_t bytes = (size_t)s->npages << TZ_PAGE_SHIFT;
+    uint32_t page;
+    struct tz_region *r =
+        span_leave(s, zero ? TZ_PAGE_FRESH : TZ_PAGE_FREE, &page);
+    tz_vm_charge(use, TZ_VM_HEAP, bytes);
+    tz_lock_acquire(&tz_mem.lock);
+    count_manual(-(int64_t)bytes);
+    put_pages(r, page, s->npages);
+    tz_list_push_front(&tz_mem.free_spans, &s->node);
+    tz_lock_release(&tz_mem.lock);
+}
+
+TZ_NO_SANITIZE struct tz_span *tz_heap_manual_of(uintptr_t p)
+{
+    struct tz_region *r = tz_heap_region(p);
+    if (!r)
+        return NULL;
+    size_t page = (p - r->base) >> TZ_PAGE_SHIFT;
+    if (tz_load_acq(&r->cls[page]) != TZ_PAGE_MANUAL)
+        return NULL;
+    return tz_load_rlx(&r->spans[page]);
 }
 
 void tz_heap_pagecache_flush(struct tz_pagecache *pc)
@@ -368,7 +446,7 @@ TZ_NO_SANITIZE bool tz_heap_find(uintptr_t p, struct tz_object *out)
         return false;
     size_t page = (p - r->base) >> TZ_PAGE_SHIFT;
     uint8_t cls = tz_load_acq(&r->cls[page]);
-    if (cls == TZ_PAGE_FRESH || cls == TZ_PAGE_FREE)
+    if (!tz_page_has_objects(cls))
         return false;
     struct tz_span *s = tz_load_rlx(&r->spans[page]);
     if (!s)

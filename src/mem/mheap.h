@@ -6,10 +6,24 @@
 
 #include "mem/region.h"
 #include "os/lock.h"
+#include "os/vm.h"
 
-// What a page's class byte says: TZ_PAGE_FRESH, TZ_PAGE_FREE, or the span
-// class of its span plus one.
-enum { TZ_PAGE_FRESH = 0, TZ_PAGE_FREE = 255, TZ_MAX_REGIONS = 256 };
+// What a page's class byte says: TZ_PAGE_FRESH, TZ_PAGE_FREE, TZ_PAGE_MANUAL,
+// or the span class of its span plus one.
+enum {
+    TZ_PAGE_FRESH = 0,
+    TZ_PAGE_MANUAL = 254,
+    TZ_PAGE_FREE = 255,
+    TZ_MAX_REGIONS = 256
+};
+_Static_assert((int)TZ_SPANCLASS_COUNT < (int)TZ_PAGE_MANUAL,
+               "no class looks manual");
+
+// Whether a page with this class byte is of a span that holds objects.
+TZ_INLINE bool tz_page_has_objects(unsigned cls)
+{
+    return cls - 1 < (unsigned)TZ_SPANCLASS_COUNT;
+}
 
 // Up to 64 pages that one P hands out without the lock. Owned by the P.
 struct tz_pagecache {
@@ -29,7 +43,8 @@ struct tz_heap {
     uint64_t trigger;   // atomic; collect when live reaches it
     uint64_t inuse;     // atomic; bytes of spans
     uint64_t peak;      // atomic; most of inuse
-    uint64_t sys;       // atomic; bytes grown
+    uint64_t sys;       // atomic; bytes grown, less those of manual spans
+    uint64_t manual;    // atomic; bytes of manual spans
     uint64_t meta;      // atomic; bytes of side tables mapped
     uint64_t released;  // atomic; bytes of sys given back to the system
     uint64_t untouched; // atomic; bytes of sys in units never used
@@ -39,6 +54,7 @@ struct tz_heap {
 extern struct tz_heap tz_mem;
 
 // Bytes of the heap at one moment: sys is the sum of the five that follow.
+// Manual spans are in none of them.
 struct tz_heap_stats {
     uint64_t sys;       // mapped
     uint64_t inuse;     // in spans
@@ -60,6 +76,19 @@ struct tz_span *tz_heap_span_alloc(struct tz_pagecache *pc, uint32_t npages,
 
 // Gives a span's pages and header back; nothing may point into it any more.
 void tz_heap_span_free(struct tz_span *s);
+
+// A manual span of npages pages: the caller's, for no objects. No scan takes a
+// word for a pointer into it, and its bytes are charged to `use` instead of the
+// heap. What it holds is anything. NULL when memory is refused.
+struct tz_span *tz_heap_manual_alloc(uint32_t npages, enum tz_vm_use use);
+
+// Gives it back. zero: all of its bytes are; else who gets the pages next
+// clears them.
+void tz_heap_manual_free(struct tz_span *s, enum tz_vm_use use, bool zero);
+
+// The manual span that p lies in, or NULL. Lock-free, signal-safe; what comes
+// is certain as long as the span is not given back meanwhile.
+struct tz_span *tz_heap_manual_of(uintptr_t p);
 
 // Gives what a cache holds back to the heap.
 void tz_heap_pagecache_flush(struct tz_pagecache *pc);

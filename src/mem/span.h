@@ -13,6 +13,7 @@ enum tz_spanstate {
     TZ_SPAN_FREE,   // a spare header
     TZ_SPAN_OWNED,  // by a cache, a sweeper, or who took it from the page heap
     TZ_SPAN_LISTED, // by its central; swept if swept_in is the present cycle
+    TZ_SPAN_MANUAL, // holds no objects: by who asked for its pages
 };
 
 // Header, in persistent memory; reused for other spans when free.
@@ -21,6 +22,10 @@ enum tz_spanstate {
 //    ^                     ^                          |   |
 //    |                     +-------- cache -----------+   |
 //    +------- sweep or tuza_free finds it empty ----------+
+//
+// A manual span has pages and no objects: the runtime's own use of them, of
+// which the collector knows nothing. Who asked for it may use node, nelems,
+// elem_size, nalloc and cut as it likes.
 struct tz_span {
     struct tz_list node; // central list or free list; guarded by its lock
     uintptr_t base;      // first byte
@@ -40,6 +45,7 @@ struct tz_span {
     uint64_t *freed;            // freed bits, of its first page; atomic
     union tz_typerec *types;    // of its first page
     struct tz_span *freed_link; // next of those with some_freed
+    uintptr_t cut;              // manual: the first of the free pieces, 0: none
 };
 
 // One page's bits; those of a span's first page serve the whole span. A mark

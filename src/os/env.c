@@ -226,6 +226,13 @@ static void debug_madvfree(struct text value)
         refuse("TUZADEBUG: madvfree", value, "0 or 1");
 }
 
+static void debug_mapstack(struct text value)
+{
+    uint64_t v;
+    if (!parse_number(value, 1, &v)) // os/vm_stack.c acts on it
+        refuse("TUZADEBUG: mapstack", value, "0 or 1");
+}
+
 static void debug_accept(struct text value)
 {
     (void)value; // another room's business
@@ -238,7 +245,7 @@ static const struct {
     { "gctrace", debug_gctrace },   { "stress", debug_stress },
     { "efence", debug_efence },     { "schedtrace", debug_accept },
     { "gcmode", debug_accept },     { "check", debug_accept },
-    { "oscalls", debug_oscalls },   { "mapstack", debug_accept },
+    { "oscalls", debug_oscalls },   { "mapstack", debug_mapstack },
     { "hooks", debug_accept },      { "thp", debug_accept },
     { "oscount", debug_accept },    { "madvfree", debug_madvfree },
 };

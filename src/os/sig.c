@@ -13,9 +13,13 @@
 // A program that installs its own handler after us has ours replaced; to see
 // both it chains as we do.
 //
-// An alternate stack is one mapping; its owner's record lies at the top:
+// An alternate stack is one mapping; its owner's record lies at the bottom:
 //
-//     low | guard page | stack, every page touched | struct altstack | high
+//     low | struct altstack, a page | guard page | stack, every page touched |
+//
+// What sigaltstack is told is whole pages of stack memory with nothing in them:
+// OpenBSD maps the whole pages within anew, zeroed, and lets no stack pointer
+// into the rest.
 //
 // All touched, since kernels 5.2 to 5.4 lost vector registers when the page
 // under a signal frame was not there yet (Go issue 35777).
@@ -41,7 +45,6 @@ struct slot {
 
 struct altstack {
     struct altstack *next; // guarded by sig.lock
-    void *lo;              // the mapping; const after init
     size_t size;           // of the mapping; const after init
     void *stack;           // what sigaltstack was told; const after init
 };
@@ -147,25 +150,24 @@ static void touch_pages(char *lo, size_t n)
 static struct altstack *make_altstack(void)
 {
     size_t page = tz_vm_page();
-    size_t size = page + sizeof(struct altstack) + tz_sigsys_stack_size();
-    size = tz_align_up(size, page);
-    char *lo = tz_vm_alloc(size, TZ_VM_META);
+    _Static_assert(sizeof(struct altstack) <= 4096, "the smallest page");
+    size_t size = 2 * page + tz_align_up(tz_sigsys_stack_size(), page);
+    char *lo = tz_vm_alloc_signal_stack(size);
     if (!lo)
         return NULL;
     tz_san_unpoison(lo, size); // of what ran here before
-    touch_pages(lo, size);
+    touch_pages(lo + 2 * page, size - 2 * page);
     if (tz_vm_guard_works())
-        tz_vm_guard(lo, page); // best effort
-    struct altstack *a = (void *)(lo + size - sizeof *a);
-    a->lo = lo;
+        tz_vm_guard(lo + page, page); // best effort
+    struct altstack *a = (void *)lo;
     a->size = size;
-    a->stack = lo + page;
+    a->stack = lo + 2 * page;
     return a;
 }
 
 static void free_altstack(struct altstack *a)
 {
-    tz_vm_free(a->lo, a->size, TZ_VM_META, true);
+    tz_vm_free(a, a->size, TZ_VM_META, TZ_VM_READY);
 }
 
 int tz_sig_altstack(void)
@@ -177,7 +179,7 @@ int tz_sig_altstack(void)
     if (!a)
         return -ENOMEM;
     stack_t ss = { .ss_sp = a->stack };
-    ss.ss_size = (size_t)((char *)a - (char *)a->stack);
+    ss.ss_size = a->size - (size_t)((char *)a->stack - (char *)a);
     int saved = errno;
     if (sigaltstack(&ss, NULL)) {
         int err = errno;

@@ -10,12 +10,14 @@
 // Signals are blocked before the call and for the child, which inherits that,
 // so that no handler runs on a thread that has no alternate stack yet.
 //
-// Stacks: the system's default, 8 MiB as a rule, costs nothing but addresses,
-// and what runs there (the scheduler, the collector, hooks of the program) may
-// call any code. Where addresses are limited five threads of it would be all
-// there is: they get 256 KiB each, four times what a hook is promised
-// (S0-07). A program whose thread-local variables do not fit into that gets
-// the default after all.
+// Stacks are pthread's own, which libc maps as stack memory where the system
+// polices the stack pointer, and glibc everywhere; the thread's own block lies
+// above where it starts. Their size, the system's default, 8 MiB as a rule,
+// costs nothing but addresses, and what runs there (the scheduler, the
+// collector, hooks of the program) may call any code. Where addresses are
+// limited five threads of it would be all there is: they get 256 KiB each, four
+// times what a hook is promised (S0-07). A program whose thread-local variables
+// do not fit into that gets the default after all.
 //
 // Go keeps this in os_linux.go (newosproc) and runtime/cgo; ours knows only the
 // latter's way.

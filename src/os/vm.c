@@ -158,8 +158,10 @@ static void alloc_stacks(void *arg)
 {
     struct op *o = arg;
     o->p = NULL;
-    if (tz_vmown_place(NULL, o->n, o->align, READ_WRITE,
-                       tz_vmsys_flags(TZ_VMSYS_STACK), &o->p))
+    int flags = tz_vmsys_flags(TZ_VMSYS_STACK);
+    if (!tz_vm_stack_policed()) // else tz_vm_stack_alloc gives the mark
+        flags |= tz_vmsys_stack_flag();
+    if (tz_vmown_place(NULL, o->n, o->align, READ_WRITE, flags, &o->p))
         return;
     int advice = tz_vmsys_advice(TZ_VMSYS_NO_HUGEPAGE);
     if (advice >= 0)

@@ -84,8 +84,14 @@ int tz_vm_fault(void *p, size_t n);
 void tz_vm_charge(enum tz_vm_use from, enum tz_vm_use to, size_t n);
 
 // Ready memory for stacks: n bytes aligned to `align`, lazily committed,
-// without huge pages, MAP_STACK where the system has it. NULL when refused.
+// without huge pages, MAP_STACK where the system has it; where the stack
+// pointer is policed, tz_vm_stack_alloc has yet to be called. NULL when
+// refused.
 void *tz_vm_alloc_stacks(size_t n, size_t align);
+
+// Ready memory for a stack that signals are handled on, which is one at once:
+// n zeroed bytes, charged to META. NULL when refused.
+void *tz_vm_alloc_signal_stack(size_t n);
 
 // Makes n ready bytes inaccessible for good. `tz_vm_guard` does it without a
 // VMA of its own (Linux guard markers; whether they work is found out once,
@@ -97,15 +103,40 @@ int tz_vm_protect(void *p, size_t n);
 // Whether tz_vm_guard works here.
 bool tz_vm_guard_works(void);
 
+// Gives the memory of n ready ranges back, which stay ready: they read as zero,
+// and what is written costs memory again. False when the system does not take
+// some of it (locked memory), which keeps what it holds.
+struct tz_vm_range {
+    void *p;
+    size_t n;
+};
+bool tz_vm_drop(const struct tz_vm_range *ranges, size_t n);
+
+// Which pages of mapped memory are in memory: a byte each to in, of which bit 0
+// counts. 0, or -errno: -ENOSYS where the system cannot tell.
+int tz_vm_resident(void *p, size_t n, unsigned char *in);
+
+// Whether new mappings are in memory as a whole at once: mlockall(MCL_FUTURE).
+// Some microseconds.
+bool tz_vm_populates(void);
+
+// How many mappings the system lets a process have.
+size_t tz_vm_mappings_max(void);
+
 // n ready bytes become memory for stacks, or stop being it: where a kernel
 // polices the stack pointer they are mapped anew, with the mark or without it,
-// and read as zero; elsewhere nothing happens. They must hold nothing. A
-// refusal ends the process.
+// and read as zero; elsewhere nothing happens. They must hold nothing and have
+// no guards yet. A refusal, and what is no whole OS pages, ends the process.
+// What is charged stays as it is.
 void tz_vm_stack_alloc(void *p, size_t n);
 void tz_vm_stack_free(void *p, size_t n);
 
-// Whether the two calls do anything.
+// Whether the two calls do anything. Found out once, at the start.
 bool tz_vm_stack_policed(void);
+
+// How many ranges were remapped, and remapped back: the difference is how many
+// of them are stacks. Both 0 where nothing is policed.
+void tz_vm_stack_counts(uint64_t *remaps, uint64_t *remaps_back);
 
 // Gives a range back, whatever its state. A munmap that fails with ENOMEM (the
 // limit of mappings) is kept on a list and tried again later.

@@ -23,6 +23,7 @@ enum answer { UNKNOWN, NO, YES };
 static struct {
     uint32_t guard;  // enum answer; atomic
     uint32_t unused; // the same
+    uint32_t many;   // the same
     uint32_t lazy;   // the same: MADV_FREE is wanted and there
 } known;
 
@@ -68,6 +69,19 @@ static bool unused_probe(char *page, size_t n)
 bool tz_vmask_unused(void)
 {
     return ask(&known.unused, unused_probe);
+}
+
+static bool many_probe(char *page, size_t n)
+{
+    volatile char *byte = page;
+    *byte = 1;
+    struct tz_vm_range r = { page, n };
+    return tz_vmsys_unused_many(&r, 1) == 0 && *byte == 0;
+}
+
+bool tz_vmask_many(void)
+{
+    return ask(&known.many, many_probe);
 }
 
 static bool lazy_probe(char *page, size_t n)

@@ -189,11 +189,17 @@ static void leave(int saved)
     errno = saved;
 }
 
-int tz_vmcall_mmap(void *addr, size_t n, int prot, int flags, void **out)
+int tz_vmcall_remap(void *addr, size_t n, int prot, int flags, void **out)
 {
     int saved = enter(&hook.counts.mmap);
     int err = hook.table.mmap(addr, n, prot, flags, out);
     leave(saved);
+    return err;
+}
+
+int tz_vmcall_mmap(void *addr, size_t n, int prot, int flags, void **out)
+{
+    int err = tz_vmcall_remap(addr, n, prot, flags, out);
     if (!err)
         tz_xadd_rlx(&hook.counts.bytes_mapped, n);
     return err;
@@ -228,6 +234,13 @@ int tz_vmcall_madvise(void *addr, size_t n, int advice)
         leave(saved);
     }
     return err;
+}
+
+bool tz_vmcall_madvise_replaced(void)
+{
+    if (tz_unlikely(tz_load_acq(&hook.state) != CHOSEN)) // with end_change
+        choose();
+    return hook.table.madvise != tz_vmroute_default()->madvise;
 }
 
 // --- counts

@@ -3,8 +3,9 @@
 //
 // MAP_NORESERVE: reservations cost no commit charge, and stacks only what they
 // touch (RLIMIT_DATA and overcommit mode 2 charge writable memory all the
-// same). MAP_STACK is what newer kernels take for "no huge pages", which would
-// turn a 64 KiB stack into 64 KiB of memory; older ones need the advice too.
+// same). A huge page would turn a 64 KiB stack into 64 KiB of memory: newer
+// kernels take the mark of stack memory (vm_stack_linux.c) for "no huge pages",
+// older ones need the advice too.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/atomic.h"
@@ -30,6 +32,8 @@ enum {
     SET_VMA = 0x53564d41,       // 5.17, if configured
     SET_VMA_ANON_NAME = 0,
     FIXED_NOREPLACE = 0x100000, // 4.17
+    CALL_PROCESS_MADVISE = 440, // 5.10; the same number on every CPU
+    PIDFD_OF_THIS = -10000,     // 6.14; no descriptor, so a fork keeps its own
 };
 
 int tz_vmsys_flags(enum tz_vmsys_map kind)
@@ -39,10 +43,8 @@ int tz_vmsys_flags(enum tz_vmsys_map kind)
     case TZ_VMSYS_ALLOC:
         break;
     case TZ_VMSYS_RESERVE:
-        flags |= MAP_NORESERVE;
-        break;
     case TZ_VMSYS_STACK:
-        flags |= MAP_NORESERVE | MAP_STACK;
+        flags |= MAP_NORESERVE;
         break;
     }
     return flags;
@@ -74,6 +76,49 @@ int tz_vmsys_mincore(void *p, size_t n, unsigned char *in)
     int err = mincore(p, n, in) ? errno : 0;
     errno = saved;
     return err;
+}
+
+int tz_vmsys_unused_many(const struct tz_vm_range *ranges, size_t n)
+{
+    enum { BATCH = 64 };
+    struct iovec v[BATCH];
+    int saved = errno, err = 0;
+    for (size_t i = 0; i < n && !err;) {
+        size_t k = 0;
+        ssize_t bytes = 0;
+        for (; k < BATCH && i < n; k++, i++) {
+            v[k] = (struct iovec){ ranges[i].p, ranges[i].n };
+            bytes += (ssize_t)ranges[i].n;
+        }
+        ssize_t done = syscall(CALL_PROCESS_MADVISE, PIDFD_OF_THIS, v, k,
+                               MADV_DONTNEED, 0);
+        err = done < 0 ? errno : done == bytes ? 0 : EINVAL;
+    }
+    errno = saved;
+    return err;
+}
+
+// The number in a file of one line; 0 when there is none.
+static uint64_t number_in(const char *path)
+{
+    char text[32];
+    int saved = errno;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof text);
+    if (fd >= 0)
+        close(fd);
+    errno = saved;
+    uint64_t n = 0;
+    for (ssize_t i = 0; i < len && text[i] >= '0' && text[i] <= '9'; i++)
+        n = n * 10 + (uint64_t)(text[i] - '0');
+    return n;
+}
+
+size_t tz_vmsys_mappings_max(void)
+{
+    enum { USUAL = 65530 };
+    uint64_t n = number_in("/proc/sys/vm/max_map_count");
+    return n ? (size_t)tz_min(n, INT32_MAX) : USUAL;
 }
 
 // By the kernel's own count, which is what RLIMIT_AS is compared with.

@@ -53,6 +53,7 @@ TZ_NORETURN void tz_vmdefer_failed(void *p, size_t n, int err);
 
 bool tz_vmask_guard(void);  // guard markers
 bool tz_vmask_unused(void); // dropping contents at once
+bool tz_vmask_many(void);   // dropping those of many ranges in one call
 bool tz_vmask_lazy(void);   // dropping them lazily, if that is wanted
 
 // --- os/vm_refusal.c: what the system said

@@ -4,8 +4,9 @@
 #define TZ_SCHED_G_H
 
 #include "arch/ctx.h"
+#include "base/san.h"
 #include "base/tls.h"
-#include "stack/stack.h"
+#include "stack/link.h"
 
 struct tz_segment;
 
@@ -46,38 +47,49 @@ const char *tz_wait_name(enum tz_wait why);
 
 enum { TZ_G_ARGS = 48 };
 
-// 256 bytes or less: a million of them are memory too. Lives in persistent
-// memory and is reused, never freed [sched.I1].
+// Bits of tz_g.watch, all 0 for most goroutines.
+enum {
+    TZ_WATCH_CANARY = 1,   // its first stack has no guard that faults
+    TZ_WATCH_LINKS = 2, // it has, or had, more than one stack
+    TZ_WATCH_SYSTEM = 4    // it is in tuza_on_system_stack: may not leave
+};
+
+// A million of them are memory too. Lives in persistent memory and is reused,
+// never freed [sched.I1]. What a spawn, a run and an exit touch comes first.
 struct tz_g {
-    struct tz_ctx ctx;     // where to resume; valid unless RUNNING
-    struct tz_stack stack; // 0 until the first run; the current segment's
-    struct tz_segment *seg; // current, in processes with split code; else NULL
     uint32_t status;       // atomic; enum tz_gstatus
     uint8_t wait;          // enum tz_wait, of a WAITING one
     uint8_t started;       // has run: args are no longer here
     uint8_t is_g0;         // a thread's scheduler, not a goroutine
-    uint64_t id;
-    struct tz_m *m;        // runs it, or waits in a call of its; else NULL
+    uint8_t watch;         // TZ_WATCH_*: leaving has something to look at
+    uint32_t args_size;
+    uint32_t magic;
     struct tz_g *link;     // on one list at a time: run queue, free list
+    void (*fn)(void *);
+    uint64_t id;
+    const char *name;      // of fn, for reports
+    const char *site;      // "file:line" that spawned it
+    struct tz_m *m;        // runs it, or waits in a call of its; else NULL
+    union {
+        char args[TZ_G_ARGS]; // until it has started; a root
+        void *args_object; // instead, when args_size is more: in the heap
+        struct tz_ctx_regs syscall_regs; // while in SYSCALL
+        struct tz_g *next_chain; // of a DEAD one, the first of its chain
+    };
+    struct tz_stack stack; // 0 until the first run; then where it runs now
+    struct tz_ctx ctx;     // where to resume; valid unless RUNNING
+    struct tz_stack_link *links; // its other stacks, newest first; NULL: none
+    struct tz_segment *seg; // where it runs now, if it is one that grows
+    const char *label;     // by tuza_set_label
     void *param;           // from whoever readied it; owned by the waiting op
     uint32_t select_done;  // atomic; 1 once a case of its select was taken
     int32_t saved_errno;   // of the last declared call
-    int64_t wait_since;    // clock when it began to wait, 0 unknown
-    const char *name;      // of fn, for reports
-    const char *site;      // "file:line" that spawned it
-    const char *label;     // by tuza_set_label
-    void (*fn)(void *);
-    void *args_object;     // args too large for `args`: in the heap; a root
-    uint32_t args_size;
-    uint32_t magic;
     uintptr_t syscall_sp;  // scan from here while in SYSCALL
-    struct tz_ctx_regs syscall_regs;
-    union {
-        char args[TZ_G_ARGS]; // until it has started; a root
-        void *fiber;          // afterwards, in TSan builds
-    };
+#if TZ_ASAN || TZ_TSAN
+    void *fiber;           // what the sanitizer calls it
+#endif
 };
-_Static_assert(sizeof(struct tz_g) <= 320, "a G is small");
+_Static_assert(sizeof(struct tz_g) <= 224, "a G is small");
 
 enum { TZ_G_MAGIC = 0x67676767 };
 

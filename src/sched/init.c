@@ -9,6 +9,7 @@
 #include "mem/malloc.h"
 #include "mem/persist.h"
 #include "os/futex.h"
+#include "os/module.h"
 #include "os/port.h"
 #include "os/sig.h"
 #include "os/sigpc.h"
@@ -19,12 +20,13 @@
 #include "sched/proc.h"
 #include "sched/split.h"
 
-static struct tz_p *make_p(uint32_t id)
+static struct tz_p *make_p(uint32_t id, bool alone)
 {
     struct tz_p *p = tz_persist_alloc(sizeof *p, TZ_CACHE_LINE);
     if (!p)
         return NULL;
     p->id = id;
+    p->alone = alone;
     p->cache = tz_mcache_make();
     p->stacks = tz_stackcache_make();
     return p->cache && p->stacks && tz_port_p_init(p) == 0 ? p : NULL;
@@ -37,7 +39,7 @@ int tz_sched_init(uint32_t nprocs)
 {
     TZ_CHECK(nprocs >= 1 && nprocs <= TZ_MAXPROCS);
     for (uint32_t i = 0; i < nprocs; i++) {
-        tz_sched.allp[i] = make_p(i);
+        tz_sched.allp[i] = make_p(i, nprocs == 1);
         if (!tz_sched.allp[i])
             return -ENOMEM;
     }
@@ -49,6 +51,7 @@ int tz_sched_init(uint32_t nprocs)
     tz_sched.caller_tp = tz_thread_pointer();
     tz_sig_mask_remember();
     tz_sig_pc_init();
+    tz_module_init();
     pthread_atfork(NULL, NULL, in_fork_child);
     int err = tz_preempt_init();
     if (!err)
@@ -92,7 +95,6 @@ int tz_main_spawn(int (*fn)(int, char **), int argc, char **argv,
         return -ENOMEM;
     g->fn = main_goroutine;
     g->args_size = 0;
-    g->id = tz_xadd(&tz_sched.goid, 1) + 1;
     g->name = "main";
     g->site = "the start of the program";
     tz_store_rel(&g->status, TZ_G_RUNNABLE);
@@ -130,12 +132,17 @@ struct system_call {
     struct tz_m *m;
 };
 
+static bool runs_on(struct tz_g *g)
+{
+    return g && !g->is_g0 && tz_on_own_stack(g, tz_sp());
+}
+
 void tz_system_stack(void (*fn)(void *), void *arg)
 {
     tz_crit_enter();
     struct tz_tls *t = tz_tls_get();
-    if (!t->g || t->g->is_g0 || tz_sp() - t->g->stack.lo >
-                                    t->g->stack.hi - t->g->stack.lo) {
+    // Who parks may already have set the next one as what runs (tz_leave).
+    if (!runs_on(t->g) && !(t->m && runs_on(t->m->from))) {
         fn(arg); // already on a system stack
     } else {
         uintptr_t top = t->m->g0.ctx.sp;
@@ -152,11 +159,4 @@ void tz_system_stack(void (*fn)(void *), void *arg)
 void tz_port_system_stack(void (*fn)(void *), void *arg)
 {
     tz_system_stack(fn, arg);
-}
-
-void tz_sched_counts(uint64_t *now, uint64_t *started)
-{
-    uint64_t ended = tz_load_rlx(&tz_sched.ended);
-    *started = tz_load_rlx(&tz_sched.goid);
-    *now = *started - ended;
 }

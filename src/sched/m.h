@@ -6,6 +6,7 @@
 #include "os/note.h"
 #include "sched/p.h"
 #include "sched/template.h"
+#include "stack/unwind.h"
 
 // Lives in persistent memory, never freed; idle ones are reused.
 struct tz_m {
@@ -37,6 +38,9 @@ struct tz_m {
     uint32_t stop_seen; // of them; owned by its handler
     const void *stop_regs;
     size_t stop_regs_size;
+
+    const struct tz_machine *fault; // where curg stood when its fault came;
+                                    // NULL, or the report of it is under way
 };
 
 #endif

@@ -34,8 +34,13 @@ struct tz_p {
 
     struct tz_mcache *cache;      // allocation cache; owned by the P
     struct tz_stackcache *stacks; // owned by the P
-    struct tz_g *gfree;           // dead Gs; owned by the P
-    uint32_t ngfree;
+    struct tz_g *gfree, *gfull;   // dead Gs: a chain in use, and a full one
+                                  // or none; owned by the P
+    uint32_t ngfree;              // in gfree; owned by the P
+    bool alone;                   // there is no other P; const after init
+    uint64_t goid, goid_end;      // numbers to give away; owned by the P
+    uint64_t spawned, ended;      // goroutines, on this P; atomic, owner writes
+    uint64_t most;                // of spawned - ended so far; likewise
     uint32_t sysmon_syscalltick; // as sysmon last saw it; owned by sysmon
     int64_t sysmon_when;         // when it saw that first; likewise
     uint32_t sysmon_schedtick;   // the same for schedtick

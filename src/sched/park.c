@@ -15,6 +15,10 @@
 // after_switch; the count is the thread's, so it is carried over the switch.
 // Go always goes through g0 (mcall, schedule); one switch instead of two is
 // why ours is faster.
+//
+// A goroutine that returns needs its stack no more, so the next one begins on
+// it right away, if that one has not run yet: no switch, no stack put and got
+// (goroutine_main). One that ends by tuza_goexit leaves like a parking one.
 
 #include <string.h>
 
@@ -25,7 +29,7 @@
 #include "sched/proc.h"
 #include "sched/split.h"
 
-// A G's first run: a stack, the arguments on it, the entry.
+// A G's first run: a stack and the entry.
 static void first_run(struct tz_g *g, struct tz_p *p);
 
 #if TZ_ASAN
@@ -40,6 +44,10 @@ static void fiber_arrive(struct tz_g *g)
     __sanitizer_finish_switch_fiber(g->fiber, NULL, NULL);
 }
 static void fiber_make(struct tz_g *g) { g->fiber = NULL; }
+static void fiber_pass(struct tz_g *g, struct tz_g *to)
+{
+    to->fiber = g->fiber;
+}
 static void fiber_free(struct tz_g *g) { (void)g; }
 #elif TZ_TSAN
 static void fiber_leave(struct tz_g *from, const struct tz_g *to, bool dying)
@@ -49,6 +57,10 @@ static void fiber_leave(struct tz_g *from, const struct tz_g *to, bool dying)
 }
 static void fiber_arrive(struct tz_g *g) { (void)g; }
 static void fiber_make(struct tz_g *g) { g->fiber = __tsan_create_fiber(0); }
+static void fiber_pass(struct tz_g *g, struct tz_g *to)
+{
+    to->fiber = g->fiber;
+}
 static void fiber_free(struct tz_g *g) { __tsan_destroy_fiber(g->fiber); }
 #else
 static void fiber_leave(struct tz_g *from, const struct tz_g *to, bool dying)
@@ -57,6 +69,7 @@ static void fiber_leave(struct tz_g *from, const struct tz_g *to, bool dying)
 }
 static void fiber_arrive(struct tz_g *g) { (void)g; }
 static void fiber_make(struct tz_g *g) { (void)g; }
+static void fiber_pass(struct tz_g *g, struct tz_g *to) { (void)g, (void)to; }
 static void fiber_free(struct tz_g *g) { (void)g; }
 #endif
 
@@ -92,12 +105,9 @@ static void set_running(struct tz_tls *t, struct tz_g *g)
     TZ_DCHECK(tz_load_rlx(&g->status) == TZ_G_RUNNABLE);
     tz_store_rlx(&g->status, TZ_G_RUNNING);
     g->m = t->m;
-    g->wait_since = 0;
     tz_store_rlx(&t->m->curg, g);
     t->g = g;
     tz_store_rlx(&t->p->schedtick, t->p->schedtick + 1);
-    if (!g->started)
-        first_run(g, t->p);
 }
 
 // The next goroutine without blocking and without looking far; NULL: let g0
@@ -114,18 +124,22 @@ static struct tz_g *next_here(struct tz_p *p)
     return g ? g : tz_runq_get(p);
 }
 
-void tz_leave(struct tz_g *g, bool (*commit)(struct tz_g *, void *), void *arg,
-              bool dying)
+// Switches from g, which leaves, to next, or to g0 without one.
+static void leave_to(struct tz_tls *t, struct tz_g *g, struct tz_g *next,
+                     bool (*commit)(struct tz_g *, void *), void *arg,
+                     bool dying)
 {
-    struct tz_tls *t = tz_tls_get();
     struct tz_m *m = t->m;
+    if (tz_unlikely(g->watch))
+        tz_g_watch(g);
     m->from = g;
     m->commit = commit;
     m->commit_arg = arg;
     g->m = NULL;
-    struct tz_g *next = t->p ? next_here(t->p) : NULL;
     if (next) {
         set_running(t, next);
+        if (!next->started)
+            first_run(next, t->p);
     } else {
         next = &m->g0;
         tz_store_rlx(&m->curg, NULL);
@@ -135,28 +149,28 @@ void tz_leave(struct tz_g *g, bool (*commit)(struct tz_g *, void *), void *arg,
     after_switch();
 }
 
+void tz_leave(struct tz_g *g, bool (*commit)(struct tz_g *, void *), void *arg,
+              bool dying)
+{
+    struct tz_tls *t = tz_tls_get();
+    struct tz_g *next = t->p ? next_here(t->p) : NULL;
+    leave_to(t, g, next, commit, arg, dying);
+}
+
 void tz_enter(struct tz_g *g)
 {
     struct tz_tls *t = tz_tls_get();
     struct tz_m *m = t->m;
     set_running(t, g);
+    if (!g->started)
+        first_run(g, t->p);
     switch_to(&m->g0, g, false);
     after_switch();
 }
 
-static TZ_NORETURN void goroutine_main(void *arg)
-{
-    struct tz_g *g = arg;
-    fiber_arrive(g);
-    after_switch();
-    tz_crit_leave();
-    g->fn(g->param);
-    tz_goexit();
-}
-
 // Main gets what C programs have, or a part of it where little can be mapped;
 // large arguments come on top of the usual size, and of the guard zone of
-// whatever class that makes.
+// whatever class that makes. 0: the usual.
 static size_t stack_size(const struct tz_g *g)
 {
     if (g->id == 1)
@@ -166,24 +180,113 @@ static size_t stack_size(const struct tz_g *g)
                : tz_stack_default() + g->args_size + 64 * TZ_KIB;
 }
 
+static TZ_NORETURN TZ_COLD void no_stack(const struct tz_g *g)
+{
+    char what[256];
+    tz_format(what, sizeof what, "stack of goroutine %llu (spawned at %s)",
+              (unsigned long long)g->id, g->site);
+    tz_vm_die(what);
+}
+
+// Bookkeeping of a goroutine that has ended and has no stack any more.
+static void bury(struct tz_p *p, struct tz_g *g)
+{
+    g->started = 0;
+    if (g->label)
+        g->label = NULL;
+    tz_store_rel(&g->status, TZ_G_DEAD);
+    tz_g_put(p, g);
+}
+
+// The stack and the G of a goroutine that has ended.
+static bool commit_exit(struct tz_g *g, void *arg)
+{
+    (void)arg;
+    struct tz_p *p = tz_tls_get()->p;
+    fiber_free(g);
+    if (tz_unlikely(g->seg))
+        tz_split_last(p->stacks, g);
+    if (tz_unlikely(g->watch)) {
+        tz_g_drop_links(p->stacks, g);
+        g->watch = 0;
+    }
+    tz_stack_put(p->stacks, &g->stack);
+    bury(p, g);
+    return true;
+}
+
+// The function of g has returned. The next goroutine, if its first run is here
+// and on a stack like this one; else does not return.
+static struct tz_g *follow(struct tz_g *g)
+{
+    struct tz_tls *t = tz_tls_get();
+    struct tz_p *p = t->p;
+    struct tz_g *next = p ? next_here(p) : NULL;
+    if (!next || next->started || g->watch || stack_size(next) ||
+        stack_size(g)) {
+        leave_to(t, g, next, commit_exit, NULL, true);
+        tz_throw("a goroutine that had ended was resumed");
+    }
+    next->stack = g->stack;
+    next->seg = g->seg;
+    next->started = 1;
+    if (tz_unlikely(next->seg))
+        tz_split_pass(p->stacks, next);
+    tz_stack_pass(&next->stack, next);
+    fiber_pass(g, next);
+    set_running(t, next);
+    g->m = NULL;
+    g->stack = (struct tz_stack){ 0, 0 };
+    g->seg = NULL;
+    bury(p, g);
+    tz_ctx_fp_reset();
+    return next;
+}
+
+// Arguments are copied while the collector cannot look: until then they are
+// roots in the G, and afterwards on the stack.
+static TZ_NOINLINE void run_large(struct tz_g *g)
+{
+    void *args = __builtin_alloca_with_align(g->args_size, 8 * 16);
+    memcpy(args, g->args_object, g->args_size);
+    tz_crit_leave();
+    g->fn(args);
+    tz_crit_enter();
+}
+
+static TZ_NOINLINE void run(struct tz_g *g)
+{
+    TZ_ALIGNED(16) char args[TZ_G_ARGS];
+    memcpy(args, g->args, sizeof args);
+    tz_crit_leave();
+    g->fn(args);
+    tz_crit_enter();
+}
+
+// The life of a stack while goroutines use it one after another.
+static TZ_NORETURN void goroutine_main(void *arg)
+{
+    struct tz_g *g = arg;
+    fiber_arrive(g);
+    after_switch();
+    for (;; g = follow(g)) {
+        if (g->args_size <= TZ_G_ARGS)
+            run(g);
+        else
+            run_large(g);
+    }
+}
+
 static void first_run(struct tz_g *g, struct tz_p *p)
 {
-    struct tz_stack st;
-    if (tz_stack_get(p->stacks, tz_split_stack_size(stack_size(g)), g, &st)) {
-        char what[256];
-        tz_format(what, sizeof what, "stack of goroutine %llu (spawned at %s)",
-                  (unsigned long long)g->id, g->site);
-        tz_vm_die(what);
-    }
-    g->stack = st;
+    size_t size = tz_split_stack_size(stack_size(g));
+    if (tz_stack_get(p->stacks, size, g, &g->stack) != 0)
+        no_stack(g);
     g->started = 1;
-    uintptr_t top = tz_align_down(tz_split_first(g) - g->args_size, 16);
-    memcpy((void *)top, g->args_object ? g->args_object : g->args,
-           g->args_size);
-    g->param = (void *)top;
-    g->args_object = NULL;
+    if (tz_unlikely(tz_stack_unguarded(&g->stack)))
+        g->watch = TZ_WATCH_CANARY;
     fiber_make(g);
-    tz_ctx_init(&g->ctx, top, goroutine_main, g);
+    tz_ctx_init(&g->ctx, tz_split_first(g), goroutine_main, g);
 }
 
 void tz_park(bool (*commit)(struct tz_g *, void *), void *arg, enum tz_wait why)
@@ -224,23 +327,6 @@ void tz_yield(void)
     tz_crit_enter();
     tz_leave(tz_need_g("tuza_yield"), commit_yield, NULL, false);
     tz_crit_leave();
-}
-
-// The stack and the G of a goroutine that has ended.
-static bool commit_exit(struct tz_g *g, void *arg)
-{
-    (void)arg;
-    struct tz_p *p = tz_tls_get()->p;
-    fiber_free(g);
-    tz_split_last(p->stacks, g);
-    tz_stack_put(p->stacks, &g->stack);
-    g->started = 0;
-    g->label = NULL;
-    g->param = NULL;
-    tz_store_rel(&g->status, TZ_G_DEAD);
-    tz_xadd_rlx(&tz_sched.ended, 1);
-    tz_g_put(p, g);
-    return true;
 }
 
 void tz_goexit(void)

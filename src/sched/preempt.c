@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// sched/preempt.c: signal handlers: stopping a thread, reporting a fault.
+// sched/preempt.c: signal handlers: stopping a thread, looking at a fault.
 //
 // SIGURG makes a thread that runs goroutine code wait right there until the
 // world starts again. The collector scans the goroutine's stack from 128 bytes
 // below the interrupted stack pointer (the red zone of leaf functions) and the
 // registers in the signal frame, vector registers included.
 //
-// SIGSEGV in a guard zone, or with the stack pointer outside the goroutine's
-// stack, is an overflow and reported as one; any other goes to whoever handled
-// it before. Handlers run on the thread's signal stack, take no lock, allocate
+// SIGSEGV may be an overflow, which is reported (overflow.c); any other goes to
+// whoever handled it before. Handlers run on the thread's signal stack, take no lock, allocate
 // nothing and keep errno.
 
-#include "base/print.h"
 #include "base/san.h"
 #include "os/sig.h"
 #include "os/sigpc.h"
+#include "sched/overflow.h"
 #include "sched/preempt.h"
 #include "sched/proc.h"
 #include "sched/split.h"
@@ -29,9 +28,9 @@ static TZ_NO_SANITIZE bool may_stop_here(struct tz_tls *t,
         return false;
     if (tz_load_rlx(&t->g->status) != TZ_G_RUNNING)
         return false;
-    if (c->sp < t->g->stack.lo || c->sp >= t->g->stack.hi)
-        return false;
     if (tz_load_rlx(&tz_sched.split) && tz_split_in_morestack(c->pc))
+        return false;
+    if (!tz_on_own_stack(t->g, c->sp))
         return false;
     // Who is stopped for ever must not hold a lock of libc, which the caller of
     // tuza_run goes on to use.
@@ -64,33 +63,9 @@ static TZ_NO_SANITIZE bool on_stop(struct tz_sigctx *c)
     return true;
 }
 
-static TZ_NORETURN void report_overflow(const struct tz_g *g,
-                                        const struct tz_stack *st,
-                                        const struct tz_sigctx *c)
-{
-    tz_fatal("stack overflow in goroutine %llu (%s%s%s, spawned at %s)\n"
-             "\tstack [%p, %p) of %zu KiB, guarded by %s; fault at %p, sp %p, "
-             "pc %p\n"
-             "\tlarger stacks: TUZASTACK=1M in the environment, or stack_size "
-             "in tuza_config",
-             (unsigned long long)g->id, g->name ? g->name : "?",
-             g->label ? ", label " : "", g->label ? g->label : "", g->site,
-             (void *)st->lo, (void *)st->hi, (st->hi - st->lo + 512) / 1024,
-             tz_stack_guard_name(), (void *)c->fault_addr, (void *)c->sp,
-             (void *)c->pc);
-}
-
 static TZ_NO_SANITIZE bool on_fault(struct tz_sigctx *c)
 {
-    struct tz_stack st;
-    void *owner;
-    if (tz_stack_find(c->fault_addr, &st, &owner) == TZ_STACK_GUARD && owner)
-        report_overflow(owner, &st, c);
-    struct tz_g *g = tz_tls_get()->g;
-    if (g && !g->is_g0 && g->started &&
-        (c->sp < g->stack.lo || c->sp > g->stack.hi) &&
-        tz_stack_find(c->sp, &st, &owner) == TZ_STACK_GUARD)
-        report_overflow(g, &g->stack, c);
+    tz_overflow_fault(c);
     return false;
 }
 

@@ -26,9 +26,8 @@ struct tz_sched {
     struct tz_p *allp[TZ_MAXPROCS];
     struct tz_m *allm;           // atomic; push only
     uint32_t mcount;             // Ms made; atomic
-    uint64_t goid;               // next number; atomic
-    uint64_t ended;              // goroutines that have ended; atomic
-    uint64_t peak;               // most that existed at once; atomic
+    uint64_t goid;               // numbers given to Ps; atomic
+    uint64_t peak;               // most that were seen at once; atomic
     uint64_t handoffs;           // atomic
 
     // Stop-the-world (stw.c).
@@ -57,7 +56,8 @@ extern struct tz_sched tz_sched;
 // What a thread is: its own M, or NULL.
 TZ_INLINE struct tz_m *tz_getm(void) { return tz_tls_get()->m; }
 
-// g.c: a G to spawn with (from p's free list) and a dead one to keep.
+// g.c: a G to spawn with (from p's free list), which has its number and is
+// counted; and a dead one to keep, which has been.
 struct tz_g *tz_g_get(struct tz_p *p);
 void tz_g_put(struct tz_p *p, struct tz_g *g);
 
@@ -104,11 +104,24 @@ void tz_stop_in_place(struct tz_p *p);
 // p has stopped without a thread in it.
 void tz_stop_count(struct tz_p *p);
 
+// stacks.c. sp lies in one of g's older stacks, which it has jumped back to: that
+// one is g->stack from now on. false: in none. Signal-safe, for the current g.
+bool tz_g_find_stack(struct tz_g *g, uintptr_t sp);
+// Whether the current goroutine g runs on a stack of its own.
+TZ_INLINE bool tz_on_own_stack(struct tz_g *g, uintptr_t sp)
+{
+    return tz_stack_holds(&g->stack, sp) ||
+           (tz_unlikely(g->links) && tz_g_find_stack(g, sp));
+}
+// The current goroutine g leaves, and g->watch is set.
+void tz_g_watch(struct tz_g *g);
+// Gives back all stacks of g, which has ended, but the first: g->stack then.
+void tz_g_drop_links(struct tz_stackcache *c, struct tz_g *g);
+
 // preempt.c, deadlock.c, sysmon.c
 int tz_preempt_init(void);
 void tz_checkdead(void); // with the sched lock
 int tz_sysmon_start(void);
 void tz_sysmon_wake(void);
-
 
 #endif

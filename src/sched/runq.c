@@ -8,11 +8,36 @@
 // alone unless there is nothing else. A full ring sends half of itself to the
 // global queue, a list under the sched lock.
 //
+// With a single P there are no thieves, and no idle P to wake: plain stores do
+// then. Who looks at the queue without the P cannot take it over but by the
+// P's status, a lock or a stop, each of which orders what the owner has done
+// before [sched.I4].
+//
 // The algorithm is that of Go's proc.go (runqput, runqget, runqgrab).
 
 #include "base/rand.h"
 #include "os/thread.h"
 #include "sched/proc.h"
+
+// Makes g the next one; returns the one that was.
+static struct tz_g *swap_next(struct tz_p *p, struct tz_g *g)
+{
+    if (!p->alone)
+        return tz_xchg(&p->runnext, g);
+    struct tz_g *old = tz_load_rlx(&p->runnext);
+    tz_store_rel(&p->runnext, g); // with tz_runq_empty
+    return old;
+}
+
+// Takes n from the ring's head, which the caller has read; false: a thief was
+// faster.
+static bool consume(struct tz_p *p, uint32_t head, uint32_t n)
+{
+    if (!p->alone)
+        return tz_cas_rel(&p->runqhead, head, head + n);
+    tz_store_rel(&p->runqhead, head + n); // with tz_runq_empty
+    return true;
+}
 
 // Moves half of the full ring and g to the global queue. False: the ring was
 // no longer full.
@@ -24,7 +49,7 @@ static bool put_slow(struct tz_p *p, struct tz_g *g, uint32_t head,
     TZ_CHECK(n == TZ_RUNQ_SIZE / 2);
     for (uint32_t i = 0; i < n; i++)
         batch[i] = tz_load_rlx(&p->runq[(head + i) % TZ_RUNQ_SIZE]);
-    if (!tz_cas_rel(&p->runqhead, head, head + n))
+    if (!consume(p, head, n))
         return false;
     batch[n] = g;
     for (uint32_t i = 0; i < n; i++)
@@ -39,7 +64,7 @@ void tz_runq_put(struct tz_p *p, struct tz_g *g, bool next)
 {
     if (next) {
         // The one that was next goes to the ring's end.
-        g = tz_xchg(&p->runnext, g);
+        g = swap_next(p, g);
         if (!g)
             return;
     }
@@ -50,7 +75,7 @@ void tz_runq_put(struct tz_p *p, struct tz_g *g, bool next)
             tz_store_rlx(&p->runq[tail % TZ_RUNQ_SIZE], g);
             // With the takers' load. A look at who is idle must come after
             // it [sched.I4]: with next, runnext can be seen since the exchange.
-            if (next || tz_sched.nprocs == 1)
+            if (next || p->alone)
                 tz_store_rel(&p->runqtail, tail + 1);
             else
                 (void)tz_xchg(&p->runqtail, tail + 1);
@@ -68,7 +93,7 @@ struct tz_g *tz_runq_get_oldest(struct tz_p *p)
         if (head == p->runqtail)
             return NULL;
         struct tz_g *g = tz_load_rlx(&p->runq[head % TZ_RUNQ_SIZE]);
-        if (tz_cas_rel(&p->runqhead, head, head + 1)) // the slot is consumed
+        if (consume(p, head, 1)) // the slot is consumed
             return g;
     }
 }
@@ -76,10 +101,14 @@ struct tz_g *tz_runq_get_oldest(struct tz_p *p)
 struct tz_g *tz_runq_get(struct tz_p *p)
 {
     struct tz_g *g = tz_load_rlx(&p->runnext);
+    if (!g)
+        return tz_runq_get_oldest(p);
     // Only thieves change it besides us, and only to NULL.
-    if (g && tz_cas(&p->runnext, g, NULL))
-        return g;
-    return tz_runq_get_oldest(p);
+    if (p->alone)
+        tz_store_rel(&p->runnext, NULL); // with tz_runq_empty
+    else if (!tz_cas(&p->runnext, g, NULL))
+        return tz_runq_get_oldest(p);
+    return g;
 }
 
 // Racy when p is not the caller's; then "empty" may be a moment old, but not
@@ -161,27 +190,38 @@ void tz_globrunq_put_batch(struct tz_g *head, struct tz_g *tail, uint32_t n)
 
 void tz_globrunq_put(struct tz_g *g) { tz_globrunq_put_batch(g, g, 1); }
 
-static struct tz_g *globrunq_pop(void)
+// Moves up to n from the global queue's front to p's ring, as many as have
+// room; how many.
+static uint32_t move_to_ring(struct tz_p *p, uint32_t n)
 {
+    uint32_t tail = p->runqtail;
+    uint32_t room = TZ_RUNQ_SIZE - (tail - tz_load_acq(&p->runqhead));
+    n = (uint32_t)tz_min(n, room);
     struct tz_g *g = tz_sched.runq;
-    tz_sched.runq = g->link;
-    if (!tz_sched.runq)
-        tz_sched.runqtail = NULL;
-    tz_store(&tz_sched.runqsize, tz_sched.runqsize - 1);
-    return g;
+    for (uint32_t i = 0; i < n; i++, g = g->link)
+        tz_store_rlx(&p->runq[(tail + i) % TZ_RUNQ_SIZE], g);
+    tz_sched.runq = g;
+    if (n == 0)
+        return 0;
+    if (p->alone)
+        tz_store_rel(&p->runqtail, tail + n);
+    else // before a look at who is idle [sched.I4]
+        (void)tz_xchg(&p->runqtail, tail + n);
+    return n;
 }
 
 struct tz_g *tz_globrunq_get(struct tz_p *p, uint32_t max)
 {
-    uint32_t n = tz_sched.runqsize;
-    if (n == 0)
+    uint32_t size = tz_sched.runqsize;
+    if (size == 0)
         return NULL;
-    n = (uint32_t)tz_min(n / tz_sched.nprocs + 1, n);
+    uint32_t n = (uint32_t)tz_min(size / tz_sched.nprocs + 1, size);
     n = (uint32_t)tz_min(n, max ? max : TZ_RUNQ_SIZE / 2);
-    struct tz_g *g = globrunq_pop();
-    // The ring is empty or this is the only one taken: no overflow, which
-    // would need the lock we hold.
-    while (--n > 0 && p->runqtail - tz_load_acq(&p->runqhead) < TZ_RUNQ_SIZE)
-        tz_runq_put(p, globrunq_pop(), false);
+    struct tz_g *g = tz_sched.runq;
+    tz_sched.runq = g->link;
+    uint32_t moved = move_to_ring(p, n - 1);
+    if (!tz_sched.runq)
+        tz_sched.runqtail = NULL;
+    tz_store(&tz_sched.runqsize, size - 1 - moved);
     return g;
 }

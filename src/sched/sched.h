@@ -79,4 +79,8 @@ int tz_main_elsewhere(void);
 // Goroutines that exist now and that were ever started.
 void tz_sched_counts(uint64_t *now, uint64_t *started);
 
+// The most that existed at once: exact with one P, else what was seen here or
+// when a P took dead Gs, 32 at a time.
+uint64_t tz_sched_peak(void);
+
 #endif

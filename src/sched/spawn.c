@@ -15,42 +15,24 @@
 #include "sched/proc.h"
 #include "tuza/go.h"
 
-// One atomic addition each, so that numbers are in order of creation.
-static uint64_t next_id(void)
+// Usually a few words; a call for a size that is not constant costs more.
+TZ_INLINE void copy_args(char *to, const char *from, size_t size)
 {
-    uint64_t id = tz_xadd_rlx(&tz_sched.goid, 1) + 1;
-    uint64_t now = id - tz_load_rlx(&tz_sched.ended);
-    uint64_t peak = tz_load_rlx(&tz_sched.peak);
-    while (now > peak && !tz_cas(&tz_sched.peak, peak, now))
-        peak = tz_load_rlx(&tz_sched.peak);
-    return id;
-}
-
-static struct tz_g *make(struct tz_p *p, void (*fn)(void *), const void *args,
-                         size_t size, void *args_object)
-{
-    struct tz_g *g = tz_g_get(p);
-    if (!g)
-        return NULL;
-    g->fn = fn;
-    g->args_size = (uint32_t)size;
-    if (size <= TZ_G_ARGS)
-        memcpy(g->args, args, size);
-    else
-        g->args_object = args_object;
-    g->id = next_id();
-    g->started = 0;
-    return g;
+    size_t i = 0;
+    for (; i + 8 <= size; i += 8)
+        __builtin_memcpy(to + i, from + i, 8);
+    for (; i < size; i++)
+        to[i] = from[i];
 }
 
 int tz_spawn(void (*fn)(void *), const void *args, size_t size,
              const char *name, const char *site)
 {
     tz_need_g("tuza_go");
-    if (size > 64 * 1024)
-        return -EINVAL;
     void *object = NULL;
-    if (size > TZ_G_ARGS) {
+    if (tz_unlikely(size > TZ_G_ARGS)) {
+        if (size > 64 * 1024)
+            return -EINVAL;
         object = tz_malloc(size, TZ_SCAN); // a root through the G
         if (!object)
             return -ENOMEM;
@@ -58,10 +40,16 @@ int tz_spawn(void (*fn)(void *), const void *args, size_t size,
     }
     tz_crit_enter();
     struct tz_p *p = tz_tls_get()->p;
-    struct tz_g *g = make(p, fn, size ? args : "", size, object);
-    if (g) {
+    struct tz_g *g = tz_g_get(p);
+    if (tz_likely(g)) {
+        g->fn = fn;
         g->name = name;
         g->site = site;
+        g->args_size = (uint32_t)size;
+        if (object)
+            g->args_object = object;
+        else
+            copy_args(g->args, args, size);
         tz_store_rel(&g->status, TZ_G_RUNNABLE);
         tz_runq_put(p, g, true);
         tz_wakep();

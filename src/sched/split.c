@@ -30,10 +30,13 @@
 #include "sched/proc.h"
 #include "tuza/split.h"
 
-_Static_assert(offsetof(struct tz_g, stack.lo) == TZ_G_STACK_LO, "layout");
-_Static_assert(offsetof(struct tz_g, stack.hi) == TZ_G_STACK_HI, "layout");
-_Static_assert(offsetof(struct tz_g, seg) == TZ_G_SEG, "layout");
-_Static_assert(offsetof(struct tz_m, g0.ctx.sp) == TZ_M_G0_SP, "layout");
+_Static_assert(sizeof(void *) < 8 ||
+                   (offsetof(struct tz_g, stack.lo) == TZ_G_STACK_LO &&
+                    offsetof(struct tz_g, stack.hi) == TZ_G_STACK_HI &&
+                    offsetof(struct tz_g, links) == TZ_G_LINKS &&
+                    offsetof(struct tz_g, seg) == TZ_G_SEG &&
+                    offsetof(struct tz_m, g0.ctx.sp) == TZ_M_G0_SP),
+               "layout");
 #define REC(field) offsetof(struct tz_split_record, field)
 _Static_assert(sizeof(void *) < 8 ||
                    (REC(tls_m) == TZ_REC_TLS_M && REC(tls_g) == TZ_REC_TLS_G &&
@@ -84,17 +87,54 @@ uintptr_t tz_split_first(struct tz_g *g)
     return g->seg ? g->seg->top : g->stack.hi;
 }
 
+// s is g's current segment.
+static void settle(struct tz_g *g, struct tz_segment *s)
+{
+    g->seg = s;
+    g->links = tz_segment_links(s);
+    g->stack = (struct tz_stack){ s->lo, s->hi };
+}
+
 void tz_split_last(struct tz_stackcache *c, struct tz_g *g)
 {
+    while (g->seg->prev)
+        g->seg = g->seg->prev;
+    settle(g, g->seg);
+    tz_segment_trim(c, g->seg);
+    tz_segment_unspill(c, g->seg, UINTPTR_MAX);
+    g->seg = NULL;
+}
+
+void tz_split_pass(struct tz_stackcache *c, struct tz_g *g)
+{
     struct tz_segment *s = g->seg;
-    if (!s)
-        return;
-    while (s->prev)
-        s = s->prev;
+    TZ_DCHECK(!s->prev);
     tz_segment_trim(c, s);
     tz_segment_unspill(c, s, UINTPTR_MAX);
-    g->stack = (struct tz_stack){ s->lo, s->hi };
-    g->seg = NULL;
+    s->g = g;
+    tz_slot_set(s->guard);
+}
+
+bool tz_split_find(struct tz_g *g, uintptr_t sp)
+{
+    struct tz_segment *s = tz_segment_at(g->seg, sp);
+    if (!s)
+        return false;
+    settle(g, s);
+    tz_slot_set(s->guard);
+    return true;
+}
+
+void tz_split_call(struct tz_g *g, void (*fn)(void *), void *arg)
+{
+    struct tz_segment *s = g->seg, *n = s->next;
+    n->link.from_sp = tz_sp() - TZ_SEG_REDZONE;
+    n->argsize = n->argp = n->pc = 0;
+    settle(g, n);
+    tz_slot_set(n->guard);
+    tz_ctx_call_on(n->top, fn, arg);
+    settle(g, s);
+    tz_slot_set(s->guard);
 }
 
 void tz_split_switch(const struct tz_g *g)
@@ -293,8 +333,7 @@ static void unwound(void *segment)
 {
     struct tz_segment *s = segment, *p = s->prev;
     struct tz_g *g = s->g;
-    g->stack = (struct tz_stack){ p->lo, p->hi };
-    g->seg = p;
+    settle(g, p);
     tz_slot_set(p->guard);
 }
 

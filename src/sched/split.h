@@ -14,9 +14,21 @@ size_t tz_split_stack_size(size_t size);
 // code. Returns where the stack's frames may begin.
 uintptr_t tz_split_first(struct tz_g *g);
 
-// g has ended and nobody runs on its stack: gives back all but the first
-// segment, which g->stack is again.
+// g, which has segments, has ended and nobody runs on its stack: gives back all
+// but the first, which g->stack is again.
 void tz_split_last(struct tz_stackcache *c, struct tz_g *g);
+
+// g, which runs on this thread from now on, has got the first segment of one
+// that has ended.
+void tz_split_pass(struct tz_stackcache *c, struct tz_g *g);
+
+// sp is outside of g->stack, and g runs on this thread: the segment that it lies
+// in is the current one after all (an exception has left newer ones in a way
+// that nobody told us of). False: in none.
+bool tz_split_find(struct tz_g *g, uintptr_t sp);
+
+// Calls fn(arg) on the segment g->seg->next. g is current, in a critical section.
+void tz_split_call(struct tz_g *g, void (*fn)(void *), void *arg);
 
 // The slot of this thread holds what g needs from now on. g0: no limit.
 void tz_split_switch(const struct tz_g *g);

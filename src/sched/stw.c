@@ -77,7 +77,7 @@ void tz_port_stop_here(void)
     struct tz_tls *t = tz_tls_get();
     if (!t->m || !t->p || !t->g || t->g->is_g0)
         return;
-    if (tz_sp() - t->g->stack.lo > t->g->stack.hi - t->g->stack.lo)
+    if (!tz_on_own_stack(t->g, tz_sp()))
         tz_fatal("goroutine %llu uses tuza on a stack that is not its own",
                  (unsigned long long)t->g->id);
     t->locks++; // the handler must leave us alone
@@ -245,7 +245,7 @@ void tz_world_call(void (*fn)(void *), void *arg)
 {
     struct world_call c = { fn, arg };
     struct tz_g *g = tz_need_g("stopping the world");
-    if (tz_sp() - g->stack.lo > g->stack.hi - g->stack.lo)
+    if (!tz_on_own_stack(g, tz_sp()))
         tz_fatal("goroutine %llu uses tuza on a stack that is not its own",
                  (unsigned long long)g->id);
     tz_crit_enter();

@@ -52,7 +52,7 @@ void tz_port_syscall_enter(const struct tz_ctx_regs *regs, uintptr_t sp,
         tz_fatal("a declared call inside of a declared call, in goroutine %llu",
                  (unsigned long long)g->id);
     t->locks++;
-    if (sp < g->stack.lo || sp > g->stack.hi)
+    if (sp != g->stack.hi && !tz_on_own_stack(g, sp))
         tz_fatal("entersyscall inconsistent: goroutine %llu calls with sp %p "
                  "outside its stack [%p, %p)",
                  (unsigned long long)g->id, (void *)sp, (void *)g->stack.lo,

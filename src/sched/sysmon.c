@@ -130,6 +130,7 @@ static void sysmon_main(void *arg)
         int64_t now = tz_clock_now();
         quiet = watch(now) ? 0 : quiet + 1;
         tz_scavenge_tick(now);
+        tz_stack_tick(now);
         if (quiet == 0)
             tick_us = TICK_MIN_US;
         else if (quiet > 50 && tick_us < TICK_MAX_US)

@@ -34,7 +34,9 @@ _Static_assert(offsetof(struct tz_segment, prev) == TZ_SEG_PREV, "layout");
 _Static_assert(offsetof(struct tz_segment, next) == TZ_SEG_NEXT, "layout");
 _Static_assert(offsetof(struct tz_segment, g) == TZ_SEG_G, "layout");
 _Static_assert(offsetof(struct tz_segment, heavy) == TZ_SEG_HEAVY, "layout");
-_Static_assert(offsetof(struct tz_segment, sp) == TZ_SEG_SP, "layout");
+_Static_assert(offsetof(struct tz_segment, link.from_sp) == TZ_SEG_SP, "layout");
+_Static_assert(offsetof(struct tz_segment, link) == TZ_SEG_LINK, "layout");
+_Static_assert(offsetof(struct tz_segment, link.older) == TZ_SEG_LINK, "layout");
 _Static_assert(offsetof(struct tz_segment, pc) == TZ_SEG_PC, "layout");
 _Static_assert(offsetof(struct tz_segment, argsize) == TZ_SEG_ARGSIZE, "layout");
 _Static_assert(offsetof(struct tz_segment, argp) == TZ_SEG_ARGP, "layout");
@@ -134,6 +136,9 @@ int tz_segment_grow(struct tz_stackcache *c, struct tz_segment *cur,
     n->free = 1;
     n->prev = cur;
     n->total = cur->total + n->room;
+    n->link = (struct tz_stack_link){ .older = tz_segment_links(cur),
+                                      .from = { cur->lo, cur->hi },
+                                      .to = st };
     cur->next = n;
     weigh(cur);
     TZ_CHECK(n->room >= need);
@@ -178,7 +183,8 @@ const char *tz_segment_check(const struct tz_segment *s, uint32_t *index)
             return "its bounds are not in order";
         if (s->argsize % sizeof(uintptr_t))
             return "its arguments are no whole words";
-        if (s->prev && (s->sp < s->prev->lo || s->sp > s->prev->hi))
+        if (s->prev && (s->link.from_sp < s->prev->lo ||
+                        s->link.from_sp > s->prev->hi))
             return "it was not entered from the one before it";
         if (s->prev && s->g != s->prev->g)
             return "it belongs to another goroutine";

@@ -12,7 +12,7 @@
 #define TZ_STACK_SEGMENT_H
 
 #include "arch/morestack.h"
-#include "stack/stack.h"
+#include "stack/link.h"
 
 // What may be used below the guard by the checked code itself.
 enum {
@@ -48,9 +48,10 @@ struct tz_segment {
     struct tz_segment *next; // not in use, for the next growth; or NULL
     void *g;                 // whose
     uintptr_t heavy;  // nonzero: leaving it gives something back
-    // The link: where prev was left. Valid while in use.
-    uintptr_t sp, pc;
-    uintptr_t argsize, argp;
+    // Where prev was left; valid while in use, but for what is const.
+    struct tz_stack_link link; // only from_sp changes
+    uintptr_t pc;              // of the function's body
+    uintptr_t argsize, argp;   // its stack arguments, there
     uintptr_t nonsplit;    // down to here unchecked code may be called
     uintptr_t first_guard; // guard when nothing has been spilled
     struct tz_spill *spills; // youngest first
@@ -60,6 +61,12 @@ struct tz_segment {
 };
 
 enum { TZ_SEG_MAGIC = 0x5e65e65e };
+
+// What the G's links are while s is the current segment.
+TZ_INLINE struct tz_stack_link *tz_segment_links(struct tz_segment *s)
+{
+    return s->prev ? &s->link : NULL;
+}
 
 // Makes the header of a goroutine's first segment, at the high end of st.
 struct tz_segment *tz_segment_first(struct tz_stack st, void *g);

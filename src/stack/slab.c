@@ -1,148 +1,305 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // stack/slab.c: mappings of many stacks, and finding the stack of an address.
 //
-// A slab is one mapping of up to 64 stacks of one size, lazily committed, so
-// that a million stacks need few mappings. A table in two levels, indexed by
-// address in steps of 1 MiB, leads from any address to its slab; entries are
-// only ever added, so the fault handler may read it at any time [stack.I2].
+// A slab is up to 64 stacks of one size in a row, lazily committed. A table in
+// two levels, indexed by address in steps of 1 MiB, leads from any address to
+// its slab. A fault handler reads it at any time, without a lock [stack.I2]:
 //
-// Where the process may map only so much, a slab takes no more than an eighth
-// of what is left, if that is a stack at all: others need addresses too.
+//     reader                              who unmaps the slab
+//     s = entry; base = s->base           entries = NULL
+//     count, owner, guard                 s->base = 0
+//     is s->base still base? else none    munmap; s is kept for its class
+//
+// Slabs are cut from runs of addresses that are mapped ahead, half as large as
+// what there is: a million stacks of 256 KiB need two dozen of them, where
+// 16384 slabs with other mappings between would each be one. Nothing is mapped
+// ahead where the process may map only so much; there a slab takes no more than
+// an eighth of what is left, if that is a stack at all: others need addresses
+// too. Nor is it where mappings are in memory at once (mlockall).
 //
 // Layout of one stack, low to high: guard zone, then what may be used; the
 // last bytes are left out by colour (stack.c).
 
 #include "stack/slab.h"
 
-#include "base/atomic.h"
+#include "base/bits.h"
+#include "base/san.h"
+#include "mem/mheap.h"
 #include "mem/persist.h"
 #include "os/space.h"
 #include "os/vm.h"
 
-static const size_t class_size[TZ_STACK_CLASSES] = {
-    16 * TZ_KIB, 64 * TZ_KIB, 256 * TZ_KIB, TZ_MIB,
-    8 * TZ_MIB,  64 * TZ_MIB, TZ_GIB,
+static const uint8_t class_shift[TZ_STACK_CLASSES] = {
+    14, 16, 18, 20, 23, 24, 25, 26, 27, 28, 29, 30,
 };
 
+#define GRANULE ((size_t)1 << TZ_SLAB_GRANULE_SHIFT)
+
 enum {
-    LEAF_BITS = 13,  // 8192 entries of 1 MiB
-    ROOT_BITS = 14,  // 47 bits of address
-    PROTECT_MAX = 8192 // mprotect guards cost two mappings each: a quarter of
-                       // the usual limit of 65530
+    LEAF_BITS = 13, // 8192 entries of 1 MiB
+    ROOT_BITS = 14, // 47 bits of address
+    AHEAD_SHIFT = sizeof(void *) == 8 ? 36 : 26 // most bytes of a run
 };
 
 struct leaf {
     struct tz_slab *slab[1 << LEAF_BITS]; // atomic
 };
 
+// All but the table guarded by the pool's lock.
 static struct {
     struct leaf *leaf[1 << ROOT_BITS]; // atomic; release on publication
-    uint32_t protected; // stacks guarded by mprotect; pool's lock
-} table;
+    struct tz_list kept[TZ_STACK_CLASSES]; // records without addresses
+    uintptr_t at, end;  // mapped ahead: the rest of a run
+    uint64_t bytes;     // of slabs; atomic
+    uint64_t ahead;     // end - at; atomic
+} slabs;
 
 unsigned tz_stack_class_of(size_t size)
 {
+    // No class that is not a guard zone and three times as much on top.
+    size_t least = tz_max(size, 4 * tz_vm_page());
     unsigned cls = 0;
-    while (cls < TZ_STACK_CLASSES && class_size[cls] < size)
+    while (cls < TZ_STACK_CLASSES && tz_stack_class_size(cls) < least)
         cls++;
     return cls;
 }
 
-size_t tz_stack_class_size(unsigned cls) { return class_size[cls]; }
+size_t tz_stack_class_size(unsigned cls)
+{
+    return (size_t)1 << class_shift[cls];
+}
 
-struct tz_slab *tz_slab_of(uintptr_t addr)
+static uint32_t usual_count(unsigned cls)
+{
+    return cls < 4 ? TZ_SLAB_MAX : cls < TZ_STACK_LARGE ? 8 : 1;
+}
+
+static size_t size_of(const struct tz_slab *s)
+{
+    return (size_t)tz_load_rlx(&s->count) << s->shift;
+}
+
+// --- the table
+
+static struct tz_slab *entry(uintptr_t addr)
 {
     uintptr_t granule = addr >> TZ_SLAB_GRANULE_SHIFT;
     if (granule >> (LEAF_BITS + ROOT_BITS))
         return NULL;
-    struct leaf *l = tz_load_acq(&table.leaf[granule >> LEAF_BITS]);
-    if (!l)
-        return NULL;
-    struct tz_slab *s =
-        tz_load_acq(&l->slab[granule & ((1 << LEAF_BITS) - 1)]);
-    return s && addr - s->base < s->stride * s->count ? s : NULL;
+    struct leaf *l = tz_load_acq(&slabs.leaf[granule >> LEAF_BITS]);
+    return l ? tz_load_acq(&l->slab[granule & ((1 << LEAF_BITS) - 1)]) : NULL;
 }
 
-// Enters the slab for every granule it covers; for none when memory for a
-// part of the table is refused. With the pool's lock.
-static bool publish(struct tz_slab *s)
+struct tz_slab *tz_slab_of(uintptr_t addr)
 {
-    uintptr_t first = s->base >> TZ_SLAB_GRANULE_SHIFT;
-    uintptr_t last =
-        (s->base + s->stride * s->count - 1) >> TZ_SLAB_GRANULE_SHIFT;
+    struct tz_slab *s = entry(addr);
+    return s && addr - tz_load_rlx(&s->base) < size_of(s) ? s : NULL;
+}
+
+bool tz_slab_look(uintptr_t addr, struct tz_slab_view *v)
+{
+    struct tz_slab *s = entry(addr);
+    if (!s)
+        return false;
+    // Each load before the last one acquires: base is looked at again after
+    // everything else, and who changes any of it stores 0 there first.
+    uintptr_t base = tz_load_acq(&s->base);
+    uint32_t count = tz_load_acq(&s->count);
+    if (!base || addr - base >= (size_t)count << s->shift)
+        return false;
+    uint32_t i = (uint32_t)((addr - base) >> s->shift);
+    *v = (struct tz_slab_view){ .slot = base + ((uintptr_t)i << s->shift),
+                                .i = i,
+                                .stride = tz_slab_stride(s),
+                                .guard_size = s->guard_size,
+                                .owner = tz_load_acq(&s->owner[i]) };
+    return tz_load_rlx(&s->base) == base;
+}
+
+TZ_NO_SANITIZE void tz_slab_need_system_stack(const char *what)
+{
+    uintptr_t sp = tz_sp();
+    struct tz_slab_view v;
+    if (tz_unlikely(tz_slab_look(sp, &v) || tz_heap_manual_of(sp)))
+        tz_throw("%s on a goroutine's stack (sp %p)", what, (void *)sp);
+}
+
+// Stores s, or NULL, for each granule of [base, base + size).
+static void enter(uintptr_t base, size_t size, struct tz_slab *s)
+{
+    uintptr_t last = (base + size - 1) >> TZ_SLAB_GRANULE_SHIFT;
+    for (uintptr_t i = base >> TZ_SLAB_GRANULE_SHIFT; i <= last; i++)
+        tz_store_rel(&slabs.leaf[i >> LEAF_BITS]
+                          ->slab[i & ((1 << LEAF_BITS) - 1)], s);
+}
+
+// Makes the table's parts for a range; false when memory is refused.
+static bool leaves(uintptr_t base, size_t size)
+{
+    uintptr_t first = base >> TZ_SLAB_GRANULE_SHIFT;
+    uintptr_t last = (base + size - 1) >> TZ_SLAB_GRANULE_SHIFT;
     if (last >> (LEAF_BITS + ROOT_BITS))
         return false;
     for (uintptr_t i = first >> LEAF_BITS; i <= last >> LEAF_BITS; i++) {
-        if (table.leaf[i])
+        if (slabs.leaf[i])
             continue;
         struct leaf *new = tz_persist_alloc(sizeof *new, 0);
         if (!new)
             return false;
-        tz_store_rel(&table.leaf[i], new);
+        tz_store_rel(&slabs.leaf[i], new);
     }
-    for (uintptr_t i = first; i <= last; i++)
-        tz_store_rel(&table.leaf[i >> LEAF_BITS]
-                          ->slab[i & ((1 << LEAF_BITS) - 1)], s);
     return true;
 }
 
-// Guard zone: 16 pages where there is room, so that a frame of 64 KiB cannot
-// step over it; less on small stacks.
-static uint32_t guard_bytes(size_t stride)
+// --- addresses
+
+static void set_ahead(uintptr_t at, uintptr_t end)
 {
-    size_t page = tz_vm_page();
-    size_t zone = stride >= 256 * TZ_KIB ? 64 * TZ_KIB : stride / 16;
-    return (uint32_t)tz_max(tz_align_down(zone, page), page);
+    slabs.at = at;
+    slabs.end = end;
+    tz_store_rlx(&slabs.ahead, end - at);
 }
 
-static uint32_t stacks_a_slab(size_t stride)
+void tz_slab_unmap_ahead(size_t most)
 {
-    uint32_t count = stride <= TZ_MIB ? 64 : stride <= 8 * TZ_MIB ? 8 : 1;
-    uint64_t left = tz_space_left();
-    while (count > 1 && stride * count > left / 8)
+    size_t n = slabs.end - slabs.at;
+    if (n <= most)
+        return;
+    tz_vm_free((void *)slabs.at, n, TZ_VM_STACK, TZ_VM_READY);
+    set_ahead(0, 0);
+}
+
+// Maps a run of a multiple of `size` bytes, as long as the system grants it.
+static bool map_ahead(size_t size)
+{
+    size_t want = tz_min(slabs.bytes / 2, (size_t)1 << AHEAD_SHIFT);
+    for (want -= want % size; want >= 2 * size; want = want / 2 / size * size) {
+        char *p = tz_vm_alloc_stacks(want, GRANULE);
+        if (!p)
+            continue;
+        tz_slab_unmap_ahead(0);
+        set_ahead((uintptr_t)p, (uintptr_t)p + want);
+        return true;
+    }
+    return false;
+}
+
+// Addresses for a slab; 0 when refused.
+static uintptr_t addresses(size_t size, bool may_map_ahead)
+{
+    bool there = slabs.end - slabs.at >= size;
+    if (size % GRANULE || !(there || (may_map_ahead && map_ahead(size))))
+        return (uintptr_t)tz_vm_alloc_stacks(size, GRANULE);
+    uintptr_t base = slabs.at;
+    set_ahead(base + size, slabs.end);
+    return base;
+}
+
+// --- making and giving back
+
+// How little can be mapped at this moment.
+struct room {
+    uint64_t left;  // bytes; UINT64_MAX: there is no limit
+    bool populates; // what is mapped is in memory
+};
+
+static struct room look_around(void)
+{
+    return (struct room){ tz_space_left(), tz_vm_populates() };
+}
+
+static uint32_t stacks_a_slab(unsigned cls, const struct room *r)
+{
+    enum { POPULATED_MAX = 1 << 20 };
+    uint32_t count = usual_count(cls);
+    uint64_t most = tz_min(r->left / 8, r->populates ? POPULATED_MAX : SIZE_MAX);
+    while (count > 1 && (uint64_t)count << class_shift[cls] > most)
         count /= 2;
     return count;
 }
 
-struct tz_slab *tz_slab_make(unsigned cls)
+bool tz_slab_cheap(unsigned cls)
 {
-    size_t stride = class_size[cls];
-    uint32_t count = stacks_a_slab(stride);
-    size_t align = (size_t)1 << TZ_SLAB_GRANULE_SHIFT;
-    char *base;
-    while (!(base = tz_vm_alloc_stacks(stride * count, align)))
-        if ((count /= 2) == 0)
-            return NULL;
-    struct tz_slab *s = tz_persist_alloc(sizeof *s, 0);
-    void **owner = tz_persist_alloc(count * sizeof *owner, 0);
-    uint8_t *guard = tz_persist_alloc(count, 0);
-    if (s && owner && guard) {
-        *s = (struct tz_slab){ .base = (uintptr_t)base,
-                               .stride = stride,
-                               .count = count,
-                               .cls = cls,
-                               .guard_size = guard_bytes(stride),
-                               .owner = owner,
-                               .guard = guard };
-        if (publish(s))
-            return s;
-    }
-    tz_vm_free(base, stride * count, TZ_VM_STACK, true);
-    return NULL;
+    enum { STACKS_LEFT = 512, POPULATED_MAX = 64 * 1024 };
+    struct room r = look_around();
+    size_t size = tz_stack_class_size(cls);
+    return size <= r.left / STACKS_LEFT &&
+           (!r.populates || size <= POPULATED_MAX);
 }
 
-uintptr_t tz_slab_carve(struct tz_slab *s, enum tz_stack_guard kind)
+static struct tz_slab *record(unsigned cls)
 {
-    TZ_CHECK(s->carved < s->count);
-    uint32_t i = s->carved++;
-    uintptr_t lo = s->base + i * s->stride;
-    if (kind == TZ_GUARD_MARKER && tz_vm_guard((void *)lo, s->guard_size))
-        kind = TZ_GUARD_PROTECT;
-    if (kind == TZ_GUARD_PROTECT &&
-        (table.protected >= PROTECT_MAX ||
-         tz_vm_protect((void *)lo, s->guard_size)))
-        kind = TZ_GUARD_CANARY;
-    table.protected += kind == TZ_GUARD_PROTECT;
-    s->guard[i] = (uint8_t)kind;
-    return lo;
+    struct tz_list *l = &slabs.kept[cls];
+    if (!l->next)
+        tz_list_init(l);
+    struct tz_list *n = tz_list_pop_front(l);
+    if (n)
+        return tz_list_entry(n, struct tz_slab, node);
+    struct tz_slab *s = tz_persist_alloc(
+        sizeof *s + usual_count(cls) * sizeof s->owner[0], TZ_CACHE_LINE);
+    if (!s)
+        return NULL;
+    s->cls = (uint8_t)cls;
+    s->shift = class_shift[cls];
+    s->guard_size = (uint32_t)tz_guard_bytes(tz_stack_class_size(cls));
+    tz_list_init(&s->node);
+    return s;
+}
+
+struct tz_slab *tz_slab_make(unsigned cls)
+{
+    struct tz_slab *s = record(cls);
+    if (!s)
+        return NULL;
+    struct room room = look_around();
+    bool ahead = room.left == UINT64_MAX && !room.populates;
+    uint32_t count = stacks_a_slab(cls, &room);
+    uintptr_t base;
+    while (!(base = addresses((size_t)count << s->shift, ahead)))
+        if ((count /= 2) == 0)
+            break;
+    size_t size = (size_t)count << s->shift;
+    if (!base || !leaves(base, size)) {
+        if (base)
+            tz_vm_free((void *)base, size, TZ_VM_STACK, TZ_VM_READY);
+        tz_slab_keep(s);
+        return NULL;
+    }
+    tz_vm_stack_alloc((void *)base, size);
+    tz_store_rlx(&s->count, count);
+    tz_store_rel(&s->base, base); // with tz_slab_look, as the entries
+    enter(base, size, s);
+    tz_store_rlx(&slabs.bytes, slabs.bytes + size);
+    return s;
+}
+
+void tz_slab_hide(struct tz_slab *s, uintptr_t *base, size_t *size)
+{
+    *base = s->base;
+    *size = size_of(s);
+    enter(*base, *size, NULL);
+    // Before anything else of s changes: a reader sees the 0 if it sees that.
+    tz_xchg(&s->base, 0);
+    tz_store_rlx(&slabs.bytes, slabs.bytes - *size);
+}
+
+void tz_slab_unmap(uintptr_t base, size_t size)
+{
+    tz_vm_stack_free((void *)base, size);
+    tz_vm_free((void *)base, size, TZ_VM_STACK, TZ_VM_READY);
+}
+
+void tz_slab_keep(struct tz_slab *s)
+{
+    for (uint32_t i = 0; i < usual_count(s->cls); i++)
+        tz_store_rlx(&s->guard[i], TZ_GUARD_NONE);
+    s->carved = 0;
+    s->hot = s->cold = s->busy = 0;
+    tz_list_push_front(&slabs.kept[s->cls], &s->node);
+}
+
+void tz_slab_stats(uint64_t *bytes, uint64_t *ahead)
+{
+    *bytes = tz_load_rlx(&slabs.bytes);
+    *ahead = tz_load_rlx(&slabs.ahead);
 }

@@ -6,15 +6,14 @@
 // from the pool, so that the pages a goroutine touches are warm; only then is
 // a new one cut from a slab.
 //
-//     slab --carve--> in use <--get/put--> P's cache <--half--> pool
+//     slab --cut--> in use <--get/put--> P's cache <--half--> pool
+//
+// What the cache cannot do is done on the system stack: it makes system calls,
+// and a stack that grows there would come back here.
 //
 // Colour: stacks of a slab end at different cache lines (64 * (i mod 32) bytes
 // from the top), else the tops of all would fall into the same few sets of the
 // cache; that makes switching between many goroutines two times faster.
-//
-// Guards: a zone at the low end that faults. Kernel guard markers where they
-// work, mprotect within a budget of mappings, else a canary word, looked at
-// when the stack comes back.
 //
 // Where the process may map only so much (os/space.h), no stack of the default
 // size is cut that takes more than 1/512 of what is left, or that the system
@@ -31,54 +30,29 @@
 #include "base/atomic.h"
 #include "base/san.h"
 #include "mem/persist.h"
-#include "os/lock.h"
-#include "os/space.h"
-#include "os/vm.h"
-#include "stack/slab.h"
+#include "os/port.h"
+#include "stack/slabpool.h"
+#include "stack/stackcache.h"
 
-enum { CACHE_SIZE = 64, CACHED_CLASSES = 5, STACKS_LEFT = 512 };
-
-#define CANARY UINT64_C(0x74757a6163616e61)
-
-// Owned by the P. Slots are named by their lowest address.
-struct tz_stackcache {
-    uint32_t n[CACHED_CLASSES];
-    uintptr_t slot[CACHED_CLASSES][CACHE_SIZE];
-    uint64_t got, put;          // bytes, since start; atomic for readers
-    struct tz_stackcache *next; // of all caches; const after it is published
-};
-
-// A free slot in the pool is linked through its owner entry in the slab, with
-// bit 0 set to tell it from an owner.
 static struct {
-    struct tz_lock lock;
-    struct tz_slab *slabs[TZ_STACK_CLASSES]; // has more to carve; by lock
-    uintptr_t free[TZ_STACK_CLASSES];  // first free slot, 0: none; by lock
-    struct tz_stackcache *caches;      // atomic; push only
-    uint64_t got, put;                 // without a cache; atomic
-    uint64_t sys;                      // bytes of slabs; atomic
-    size_t default_size;               // const after init
-    bool may_shrink;                   // default_size; const after init
-    enum tz_stack_guard guard;         // const after init
-} pool = {
-    .lock = TZ_LOCK_INIT(TZ_RANK_STACKPOOL),
+    struct tz_stackcache *caches; // atomic; push only
+    uint64_t got, put;            // bytes, without a cache; atomic
+    size_t default_size;          // const after init
+    bool may_shrink;              // default_size; const after init
+} stacks = {
     .default_size = 256 * TZ_KIB,
     .may_shrink = true,
-    .guard = TZ_GUARD_MARKER,
 };
 
 void tz_stack_init(size_t default_size, int guard)
 {
     if (default_size)
-        pool.default_size = default_size;
-    pool.may_shrink = !default_size;
-    if (guard)
-        pool.guard = (enum tz_stack_guard)guard;
-    if (pool.guard == TZ_GUARD_MARKER && !tz_vm_guard_works())
-        pool.guard = TZ_GUARD_PROTECT;
+        stacks.default_size = default_size;
+    stacks.may_shrink = !default_size;
+    tz_guard_init(guard);
 }
 
-size_t tz_stack_default(void) { return pool.default_size; }
+size_t tz_stack_default(void) { return stacks.default_size; }
 
 struct tz_stackcache *tz_stackcache_make(void)
 {
@@ -86,106 +60,75 @@ struct tz_stackcache *tz_stackcache_make(void)
     if (!c)
         return NULL;
     do
-        c->next = tz_load_acq(&pool.caches);
-    while (!tz_cas_rel(&pool.caches, c->next, c));
+        c->next = tz_load_acq(&stacks.caches);
+    while (!tz_cas_rel(&stacks.caches, c->next, c));
     return c;
 }
 
-// A slot from the pool or a slab; 0 when memory is refused or, unless it must
-// be this class, would be too dear. With the lock.
-static uintptr_t pool_take(unsigned cls, bool must)
+// --- what the cache cannot do, on the system stack
+
+struct op {
+    struct tz_stackcache *c; // NULL: past it
+    unsigned cls;
+    bool may_shrink;
+    uintptr_t slot; // 0: none was to be had
+};
+
+static uintptr_t take(struct tz_stackcache *c, unsigned cls, bool must)
 {
-    uintptr_t slot = pool.free[cls];
-    if (slot) {
-        struct tz_slab *s = tz_slab_of(slot);
-        uint32_t i = tz_slab_index(s, slot);
-        pool.free[cls] = (uintptr_t)s->owner[i] & ~(uintptr_t)1;
-        tz_store_rlx(&s->owner[i], NULL);
-        return slot;
-    }
-    struct tz_slab *s = pool.slabs[cls];
-    if (!s) {
-        if (must || tz_stack_class_size(cls) <= tz_space_left() / STACKS_LEFT)
-            s = tz_slab_make(cls);
-        if (!s)
-            return 0;
-        tz_xadd_rlx(&pool.sys, s->stride * s->count);
-        pool.slabs[cls] = s;
-    }
-    slot = tz_slab_carve(s, pool.guard);
-    if (s->carved == s->count)
-        pool.slabs[cls] = NULL;
-    return slot;
+    if (!c || cls >= TZ_STACKCACHE_CLASSES)
+        return tz_slabpool_take(cls, must);
+    if (c->n[cls] == 0 && !tz_slabpool_fill(c, cls, must))
+        return 0;
+    return c->slot[cls][--c->n[cls]];
 }
 
-static void pool_put(unsigned cls, uintptr_t slot)
+// The class, or smaller ones if that is allowed and it is dear or refused.
+static void get_slow(void *arg)
 {
-    struct tz_slab *s = tz_slab_of(slot);
-    tz_store_rlx(&s->owner[tz_slab_index(s, slot)],
-                 (void *)(pool.free[cls] | 1));
-    pool.free[cls] = slot;
-}
-
-// Fills half a cache; true when it holds something.
-static bool cache_fill(struct tz_stackcache *c, unsigned cls, bool must)
-{
-    tz_lock_acquire(&pool.lock);
-    // Warm slots only: new ones are cut one at a time.
-    while (c->n[cls] < CACHE_SIZE / 2 && pool.free[cls])
-        c->slot[cls][c->n[cls]++] = pool_take(cls, must);
-    if (c->n[cls] == 0) {
-        uintptr_t slot = pool_take(cls, must);
-        if (slot)
-            c->slot[cls][c->n[cls]++] = slot;
+    struct op *o = arg;
+    tz_slab_need_system_stack("a stack is taken");
+    unsigned least = o->may_shrink ? tz_stack_class_of(1) : o->cls;
+    o->slot = take(o->c, o->cls, o->cls <= least);
+    while (!o->slot && o->cls > least) {
+        o->cls--;
+        o->slot = take(o->c, o->cls, o->cls == least);
     }
-    tz_lock_release(&pool.lock);
-    return c->n[cls] > 0;
 }
 
-// Empties half a cache, the slots used longest ago.
-static void cache_spill(struct tz_stackcache *c, unsigned cls)
+static void put_slow(void *arg)
 {
-    tz_lock_acquire(&pool.lock);
-    for (uint32_t i = 0; i < CACHE_SIZE / 2; i++) {
-        pool_put(cls, c->slot[cls][i]);
-        c->slot[cls][i] = c->slot[cls][i + CACHE_SIZE / 2];
-    }
-    tz_lock_release(&pool.lock);
-    c->n[cls] = CACHE_SIZE / 2;
+    const struct op *o = arg;
+    tz_slab_need_system_stack("a stack is put back");
+    if (o->c && o->cls < TZ_STACKCACHE_CLASSES)
+        tz_slabpool_spill(o->c, o->cls, TZ_STACKCACHE_SLOTS / 2);
+    else
+        tz_slabpool_put(o->slot);
 }
 
-static uintptr_t slot_get(struct tz_stackcache *c, unsigned cls, bool must)
+// ---
+
+static TZ_NOINLINE uintptr_t get_there(struct tz_stackcache *c, unsigned cls,
+                                       bool may_shrink)
 {
-    if (c && cls < CACHED_CLASSES) {
-        if (c->n[cls] == 0 && !cache_fill(c, cls, must))
-            return 0;
-        return c->slot[cls][--c->n[cls]];
-    }
-    tz_lock_acquire(&pool.lock);
-    uintptr_t slot = pool_take(cls, must);
-    tz_lock_release(&pool.lock);
-    return slot;
+    struct op o = { .c = c, .cls = cls, .may_shrink = may_shrink };
+    tz_port_system_stack(get_slow, &o);
+    return o.slot;
 }
 
-static void slot_put(struct tz_stackcache *c, unsigned cls, uintptr_t slot)
+static TZ_NOINLINE void put_there(struct tz_stackcache *c, unsigned cls,
+                                  uintptr_t slot)
 {
-    if (c && cls < CACHED_CLASSES) {
-        if (c->n[cls] == CACHE_SIZE)
-            cache_spill(c, cls);
-        c->slot[cls][c->n[cls]++] = slot;
-        return;
-    }
-    tz_lock_acquire(&pool.lock);
-    pool_put(cls, slot);
-    tz_lock_release(&pool.lock);
+    struct op o = { .c = c, .cls = cls, .slot = slot };
+    tz_port_system_stack(put_slow, &o);
 }
 
-// Bounds of the stack in slot i of the slab.
-static struct tz_stack bounds(const struct tz_slab *s, uint32_t i)
+// Bounds of stack i of a slab, which begins at `slot`.
+TZ_INLINE struct tz_stack bounds(uintptr_t slot, uint32_t i, size_t stride,
+                                 uint32_t guard_size)
 {
-    uintptr_t slot = s->base + i * s->stride;
-    return (struct tz_stack){ slot + s->guard_size,
-                              slot + s->stride - 64 * (i % 32) };
+    return (struct tz_stack){ slot + guard_size,
+                              slot + stride - 64 * (i % 32) };
 }
 
 static void count(uint64_t *counter, uint64_t bytes, bool shared)
@@ -199,25 +142,43 @@ static void count(uint64_t *counter, uint64_t bytes, bool shared)
 int tz_stack_get(struct tz_stackcache *c, size_t size, void *owner,
                  struct tz_stack *out)
 {
-    unsigned cls = tz_stack_class_of(size ? size : pool.default_size);
-    if (cls == TZ_STACK_CLASSES)
+    unsigned cls = tz_stack_class_of(size ? size : stacks.default_size);
+    if (tz_unlikely(cls == TZ_STACK_CLASSES))
         return -ENOMEM;
-    unsigned least = size == 0 && pool.may_shrink ? 0 : cls;
-    uintptr_t slot = slot_get(c, cls, cls == least);
-    while (!slot && cls > least) {
-        cls--;
-        slot = slot_get(c, cls, cls == least);
-    }
-    if (!slot)
+    uintptr_t slot;
+    if (tz_likely(c && cls < TZ_STACKCACHE_CLASSES && c->n[cls]))
+        slot = c->slot[cls][--c->n[cls]];
+    else if (!(slot = get_there(c, cls, size == 0 && stacks.may_shrink)))
         return -ENOMEM;
     struct tz_slab *s = tz_slab_of(slot);
     uint32_t i = tz_slab_index(s, slot);
-    tz_store_rlx(&s->owner[i], owner);
-    *out = bounds(s, i);
-    if (s->guard[i] == TZ_GUARD_CANARY)
-        *(uint64_t *)out->lo = CANARY;
-    count(c ? &c->got : &pool.got, s->stride, !c);
+    size_t stride = tz_slab_stride(s);
+    tz_store_rel(&s->owner[i], owner); // with tz_slab_look
+    *out = bounds(slot, i, stride, s->guard_size);
+    if (tz_unlikely(tz_load_rlx(&s->guard[i]) == TZ_GUARD_CANARY))
+        *(uint64_t *)out->lo = TZ_STACK_CANARY;
+    count(c ? &c->got : &stacks.got, stride, !c);
     return 0;
+}
+
+// Somebody has done with the stack.
+static void check_canary(const struct tz_slab *s, uint32_t i,
+                         const struct tz_stack *st)
+{
+    if (tz_load_rlx(&s->guard[i]) == TZ_GUARD_CANARY &&
+        *(uint64_t *)st->lo != TZ_STACK_CANARY)
+        tz_fatal("a goroutine has overflowed its stack [%p, %p): the canary "
+                 "at its low end is gone",
+                 (void *)st->lo, (void *)st->hi);
+}
+
+void tz_stack_pass(const struct tz_stack *st, void *owner)
+{
+    struct tz_slab *s = tz_slab_of(st->lo);
+    TZ_CHECK(s);
+    uint32_t i = tz_slab_index(s, st->lo);
+    check_canary(s, i, st);
+    tz_store_rlx(&s->owner[i], owner);
 }
 
 void tz_stack_put(struct tz_stackcache *c, struct tz_stack *st)
@@ -227,40 +188,111 @@ void tz_stack_put(struct tz_stackcache *c, struct tz_stack *st)
     uint32_t i = tz_slab_index(s, st->lo);
     // Frames that were left without a return keep their red zones poisoned.
     tz_san_unpoison((void *)st->lo, st->hi - st->lo);
-    if (s->guard[i] == TZ_GUARD_CANARY && *(uint64_t *)st->lo != CANARY)
-        tz_fatal("a goroutine has overflowed its stack [%p, %p): the canary "
-                 "at its low end is gone",
-                 (void *)st->lo, (void *)st->hi);
+    check_canary(s, i, st);
     tz_store_rlx(&s->owner[i], NULL);
     *st = (struct tz_stack){ 0, 0 };
-    count(c ? &c->put : &pool.put, s->stride, !c);
-    slot_put(c, s->cls, s->base + i * s->stride);
+    unsigned cls = s->cls;
+    uintptr_t slot = tz_slab_slot(s, i);
+    count(c ? &c->put : &stacks.put, tz_slab_stride(s), !c);
+    if (!c || cls >= TZ_STACKCACHE_CLASSES) {
+        put_there(c, cls, slot);
+        return;
+    }
+    if (tz_unlikely(c->n[cls] == TZ_STACKCACHE_SLOTS))
+        put_there(c, cls, 0);
+    c->slot[cls][c->n[cls]++] = slot;
+}
+
+bool tz_stack_unguarded(const struct tz_stack *st)
+{
+    struct tz_slab *s;
+    return tz_guard_has_canaries() && (s = tz_slab_of(st->lo)) != NULL &&
+           tz_load_rlx(&s->guard[tz_slab_index(s, st->lo)]) == TZ_GUARD_CANARY;
+}
+
+bool tz_stack_intact(const struct tz_stack *st)
+{
+    return !tz_stack_unguarded(st) || *(uint64_t *)st->lo == TZ_STACK_CANARY;
+}
+
+static const char *const guard_name[] = { "", "marker", "mprotect", "canary" };
+
+void tz_stack_about(const struct tz_stack *st, struct tz_stack_about *out)
+{
+    struct tz_slab *s = tz_slab_of(st->lo);
+    *out = (struct tz_stack_about){ st->hi - st->lo, 0, "nothing" };
+    if (!s)
+        return;
+    unsigned kind = tz_load_rlx(&s->guard[tz_slab_index(s, st->lo)]);
+    out->size = tz_slab_stride(s);
+    out->zone = kind == TZ_GUARD_CANARY ? 0 : s->guard_size;
+    out->guard = guard_name[kind];
 }
 
 enum tz_stack_where tz_stack_find(uintptr_t addr, struct tz_stack *out,
                                   void **owner)
 {
-    struct tz_slab *s = tz_slab_of(addr);
-    if (!s)
+    struct tz_slab_view v;
+    if (!tz_slab_look(addr, &v))
         return TZ_STACK_NONE;
-    uint32_t i = tz_slab_index(s, addr);
-    *out = bounds(s, i);
-    void *o = tz_load_rlx(&s->owner[i]);
-    *owner = (uintptr_t)o & 1 ? NULL : o;
+    *out = bounds(v.slot, v.i, v.stride, v.guard_size);
+    *owner = v.owner;
     return addr < out->lo ? TZ_STACK_GUARD : TZ_STACK_IN;
 }
 
-void tz_stack_stats(uint64_t *inuse, uint64_t *sys)
+static uint64_t less(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
+
+// Counters of Ps are read one after another: a stack that moves meanwhile may
+// count twice, or take another's away. What is computed from them is bounded.
+void tz_stack_stats_read(struct tz_stack_stats *out)
 {
-    uint64_t n = tz_load_rlx(&pool.got) - tz_load_rlx(&pool.put);
-    for (struct tz_stackcache *c = tz_load_acq(&pool.caches); c; c = c->next)
-        n += tz_load_rlx(&c->got) - tz_load_rlx(&c->put);
-    *inuse = n;
-    *sys = tz_load_rlx(&pool.sys);
+    struct tz_stackpool_stats fixed;
+    struct tz_slabpool_stats pool;
+    uint64_t inuse = tz_load_rlx(&stacks.got) - tz_load_rlx(&stacks.put);
+    tz_stackpool_stats(&fixed);
+    tz_slabpool_stats(&pool);
+    for (struct tz_stackcache *c = tz_load_acq(&stacks.caches); c;
+         c = c->next) {
+        inuse += tz_load_rlx(&c->got) - tz_load_rlx(&c->put);
+        fixed.inuse += tz_load_rlx(&c->order_got) - tz_load_rlx(&c->order_put);
+    }
+    uint64_t cut = pool.slabs - pool.uncut - pool.hot - pool.cold;
+    inuse = (int64_t)inuse < 0 ? 0 : tz_min(inuse, cut);
+    fixed.inuse = (int64_t)fixed.inuse < 0 ? 0 : tz_min(fixed.inuse, fixed.sys);
+    *out = (struct tz_stack_stats){
+        .inuse = inuse + fixed.inuse,
+        .fixed = fixed.inuse,
+        .cached = less(cut, inuse) + fixed.sys - fixed.inuse,
+        .hot = pool.hot,
+        .cold = pool.cold,
+        .unused = pool.uncut + pool.ahead,
+        .sys = pool.slabs + pool.ahead + fixed.sys,
+        .trimmed = pool.trimmed,
+        .unmapped = pool.unmapped,
+    };
+    tz_guard_stats(out->guards, &out->why);
+}
+
+void tz_stack_gc_begin(void)
+{
+    tz_stackpool_gc_begin();
+    tz_slabpool_gc_begin();
+}
+
+void tz_stack_gc_end(void)
+{
+    for (struct tz_stackcache *c = tz_load_acq(&stacks.caches); c;
+         c = c->next) {
+        tz_stackpool_flush(c);
+        for (unsigned cls = 0; cls < TZ_STACKCACHE_CLASSES; cls++)
+            if (c->n[cls])
+                tz_slabpool_spill(c, cls, 0);
+    }
+    tz_stackpool_gc_end();
+    tz_slabpool_gc_end();
 }
 
 const char *tz_stack_guard_name(void)
 {
-    static const char *const name[] = { "", "marker", "mprotect", "canary" };
-    return name[pool.guard];
+    return guard_name[tz_guard_kind()];
 }

@@ -61,7 +61,7 @@ static void *count_mmap(void *addr, size_t len, int prot, int flags, int fd,
                         off_t offset)
 {
     void *p = mmap(addr, len, prot, flags, fd, offset);
-    if (p != MAP_FAILED)
+    if (p != MAP_FAILED && !(flags & MAP_FIXED)) // which replaces
         __atomic_fetch_add(&hooked, (int64_t)len, __ATOMIC_SEQ_CST);
     __atomic_fetch_add(&hooked_calls, 1, __ATOMIC_SEQ_CST);
     return p;

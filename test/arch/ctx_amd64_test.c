@@ -4,6 +4,7 @@
 // unwinding from each instruction of it.
 
 #include <execinfo.h>
+#include <setjmp.h>
 #include <ucontext.h>
 #include <xmmintrin.h>
 
@@ -70,11 +71,14 @@ static void registers(void *arg)
     }
 }
 
-START_TEST(a_switch_keeps_the_callee_saved_registers_of_both)
+START_TEST(s3_01_a_switch_keeps_the_callee_saved_registers_of_both)
 {
+    static const uint8_t ways[] = { TZ_CONTROL_SHARED, TZ_CONTROL_LOAD,
+                                    TZ_CONTROL_COMPARE };
     uint64_t in[6], out[6];
     tz_ctx_init(&ctx, top(), registers, NULL);
     for (uint64_t n = 0; n < 1000; n++) {
+        tz_arch.control = ways[n % tz_countof(ways)];
         pattern(in, n);
         regs_switch(in, out, &home, &ctx);
         ck_assert_mem_eq(in, out, sizeof in);
@@ -116,7 +120,7 @@ static void control(void *arg)
     }
 }
 
-START_TEST(each_control_word_belongs_to_its_context)
+static void check_control_words(void)
 {
     static const struct {
         unsigned mxcsr, fpu;
@@ -150,10 +154,39 @@ START_TEST(each_control_word_belongs_to_its_context)
         ck_assert_uint_eq(seen.fpu, was_fpu);
     }
 }
+
+START_TEST(s3_01_each_control_word_belongs_to_its_context)
+{
+    check_control_words(); // before any tz_ctx_setup too
+    tz_ctx_setup(false);
+    check_control_words();
+    tz_arch.control = TZ_CONTROL_LOAD;
+    check_control_words();
+    tz_arch.control = TZ_CONTROL_COMPARE;
+    check_control_words();
+}
 END_TEST
 
-START_TEST(sticky_flags_alone_cause_no_load)
+START_TEST(shared_control_words_are_left_alone)
 {
+    tz_ctx_setup(true);
+    tz_ctx_init(&ctx, top(), control, NULL);
+    next.mxcsr = 0x3f80, next.fpu = 0x077f;
+    _mm_setcsr(0x5f80);
+    fpu_set(0x0b7f);
+    tz_ctx_switch(&home, &ctx);
+    unsigned mxcsr = _mm_getcsr(), fpu = fpu_get();
+    fpu_set(TZ_FPUCW_DEFAULT);
+    ck_assert_uint_eq(seen.mxcsr & 0xffc0, 0x5f80);
+    ck_assert_uint_eq(seen.fpu, 0x0b7f);
+    ck_assert_uint_eq(mxcsr & 0xffc0, 0x3f80);
+    ck_assert_uint_eq(fpu, 0x077f);
+}
+END_TEST
+
+START_TEST(compared_sticky_flags_alone_cause_no_load)
+{
+    tz_arch.control = TZ_CONTROL_COMPARE;
     next.mxcsr = TZ_MXCSR_DEFAULT, next.fpu = TZ_FPUCW_DEFAULT;
     _mm_setcsr(TZ_MXCSR_DEFAULT);
     tz_ctx_init(&ctx, top(), control, NULL);
@@ -177,7 +210,7 @@ static void jumps_home(void *arg)
     tz_ctx_jump(&home);
 }
 
-START_TEST(a_jump_restores_registers_and_control_words)
+START_TEST(s3_01_a_jump_restores_registers_and_control_words)
 {
     uint64_t in[6], out[6];
     pattern(in, 5);
@@ -284,12 +317,63 @@ START_TEST(a_declared_call_tells_its_callers_registers_and_stack)
 }
 END_TEST
 
+// What a fault inside a switch finds.
+static struct {
+    sigjmp_buf back;
+    greg_t regs[NGREG];
+} fault;
+
+static void on_fault(int sig, siginfo_t *info, void *uc)
+{
+    (void)sig, (void)info;
+    memcpy(fault.regs, ((ucontext_t *)uc)->uc_mcontext.gregs,
+           sizeof fault.regs);
+    siglongjmp(fault.back, 1);
+}
+
+static TZ_NOINLINE void bad_switch(const uint64_t *in, const struct tz_ctx *to)
+{
+    uint64_t out[6];
+    uintptr_t before = home.sp = 0x5555;
+    if (sigsetjmp(fault.back, 1) == 0) {
+        regs_switch(in, out, &home, to);
+        ck_abort_msg("it went on");
+    }
+    uintptr_t pc = (uintptr_t)fault.regs[REG_RIP];
+    ck_assert(pc >= (uintptr_t)tz_ctx_switch && pc < (uintptr_t)tz_ctx_jump);
+    ck_assert_uint_eq(home.sp, before); // nothing is lost
+    static const int order[] = { REG_RBX, REG_RBP, REG_R12,
+                                 REG_R13, REG_R14, REG_R15 };
+    for (int i = 0; i < 6; i++)
+        ck_assert_uint_eq((uint64_t)fault.regs[order[i]], in[i]);
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    ck_assert_uint_lt(here - (uintptr_t)fault.regs[REG_RSP], 4096);
+}
+
+START_TEST(s3_02_a_bad_context_faults_before_anything_is_lost)
+{
+    uint64_t in[6];
+    struct sigaction sa = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO };
+    sigaction(SIGSEGV, &sa, NULL);
+    pattern(in, 12);
+    for (uint8_t way = 0; way < 3; way++) {
+        tz_arch.control = way;
+        bad_switch(in, NULL);
+        bad_switch(in, &(struct tz_ctx){ 0 });
+        bad_switch(in, &(struct tz_ctx){ 8 });
+    }
+    if (sigsetjmp(fault.back, 1) == 0)
+        tz_ctx_jump(NULL);
+    ck_assert_ptr_eq((void *)fault.regs[REG_RIP], (void *)tz_ctx_jump);
+}
+END_TEST
+
 // Single steps: SIGTRAP after each instruction while the trap flag is set.
 extern char tz_ctx_start[] __attribute__((visibility("hidden")));
 
 static struct {
-    int in_switch; // instructions of tz_ctx_switch that were seen
-    int bad;       // whose backtrace did not end where it should
+    int seen; // instructions of switches and jumps
+    int bad;  // those whose backtrace did not end where it should
     uintptr_t marker; // a return address that the main stack's has
 } step;
 
@@ -297,9 +381,9 @@ static void on_trap(int sig, siginfo_t *info, void *uc)
 {
     (void)sig, (void)info;
     uintptr_t pc = (uintptr_t)((ucontext_t *)uc)->uc_mcontext.gregs[REG_RIP];
-    if (pc < (uintptr_t)tz_ctx_switch || pc >= (uintptr_t)tz_ctx_jump)
+    if (pc < (uintptr_t)tz_ctx_switch || pc >= (uintptr_t)tz_ctx_start)
         return;
-    step.in_switch++;
+    step.seen++;
     void *at[64];
     int n = backtrace(at, 64), good = 0;
     for (int i = 0; i < n; i++)
@@ -321,29 +405,44 @@ static void trap_flag(bool on)
                          "add $128, %%rsp" : : : "cc", "memory");
 }
 
+static void jumper(void *arg)
+{
+    (void)arg;
+    tz_ctx_jump(&home);
+}
+
+// Four switches, of which one or two load control words, one and a jump; a
+// switch is at least 20 instructions, a jump 12.
 static TZ_NOINLINE void stepped(void)
 {
     step.marker = (uintptr_t)__builtin_return_address(0);
+    tz_ctx_init(&ctx, top(), control, NULL);
     trap_flag(true);
-    for (int i = 0; i < 3; i++) {
-        tz_ctx_switch(&home, &ctx); // the second time without loads
-        next.mxcsr = TZ_MXCSR_DEFAULT;
-    }
+    tz_ctx_switch(&home, &ctx);
+    next.mxcsr = TZ_MXCSR_DEFAULT;
+    tz_ctx_switch(&home, &ctx);
+    trap_flag(false);
+    tz_ctx_init(&ctx, top(), jumper, NULL);
+    trap_flag(true);
+    tz_ctx_switch(&home, &ctx);
     trap_flag(false);
 }
 
-START_TEST(every_instruction_of_a_switch_unwinds)
+START_TEST(s3_04_every_instruction_of_a_switch_unwinds)
 {
     void *at[4];
     struct sigaction sa = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO };
     backtrace(at, 4); // loads the unwinder
     sigaction(SIGTRAP, &sa, NULL);
-    next.mxcsr = TZ_MXCSR_DEFAULT | 0x8000; // so that loads happen once
     next.fpu = TZ_FPUCW_DEFAULT;
-    tz_ctx_init(&ctx, top(), control, NULL);
-    stepped();
-    ck_assert_int_gt(step.in_switch, 5 * 28);
-    ck_assert_int_eq(step.bad, 0);
+    for (uint8_t way = 0; way < 3; way++) {
+        tz_arch.control = way;
+        next.mxcsr = TZ_MXCSR_DEFAULT | 0x8000; // so that loads happen once
+        step.seen = 0;
+        stepped();
+        ck_assert_int_ge(step.seen, 5 * 20 + 12);
+        ck_assert_int_eq(step.bad, 0);
+    }
 }
 END_TEST
 
@@ -351,13 +450,15 @@ int main(void)
 {
     return os_check("arch/ctx_amd64",
                     (const TTest *const[]){
-                        a_switch_keeps_the_callee_saved_registers_of_both,
-                        each_control_word_belongs_to_its_context,
-                        sticky_flags_alone_cause_no_load,
-                        a_jump_restores_registers_and_control_words,
+                        s3_01_a_switch_keeps_the_callee_saved_registers_of_both,
+                        s3_01_each_control_word_belongs_to_its_context,
+                        shared_control_words_are_left_alone,
+                        compared_sticky_flags_alone_cause_no_load,
+                        s3_01_a_jump_restores_registers_and_control_words,
                         a_spill_shows_every_callee_saved_register_and_keeps_it,
                         a_call_on_a_stack_is_aligned_and_keeps_registers,
                         the_entry_of_a_context_is_aligned,
                         a_declared_call_tells_its_callers_registers_and_stack,
-                        every_instruction_of_a_switch_unwinds, NULL });
+                        s3_02_a_bad_context_faults_before_anything_is_lost,
+                        s3_04_every_instruction_of_a_switch_unwinds, NULL });
 }

@@ -297,7 +297,7 @@ static void gather_marks(int k)
         struct tz_region *r = &tz_mem.region[id];
         size_t pages = (size_t)r->pages.nchunks * TZ_CHUNK_PAGES;
         for (size_t page = 0; page < pages; page++) {
-            if (r->cls[page] == TZ_PAGE_FRESH || r->cls[page] == TZ_PAGE_FREE)
+            if (!tz_page_has_objects(r->cls[page]))
                 continue;
             for (int i = 0; i < 8; i++) {
                 uint64_t *m = &r->bits[page].mark[i];

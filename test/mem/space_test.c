@@ -241,7 +241,7 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 // that is in [lo, hi) and all metadata is as it was.
 static void overflow(char *p, int step, void *lo, void *hi)
 {
-    static char stack[65536];
+    static char stack[65536] __attribute__((aligned(65536)));
     stack_t ss = { .ss_sp = stack, .ss_size = sizeof stack };
     struct sigaction sa = { .sa_sigaction = on_fault,
                             .sa_flags = SA_SIGINFO | SA_ONSTACK };

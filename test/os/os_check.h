@@ -17,12 +17,14 @@
 #include "base/san.h"
 
 // Runs the tests (a list that ends with NULL), each in a process of its own;
-// main's value. Each is a case of its own: CK_RUN_CASE=<test> runs it alone.
+// main's value. Each is a case of its own: CK_RUN_CASE=<test> runs it alone,
+// CK_EXCLUDE_TAGS="<test>..." all but these.
 static inline int os_check(const char *name, const TTest *const tests[])
 {
     Suite *suite = suite_create(name);
     for (size_t i = 0; tests[i]; i++) {
         TCase *tc = tcase_create(tests[i]->name);
+        tcase_set_tags(tc, tests[i]->name);
         tcase_add_test(tc, tests[i]);
         suite_add_tcase(suite, tc);
     }

@@ -489,7 +489,7 @@ END_TEST
 
 START_TEST(somebody_elses_alternate_stack_stays)
 {
-    static char theirs[64 * 1024];
+    static char theirs[64 * 1024] __attribute__((aligned(65536)));
     stack_t ss = { .ss_sp = theirs, .ss_size = sizeof theirs };
     no_altstack();
     ck_assert_int_eq(sigaltstack(&ss, NULL), 0);

@@ -38,6 +38,7 @@ static struct {
     bool no_noreplace;   // MAP_FIXED_NOREPLACE is no more than a hint
     int noreplace_err;   // fail what has MAP_FIXED_NOREPLACE with this
     int fixed_err;       // fail what has MAP_FIXED with this
+    bool fixed_lies;     // MAP_FIXED does nothing and says it is elsewhere
     bool deny_hints;     // fail a mere hint with ENOMEM
     char *elsewhere;     // where that is, if not NULL
     char *intruder;      // a page that another thread maps just before a call
@@ -104,6 +105,10 @@ static inline int hook_mmap_as_told(void *addr, size_t n, int prot, int flags,
         return k.noreplace_err;
     if (k.no_noreplace)
         flags &= ~MAP_FIXED_NOREPLACE;
+    if (flags & MAP_FIXED && k.fixed_lies) {
+        *out = k.elsewhere;
+        return 0;
+    }
     if (!(flags & RIG_FORCE) && k.deny_hints && addr)
         return ENOMEM;
     if (!(flags & RIG_FORCE) && k.ignore_hints)

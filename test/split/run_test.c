@@ -22,6 +22,13 @@ static tuza_waitgroup group;
 
 static struct tz_segment *seg(void) { return tz_getg()->seg; }
 
+static uint64_t in_use(void)
+{
+    struct tz_stack_stats st;
+    tz_stack_stats_read(&st);
+    return st.inuse;
+}
+
 // --- what is only in old segments
 
 struct node {
@@ -389,16 +396,50 @@ tuza_fn(exit_deep)
 }
 IN_GOROUTINES(the_segments_of_who_ends_deep_are_given_back, 2)
 {
-    uint64_t before, after, sys;
-    tz_stack_stats(&before, &sys);
+    uint64_t before, after;
+    before = in_use();
     for (int i = 0; i < 300; i++) {
         tuza_waitgroup_add(&group, 1);
         tuza_go(exit_deep);
         tuza_waitgroup_wait(&group);
     }
     tuza_yield();
-    tz_stack_stats(&after, &sys);
+    after = in_use();
     need(after <= before + 2 * TZ_MIB);
+}
+
+// --- calls on a borrowed stack
+
+static int big_ran;
+static void big(void *arg)
+{
+    volatile char frame[900 * 1024];
+    frame[0] = frame[sizeof frame - 1] = 1;
+    need(tuza_split_segments() == *(int *)arg + 1);
+    need(tz_slot_get() == seg()->guard);
+    hold(DEPTH, collect);
+    big_ran += frame[0];
+    if (big_ran == 2)
+        longjmp(env, 1);
+}
+tuza_fn(call_big)
+{
+    int n = tuza_split_segments();
+    need(tuza_call_big(big, &n, TZ_MIB) == 0);
+    need(tuza_split_segments() == n && tz_slot_get() == seg()->guard);
+    if (setjmp(env) == 0)
+        tuza_call_big(big, &n, TZ_MIB);
+    need(big_ran == 2 && tuza_split_segments() == n);
+    need(tz_slot_get() == seg()->guard);
+    hold(DEPTH, collect);
+    need(tuza_call_big(big, &n, TZ_MIB) == 0 && big_ran == 3);
+    tuza_waitgroup_done(&group);
+}
+IN_GOROUTINES(a_borrowed_stack_is_a_segment, 2)
+{
+    tuza_waitgroup_add(&group, 1);
+    tuza_go(call_big);
+    tuza_waitgroup_wait(&group);
 }
 
 int main(void)
@@ -416,5 +457,6 @@ int main(void)
                          split_handlers_on_the_signal_stack,
                          split_handlers_on_the_goroutine_s_stack,
                          longjmp_out_of_segments_restores_the_guard,
-                         the_segments_of_who_ends_deep_are_given_back, NULL });
+                         the_segments_of_who_ends_deep_are_given_back,
+                         a_borrowed_stack_is_a_segment, NULL });
 }

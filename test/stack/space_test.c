@@ -19,7 +19,7 @@ static void leave(uint64_t left)
 
 static size_t stride_of_a_new_stack(size_t size)
 {
-    return slab_at(stack_get(NULL, size, NULL).lo)->stride;
+    return tz_slab_stride(slab_at(stack_get(NULL, size, NULL).lo));
 }
 
 START_TEST(default_stacks_are_smaller_where_there_is_little)
@@ -54,7 +54,7 @@ START_TEST(a_size_that_was_asked_for_is_kept_to)
     ck_assert_uint_eq(stride_of_a_new_stack(TZ_MIB), TZ_MIB);
     ck_assert_uint_eq(stride_of_a_new_stack(8 * TZ_MIB), 8 * TZ_MIB);
     while (tz_stack_get(NULL, 0, NULL, &st) == 0)
-        ck_assert_uint_eq(slab_at(st.lo)->stride, 256 * TZ_KIB);
+        ck_assert_uint_eq(tz_slab_stride(slab_at(st.lo)), 256 * TZ_KIB);
     ck_assert_uint_lt(tz_space_left(), 3 * TZ_MIB);
 }
 END_TEST
@@ -84,7 +84,7 @@ START_TEST(a_refused_default_stack_becomes_a_smaller_one)
     sys.refuses = above_64k;
     for (int i = 0; i < 2; i++) {
         struct tz_stack st = stack_get(caches[i], 0, NULL);
-        ck_assert_uint_eq(slab_at(st.lo)->stride, 64 * TZ_KIB);
+        ck_assert_uint_eq(tz_slab_stride(slab_at(st.lo)), 64 * TZ_KIB);
         tz_stack_put(caches[i], &st);
     }
     ck_assert_uint_eq(stack_inuse(), 16 * TZ_KIB);

@@ -24,7 +24,7 @@ static struct {
     bool (*refuses)(size_t n); // and those of which this says so
     bool no_protect;  // mprotect is refused
     bool no_madvise;  // madvise is refused
-    uintptr_t place;  // where the next mapping goes; 0: anywhere
+    uintptr_t place;  // where the next slab goes; 0: anywhere
     int64_t balance;  // bytes mapped
 } sys;
 
@@ -34,7 +34,7 @@ static inline int sys_mmap(void *addr, size_t n, int prot, int flags,
     if ((sys.mmap_max && n > sys.mmap_max) || n == sys.refuse ||
         (sys.refuses && sys.refuses(n)))
         return ENOMEM;
-    if (sys.place) {
+    if (sys.place && n > TZ_PERSIST_CHUNK) {
         addr = (void *)sys.place;
         flags |= MAP_FIXED_NOREPLACE;
         sys.place = 0;
@@ -42,7 +42,8 @@ static inline int sys_mmap(void *addr, size_t n, int prot, int flags,
     void *p = mmap(addr, n, prot, flags, -1, 0);
     if (p == MAP_FAILED)
         return errno;
-    tz_xadd(&sys.balance, (int64_t)n);
+    if (!(flags & MAP_FIXED)) // which replaces
+        tz_xadd(&sys.balance, (int64_t)n);
     *out = p;
     return 0;
 }
@@ -82,19 +83,17 @@ static inline struct tz_stack stack_get(struct tz_stackcache *c, size_t size,
     return st;
 }
 
-static inline uint64_t stack_inuse(void)
+static inline struct tz_stack_stats stack_stats(void)
 {
-    uint64_t inuse, all;
-    tz_stack_stats(&inuse, &all);
-    return inuse;
+    struct tz_stack_stats s;
+    tz_stack_stats_read(&s);
+    ck_assert_uint_eq(s.sys,
+                      s.inuse + s.cached + s.hot + s.cold + s.unused);
+    return s;
 }
 
-static inline uint64_t stack_sys(void)
-{
-    uint64_t inuse, all;
-    tz_stack_stats(&inuse, &all);
-    return all;
-}
+static inline uint64_t stack_inuse(void) { return stack_stats().inuse; }
+static inline uint64_t stack_sys(void) { return stack_stats().sys; }
 
 static inline struct tz_slab *slab_at(uintptr_t p)
 {

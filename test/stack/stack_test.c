@@ -13,14 +13,14 @@ START_TEST(every_size_gets_the_smallest_class_that_holds_it)
         { 16 * TZ_KIB + 1, 64 * TZ_KIB }, { 64 * TZ_KIB, 64 * TZ_KIB },
         { 65 * TZ_KIB, 256 * TZ_KIB }, { 256 * TZ_KIB, 256 * TZ_KIB },
         { 257 * TZ_KIB, TZ_MIB },     { TZ_MIB + 1, 8 * TZ_MIB },
-        { 9 * TZ_MIB, 64 * TZ_MIB },  { 65 * TZ_MIB, TZ_GIB },
+        { 9 * TZ_MIB, 16 * TZ_MIB },  { 65 * TZ_MIB, 128 * TZ_MIB },
         { TZ_GIB, TZ_GIB },           { 0, 256 * TZ_KIB }, // the default
     };
     tz_stack_init(0, 0);
     for (size_t i = 0; i < tz_countof(table); i++) {
         struct tz_stack st = stack_get(NULL, table[i].size, NULL);
         struct tz_slab *s = slab_at(st.lo);
-        ck_assert_uint_eq(s->stride, table[i].want);
+        ck_assert_uint_eq(tz_slab_stride(s), table[i].want);
         ck_assert_uint_eq(stack_inuse(), table[i].want);
         *(volatile char *)st.lo = 1;
         *(volatile char *)(st.hi - 1) = 1;
@@ -39,26 +39,40 @@ START_TEST(the_default_size_can_be_set)
 {
     tz_stack_init(64 * TZ_KIB, 0);
     struct tz_stack st = stack_get(NULL, 0, NULL);
-    ck_assert_uint_eq(slab_at(st.lo)->stride, 64 * TZ_KIB);
+    ck_assert_uint_eq(tz_slab_stride(slab_at(st.lo)), 64 * TZ_KIB);
 }
 END_TEST
 
 START_TEST(the_stack_put_last_is_got_first)
 {
     tz_stack_init(0, 0);
-    struct tz_stackcache *caches[] = { NULL, tz_stackcache_make() };
-    for (size_t k = 0; k < 2; k++) {
-        struct tz_stack st[40], was[40];
-        for (int i = 0; i < 40; i++)
-            st[i] = was[i] = stack_get(caches[k], 0, NULL);
-        for (int i = 0; i < 40; i++)
-            tz_stack_put(caches[k], &st[i]);
-        for (int i = 40; i-- > 0;) {
-            struct tz_stack again = stack_get(caches[k], 0, NULL);
-            ck_assert_uint_eq(again.lo, was[i].lo);
-            ck_assert_uint_eq(again.hi, was[i].hi);
-        }
+    struct tz_stackcache *c = tz_stackcache_make();
+    struct tz_stack st[40], was[40];
+    for (int i = 0; i < 40; i++)
+        st[i] = was[i] = stack_get(c, 0, NULL);
+    for (int i = 0; i < 40; i++)
+        tz_stack_put(c, &st[i]);
+    for (int i = 40; i-- > 0;) {
+        struct tz_stack again = stack_get(c, 0, NULL);
+        ck_assert_uint_eq(again.lo, was[i].lo);
+        ck_assert_uint_eq(again.hi, was[i].hi);
     }
+}
+END_TEST
+
+START_TEST(a_used_stack_goes_before_one_that_is_new)
+{
+    tz_stack_init(0, 0);
+    struct tz_stack st[100];
+    for (int i = 0; i < 100; i++)
+        st[i] = stack_get(NULL, 0, NULL);
+    for (int i = 0; i < 50; i++)
+        tz_stack_put(NULL, &st[2 * i]);
+    uint64_t unused = stack_stats().unused;
+    for (int i = 0; i < 50; i++)
+        stack_get(NULL, 0, NULL);
+    ck_assert_uint_eq(stack_stats().unused, unused);
+    ck_assert_uint_eq(stack_stats().hot, 0);
 }
 END_TEST
 
@@ -71,7 +85,7 @@ START_TEST(tops_are_coloured_and_aligned)
         st[i] = stack_get(NULL, 16 * TZ_KIB, NULL);
         const struct tz_slab *s = slab_at(st[i].lo);
         ck_assert_uint_eq(st[i].hi % 64, 0);
-        uintptr_t end = st[i].lo - s->guard_size + s->stride;
+        uintptr_t end = st[i].lo - s->guard_size + tz_slab_stride(s);
         ck_assert_uint_lt(end - st[i].hi, 32 * 64);
         colours |= UINT64_C(1) << ((end - st[i].hi) / 64);
     }
@@ -88,7 +102,7 @@ START_TEST(find_knows_every_boundary)
     for (int i = 0; i < 3; i++)
         st[i] = stack_get(NULL, 0, &owner[i]);
     const struct tz_slab *s = slab_at(st[0].lo);
-    ck_assert_uint_eq(st[1].lo, st[0].lo + s->stride);
+    ck_assert_uint_eq(st[1].lo, st[0].lo + tz_slab_stride(s));
     const struct {
         uintptr_t at;
         enum tz_stack_where where;
@@ -112,7 +126,7 @@ START_TEST(find_knows_every_boundary)
         ck_assert_uint_eq(found.lo, st[table[k].i].lo);
         ck_assert_uint_eq(found.hi, st[table[k].i].hi);
     }
-    uintptr_t end = s->base + s->stride * s->count;
+    uintptr_t end = s->base + tz_slab_stride(s) * s->count;
     ck_assert_int_eq(tz_stack_find(end - 1, &found, &who), TZ_STACK_IN);
     ck_assert_ptr_null(who); // never used
     static const uintptr_t out[] = { 0, 1, UINTPTR_MAX, UINTPTR_MAX / 2,
@@ -265,6 +279,7 @@ int main(void)
                         every_size_gets_the_smallest_class_that_holds_it,
                         the_default_size_can_be_set,
                         the_stack_put_last_is_got_first,
+                        a_used_stack_goes_before_one_that_is_new,
                         tops_are_coloured_and_aligned,
                         find_knows_every_boundary,
                         a_stack_that_was_put_has_no_owner,

@@ -17,6 +17,7 @@ int api_check(const char *name, const TTest *const tests[])
     Suite *suite = suite_create(name);
     for (size_t i = 0; tests[i]; i++) {
         TCase *tc = tcase_create(tests[i]->name);
+        tcase_set_tags(tc, tests[i]->name);
         tcase_add_test(tc, tests[i]);
         suite_add_tcase(suite, tc);
     }

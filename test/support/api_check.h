@@ -12,7 +12,8 @@
 #include "tuza.h"
 
 // Runs the tests (a list that ends with NULL) as a suite; main's value. Each is
-// a case of its own: CK_RUN_CASE=<test> runs it alone, and CK_FORK=no then
+// a case of its own: CK_EXCLUDE_TAGS="<test>..." runs all but these,
+// CK_RUN_CASE=<test> runs it alone, and CK_FORK=no then
 // keeps it in this process, for a debugger.
 int api_check(const char *name, const TTest *const tests[]);
 

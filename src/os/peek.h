@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// os/peek.h: reading memory that may not be there.
+#ifndef TZ_OS_PEEK_H
+#define TZ_OS_PEEK_H
+
+#include "base/base.h"
+
+// Copies [from, from + n) of this process to `to`. false, and nothing faults,
+// when a byte of it cannot be read or the system does not offer this.
+// Signal-safe; a system call.
+bool tz_peek(void *to, uintptr_t from, size_t n);
+
+#endif

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// os/vm_drop.c: memory of ranges that stay in use goes back.
+//
+// Stacks that wait for their next goroutine keep their addresses and their
+// state; what they hold is dropped, many ranges in one process_madvise where
+// the kernel takes that for the caller itself (Linux 6.15), which costs a
+// third of as many calls of madvise. That call is not in the hook table, so it
+// is made only while madvise in the table is nobody's: who replaced it sees
+// every range [os.I1].
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "os/port.h"
+#include "os/vm_own.h"
+#include "os/vm_sys.h"
+
+struct drop {
+    const struct tz_vm_range *range;
+    size_t n;
+    bool taken;
+};
+
+static void drop(void *arg)
+{
+    struct drop *d = arg;
+    const struct tz_vm_range *r = d->range;
+    for (size_t i = 0; i < d->n; i++)
+        TZ_CHECK(tz_vmown_whole_pages(r[i].p, r[i].n)); // it rounds outward
+    d->taken = d->n > 1 && !tz_vmcall_madvise_replaced() && tz_vmask_many() &&
+               tz_vmsys_unused_many(r, d->n) == 0;
+    if (d->taken)
+        return;
+    d->taken = true;
+    int advice = tz_vmsys_advice(TZ_VMSYS_UNUSED);
+    for (size_t i = 0; i < d->n && d->taken; i++)
+        d->taken =
+            advice >= 0 && tz_vmcall_madvise(r[i].p, r[i].n, advice) == 0;
+}
+
+bool tz_vm_drop(const struct tz_vm_range *ranges, size_t n)
+{
+    struct drop d = { ranges, n, true };
+    if (n)
+        tz_port_system_stack(drop, &d);
+    return d.taken;
+}
+
+int tz_vm_resident(void *p, size_t n, unsigned char *in)
+{
+    if (!tz_vmown_whole_pages(p, n))
+        return -EINVAL;
+    return -tz_vmsys_mincore(p, n, in);
+}
+
+static void populates(void *arg)
+{
+    bool *yes = arg;
+    size_t n = tz_vm_page();
+    unsigned char in = 0;
+    void *p;
+    if (tz_vmown_map(NULL, n, PROT_READ | PROT_WRITE,
+                     tz_vmsys_flags(TZ_VMSYS_ALLOC), &p))
+        return;
+    *yes = tz_vmsys_mincore(p, n, &in) == 0 && (in & 1);
+    tz_vmown_unmap(p, n);
+}
+
+bool tz_vm_populates(void)
+{
+    bool yes = false;
+    tz_port_system_stack(populates, &yes);
+    return yes;
+}
+
+size_t tz_vm_mappings_max(void)
+{
+    return tz_vmsys_mappings_max();
+}
