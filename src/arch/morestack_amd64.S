@@ -49,20 +49,20 @@ __morestack_non_split:
         pushq   %r12
         .cfi_offset r12, -40
         cmpq    $0, %fs:TZ_SLOT
-        je      in_place
+        je      .Lin_place
         movq    tuza_split_record+TZ_REC_TLS_G(%rip), %rbx
         testq   %rbx, %rbx
-        jz      in_place
+        jz      .Lin_place
         movq    %fs:(%rbx), %rbx
         movq    TZ_G_SEG(%rbx), %rbx
         testq   %rbx, %rbx
-        jz      in_place
+        jz      .Lin_place
         movq    %rsp, %r12
         subq    %r10, %r12
         cmpq    TZ_SEG_NONSPLIT(%rbx), %r12
-        jae     in_place
+        jae     .Lin_place
         addq    $TZ_SPLIT_RESERVE, %r10
-        jmp     framed
+        jmp     .Lframed
         .cfi_endproc
         .size   __morestack_non_split, .-__morestack_non_split
 
@@ -86,24 +86,24 @@ __morestack:
         .cfi_offset rbx, -32
         pushq   %r12
         .cfi_offset r12, -40
-framed: cmpq    $-1, %fs:TZ_SLOT
-        je      slow
+.Lframed: cmpq    $-1, %fs:TZ_SLOT
+        je      .Lslow
         movq    tuza_split_record+TZ_REC_TLS_G(%rip), %rbx
         testq   %rbx, %rbx
-        jz      in_place
+        jz      .Lin_place
         movq    %fs:(%rbx), %r12
         movq    TZ_G_SEG(%r12), %rbx
         testq   %rbx, %rbx
-        jz      in_place
+        jz      .Lin_place
         movq    TZ_SEG_NEXT(%rbx), %rbx
         testq   %rbx, %rbx
-        jz      slow
+        jz      .Lslow
         testb   $7, %r11b
-        jnz     slow
+        jnz     .Lslow
         addq    %r11, %r10
         cmpq    TZ_SEG_ROOM(%rbx), %r10
-        ja      slow_undo
-enter:  enter_segment
+        ja      .Lslow_undo
+.Lenter:  enter_segment
         testl   %r11d, %r11d
         jnz     2f
 1:      movq    8(%rbp), %r10
@@ -111,8 +111,8 @@ enter:  enter_segment
         movq    %r10, TZ_SEG_PC(%rbx)
         call    *%r10
         cmpq    $0, TZ_SEG_HEAVY(%rbx)
-        jne     leave_slow
-leave:  movq    TZ_SEG_PREV(%rbx), %r10
+        jne     .Lleave_slow
+.Lleave:  movq    TZ_SEG_PREV(%rbx), %r10
         movq    TZ_SEG_G(%rbx), %r11
         leaq    -16(%rbp), %rsp
         movq    TZ_SEG_HI(%r10), %rcx
@@ -141,7 +141,7 @@ leave:  movq    TZ_SEG_PREV(%rbx), %r10
         jmp     1b
 
 // Frees what lies beyond rbx; the results are in rax, rdx, xmm, x87.
-leave_slow:
+.Lleave_slow:
         pushq   %rax
         pushq   %rdx
         movq    %rsp, %r12
@@ -154,11 +154,11 @@ leave_slow:
         movq    %r12, %rsp
         popq    %rdx
         popq    %rax
-        jmp     leave
+        jmp     .Lleave
 
-slow_undo:
+.Lslow_undo:
         subq    %r11, %r10
-slow:   args_push
+.Lslow:   args_push
         movq    tuza_split_record+TZ_REC_TLS_G(%rip), %rbx
         testq   %rbx, %rbx
         jz      4f
@@ -190,7 +190,7 @@ slow:   args_push
         testq   %rbx, %rbx
         jz      5f
         btrq    $0, %rbx
-        jnc     enter
+        jnc     .Lenter
         enter_segment
         args_push
         subq    $8, %rsp
@@ -204,13 +204,13 @@ slow:   args_push
         jnz     2b
         jmp     1b
 4:      args_pop
-        jmp     in_place
+        jmp     .Lin_place
 5:      movq    TZ_G_SEG(%r12), %rbx
         movq    TZ_SEG_GUARD(%rbx), %rbx
         movq    %rbx, %fs:TZ_SLOT
 
 // The body on the stack that we are on. rbx 0 tells the personality.
-in_place:
+.Lin_place:
         xorl    %ebx, %ebx
         subq    $8, %rsp
         testl   %r11d, %r11d
