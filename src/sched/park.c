@@ -228,16 +228,16 @@ static struct tz_g *follow(struct tz_g *g)
         tz_throw("a goroutine that had ended was resumed");
     }
     next->stack = g->stack;
-    next->seg = g->seg;
     next->started = 1;
-    if (tz_unlikely(next->seg))
-        tz_split_pass(p->stacks, next);
+    if (tz_unlikely(g->seg))
+        tz_split_pass(p->stacks, g, next);
+    else
+        next->seg = NULL;
     tz_stack_pass(&next->stack, next);
     fiber_pass(g, next);
     set_running(t, next);
     g->m = NULL;
     g->stack = (struct tz_stack){ 0, 0 };
-    g->seg = NULL;
     bury(p, g);
     tz_ctx_fp_reset();
     return next;

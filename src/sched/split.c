@@ -105,14 +105,17 @@ void tz_split_last(struct tz_stackcache *c, struct tz_g *g)
     g->seg = NULL;
 }
 
-void tz_split_pass(struct tz_stackcache *c, struct tz_g *g)
+void tz_split_pass(struct tz_stackcache *c, struct tz_g *g, struct tz_g *to)
 {
-    struct tz_segment *s = g->seg;
-    TZ_DCHECK(!s->prev);
-    tz_segment_trim(c, s);
-    tz_segment_unspill(c, s, UINTPTR_MAX);
-    s->g = g;
-    tz_slot_set(s->guard);
+    while (g->seg->prev) // left by an exception
+        g->seg = g->seg->prev;
+    g->links = NULL;
+    settle(to, g->seg);
+    g->seg = NULL;
+    tz_segment_trim(c, to->seg);
+    tz_segment_unspill(c, to->seg, UINTPTR_MAX);
+    to->seg->g = to;
+    tz_slot_set(to->seg->guard);
 }
 
 bool tz_split_find(struct tz_g *g, uintptr_t sp)

@@ -18,9 +18,8 @@ uintptr_t tz_split_first(struct tz_g *g);
 // but the first, which g->stack is again.
 void tz_split_last(struct tz_stackcache *c, struct tz_g *g);
 
-// g, which runs on this thread from now on, has got the first segment of one
-// that has ended.
-void tz_split_pass(struct tz_stackcache *c, struct tz_g *g);
+// g, which has segments, has ended; `to` gets the first, on which both are.
+void tz_split_pass(struct tz_stackcache *c, struct tz_g *g, struct tz_g *to);
 
 // sp is outside of g->stack, and g runs on this thread: the segment that it lies
 // in is the current one after all (an exception has left newer ones in a way
