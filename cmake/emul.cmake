@@ -27,16 +27,16 @@ if(TARGET tuza_static) # users' programs
 endif()
 add_executable(emul_police ${emul_root}/police.c) # in words of every CPU
 set_target_properties(emul_police PROPERTIES OUTPUT_NAME emul-police)
-add_executable(emul_exstack ${emul_root}/exstack.c)
-target_link_libraries(emul_exstack PRIVATE tuza_internal)
-set_target_properties(emul_exstack PROPERTIES OUTPUT_NAME exstack)
-list(APPEND programs emul_police emul_exstack)
+list(APPEND programs emul_police)
 if(TUZA_CPU STREQUAL amd64) # regs_amd64.h: one for another CPU is missing yet
     add_executable(emul_kernel ${emul_root}/kernel.c)
     set_target_properties(emul_kernel PROPERTIES OUTPUT_NAME emul-kernel)
     add_executable(emul_stray ${emul_root}/stray.c)
     set_target_properties(emul_stray PROPERTIES OUTPUT_NAME stray)
-    list(APPEND programs emul_kernel emul_stray)
+    add_executable(emul_exstack ${emul_root}/exstack.c)
+    target_link_libraries(emul_exstack PRIVATE tuza_internal tuza_objects)
+    set_target_properties(emul_exstack PROPERTIES OUTPUT_NAME exstack)
+    list(APPEND programs emul_kernel emul_stray emul_exstack)
 endif()
 set_target_properties(${programs} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/test/emul)

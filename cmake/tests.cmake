@@ -96,6 +96,7 @@ endif()
 
 file(GLOB test_files CONFIGURE_DEPENDS RELATIVE ${test_root}
      ${test_root}/*/*_test.c ${test_root}/*/*_test.sh)
+list(FILTER test_files EXCLUDE REGEX "^model/.*\\.c$") # cmake/model.cmake
 foreach(test_file ${test_files})
     string(REGEX MATCH "^([^/]+)/(.+)_test\\.(c|sh)$" matched ${test_file})
     set(label ${CMAKE_MATCH_1})

@@ -54,16 +54,49 @@ typedef struct tuza_schedstats {
     size_t size;         /* set it to sizeof(tuza_schedstats) before */
     uint64_t goroutines; /* that exist now */
     uint64_t created;    /* since start */
-    uint64_t peak;       /* most that existed at one time */
+    uint64_t peak;       /* most that existed at one time; where maxprocs is
+                            more than 1 up to 64 for each may be missing */
     uint64_t threads;    /* that the runtime has made or runs on */
     uint64_t maxprocs;
     uint64_t handoffs; /* Ps taken from blocking calls */
 } tuza_schedstats;
 
+/* What protects the low end of a stack: a zone that faults, by a marker in the
+ * page tables or by mprotect; or a word that is looked at when the goroutine
+ * ends. And why the better ones are not used. */
+enum {
+    TUZA_GUARD_FINE,       /* no reason: markers are */
+    TUZA_GUARD_ASKED,      /* TUZASTACKGUARD says so */
+    TUZA_GUARD_NO_MARKERS, /* the kernel has none, or does not enforce them */
+    TUZA_GUARD_LOCKED,     /* markers are refused, memory is locked: mprotect */
+    TUZA_GUARD_BUDGET,     /* half of all mappings are guards: the word */
+    TUZA_GUARD_REFUSED     /* mprotect is refused: the word */
+};
+
+/* Bytes are of address space. In every answer, exactly:
+ *   sys = inuse + cached + hot + cold + unused */
+typedef struct tuza_stackstats {
+    size_t size;              /* set it to sizeof(tuza_stackstats) before */
+    uint64_t inuse;           /* of goroutines */
+    uint64_t fixed_inuse;     /* of these, of stacks up to 8 KiB without guard */
+    uint64_t cached;          /* free, each for one processor */
+    uint64_t hot;             /* free for all, in memory as they were left */
+    uint64_t cold;            /* free for all, deep pages were given back */
+    uint64_t unused;          /* never used so far */
+    uint64_t sys;             /* mapped */
+    uint64_t trimmed;         /* stacks whose deep pages went, since start */
+    uint64_t unmapped;        /* bytes of mappings that went, since start */
+    uint64_t guards_marker;   /* stacks so guarded, of those used so far */
+    uint64_t guards_mprotect;
+    uint64_t guards_canary;
+    uint64_t guard_fallback;  /* TUZA_GUARD_…: why not the best, last time */
+} tuza_stackstats;
+
 /* Fill the part of *st that st->size covers. 0; -EINVAL for a size below the
  * first field's end. From any thread once the runtime runs. */
 TUZA_API int tuza_memstats_read(tuza_memstats *st);
 TUZA_API int tuza_schedstats_read(tuza_schedstats *st);
+TUZA_API int tuza_stackstats_read(tuza_stackstats *st);
 
 TUZA_END
 

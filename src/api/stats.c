@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// api/stats.c: tuza_memstats and tuza_schedstats, gathered from the rooms.
+// api/stats.c: tuza_memstats and its like, gathered from the rooms.
 //
 // Counters are read while the program runs: each is right at some moment of the
 // call. Sums of mapped memory are made of what was read, see count_mapped; of
@@ -106,5 +106,29 @@ int tuza_schedstats_read(tuza_schedstats *st)
     tz_sched_counts(&s.goroutines, &s.created);
     // Ms, the watcher, the template and the collector's helpers.
     s.threads = tz_load_rlx(&tz_sched.mcount) + 2 + gc.workers;
+    return give(st, st->size, &s, sizeof s);
+}
+
+_Static_assert((int)TUZA_GUARD_LOCKED == (int)TZ_GUARD_LOCKED &&
+                   (int)TUZA_GUARD_REFUSED == (int)TZ_GUARD_REFUSED,
+               "the same reasons");
+
+int tuza_stackstats_read(tuza_stackstats *st)
+{
+    struct tz_stack_stats t;
+    tz_stack_stats_read(&t);
+    tuza_stackstats s = { .inuse = t.inuse,
+                          .fixed_inuse = t.fixed,
+                          .cached = t.cached,
+                          .hot = t.hot,
+                          .cold = t.cold,
+                          .unused = t.unused,
+                          .sys = t.sys,
+                          .trimmed = t.trimmed,
+                          .unmapped = t.unmapped,
+                          .guards_marker = t.guards[TZ_GUARD_MARKER],
+                          .guards_mprotect = t.guards[TZ_GUARD_PROTECT],
+                          .guards_canary = t.guards[TZ_GUARD_CANARY],
+                          .guard_fallback = (uint64_t)t.why };
     return give(st, st->size, &s, sizeof s);
 }

@@ -32,6 +32,9 @@ void tz_ctx_switch(struct tz_ctx *from, const struct tz_ctx *to);
 // Goes on where *to was saved; what runs now is given up.
 TZ_NORETURN void tz_ctx_jump(const struct tz_ctx *to);
 
+// Whether code at pc is in one of the two: where a bad *to faults. Signal-safe.
+bool tz_ctx_is_switch(uintptr_t pc);
+
 // Makes *ctx such that switching to it calls entry(arg) on the stack that ends
 // at top (16-byte aligned). entry never returns; backtraces end there.
 void tz_ctx_init(struct tz_ctx *ctx, uintptr_t top, void (*entry)(void *),

@@ -124,35 +124,45 @@ tz_ctx_start:
         movq    %r12, %rdi
         xorl    %ebp, %ebp
         call    *%rbx
+        call    tz_port_entry_returned
         ud2
         .cfi_endproc
         .size   tz_ctx_start, .-tz_ctx_start
 
 // void tz_ctx_fp_reset(void)
-// Loads them only when they differ, as a switch does. Clobbers rax, flags.
+// As a switch to a new context does with them. Clobbers rax.
         .globl  tz_ctx_fp_reset
         .hidden tz_ctx_fp_reset
         .type   tz_ctx_fp_reset, @function
         .p2align 4
 tz_ctx_fp_reset:
         .cfi_startproc
-        stmxcsr -8(%rsp)
-        fnstcw  -4(%rsp)
-        movl    -8(%rsp), %eax
-        xorl    $TZ_MXCSR_DEFAULT, %eax
-        andl    $0xffc0, %eax
-        jnz     1f
+        cmpb    $TZ_CONTROL_LOAD, tz_arch(%rip)
+        jb      2f
+        ja      3f
+        ldmxcsr defaults(%rip)
+1:      fnstcw  -4(%rsp)
         movzwl  -4(%rsp), %eax
         cmpl    $TZ_FPUCW_DEFAULT, %eax
-        jne     1f
-        ret
-1:      movl    $TZ_MXCSR_DEFAULT, -8(%rsp)
-        movw    $TZ_FPUCW_DEFAULT, -4(%rsp)
-        ldmxcsr -8(%rsp)
-        fldcw   -4(%rsp)
+        jne     4f
+2:      ret
+3:      stmxcsr -8(%rsp)
+        movl    -8(%rsp), %eax
+        xorl    $TZ_MXCSR_DEFAULT, %eax
+        testl   $TZ_MXCSR_CONTROL, %eax
+        jz      1b
+        ldmxcsr defaults(%rip)
+        jmp     1b
+4:      fldcw   defaults+4(%rip)
         ret
         .cfi_endproc
         .size   tz_ctx_fp_reset, .-tz_ctx_fp_reset
+        .section .rodata
+        .p2align 3
+defaults:
+        .long   TZ_MXCSR_DEFAULT
+        .short  TZ_FPUCW_DEFAULT
+        .text
 
 // void tz_ctx_spill(void (*fn)(void *arg, uintptr_t sp), void *arg)
 // rdi fn, rsi arg.
@@ -238,6 +248,9 @@ tz_ctx_call_on:
         .size   \name, .-\name
         .endm
 
+        .hidden tz_arch
+        .hidden tz_port_syscall_enter
+        .hidden tz_port_entry_returned
         enter   tuza_syscall_enter, 0
         enter   tuza_blocking_enter, 1
 

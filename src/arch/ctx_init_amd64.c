@@ -8,19 +8,10 @@
 #include <cpuid.h>
 
 #include "arch/ctx.h"
-#include "arch/port.h"
 
-_Static_assert(offsetof(struct tz_ctx, sp) == TZ_CTX_SP, "layout");
-_Static_assert(sizeof(struct tz_ctx_regs) == TZ_CTX_REGS_SIZE, "layout");
 _Static_assert(offsetof(struct tz_arch, control) == 0, "layout");
 
 extern char tz_ctx_start[] __attribute__((visibility("hidden")));
-
-TZ_WEAK void tz_port_syscall_enter(const struct tz_ctx_regs *regs, uintptr_t sp,
-                                   int handoff)
-{
-    (void)regs, (void)sp, (void)handoff;
-}
 
 struct tz_arch tz_arch = { .control = TZ_CONTROL_COMPARE };
 

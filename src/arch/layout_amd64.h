@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// arch/layout_amd64.h: numbers that ctx_amd64.S and C share; ctx_init_amd64.c
-// ties them to the structs.
+// arch/layout_amd64.h: numbers that ctx_amd64.S and C share; ctx.c ties
+// them to the structs.
 #ifndef TZ_ARCH_LAYOUT_AMD64_H
 #define TZ_ARCH_LAYOUT_AMD64_H
 

@@ -10,4 +10,7 @@
 void tz_port_syscall_enter(const struct tz_ctx_regs *regs, uintptr_t sp,
                            int handoff);
 
+// The entry of a context has returned, which it may not. On its stack.
+void tz_port_entry_returned(void);
+
 #endif

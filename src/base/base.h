@@ -63,8 +63,8 @@ enum tz_defect {
     TZ_D12 = 12, // stack memory is not remapped where it is policed
     TZ_D13 = 13, // any munmap that fails is the end
     TZ_D17 = 17, // the range is tested while our own mapping lies in it
-    TZ_D20 = 20, // a free stack's memory goes back while the collector marks
-    TZ_D18 = 18  // what is not heap is subtracted twice from the limit
+    TZ_D18 = 18, // what is not heap is subtracted twice from the limit
+    TZ_D20 = 20  // a free stack's memory goes back while the collector marks
 };
 #ifndef TZ_DEFECT_ON
 #define TZ_DEFECT_ON 0

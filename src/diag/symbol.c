@@ -35,7 +35,8 @@ struct found {
 // Used by the one thread that reports.
 static struct {
     struct found cache[CACHED];
-    uint64_t read; // bytes of tables so far
+    uint64_t read;   // bytes of tables so far
+    char program[NAME]; // its file, without folders; empty until it is needed
     char chunk[CHUNK];
 } symbols;
 
@@ -119,6 +120,22 @@ static void search_file(const struct tz_module *m, struct found *out)
     close(fd);
 }
 
+// The last part of the module's path.
+static const char *name_of(const struct tz_module *m)
+{
+    char path[512];
+    const char *slash = strrchr(m->path, '/');
+    if (m->path[0])
+        return slash ? slash + 1 : m->path;
+    if (!symbols.program[0]) {
+        ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+        path[n > 0 ? n : 0] = 0;
+        slash = strrchr(path, '/');
+        tz_format(symbols.program, NAME, "%s", slash ? slash + 1 : "program");
+    }
+    return symbols.program;
+}
+
 void tz_symbol_format(uintptr_t pc, uintptr_t place, char *text, size_t size)
 {
     struct tz_module m;
@@ -131,8 +148,7 @@ void tz_symbol_format(uintptr_t pc, uintptr_t place, char *text, size_t size)
         *f = (struct found){ .place = place };
         search_file(&m, f);
     }
-    const char *slash = strrchr(m.path, '/');
-    const char *module = slash ? slash + 1 : m.path[0] ? m.path : "program";
+    const char *module = name_of(&m);
     if (f->start)
         tz_format(text, size, "%s+0x%zx (%s)", f->name, (size_t)(pc - f->start),
                   module);

@@ -17,6 +17,7 @@
 #include <signal.h>
 
 #include "base/print.h"
+#include "base/san.h"
 #include "diag/symbol.h"
 #include "sched/proc.h"
 #include "stack/unwind.h"
@@ -70,7 +71,7 @@ static void print_walk(struct tz_unwind *u)
 }
 
 // Of the stacks that the thread may be on, the one sp lies in comes first.
-static void walk_here(void *arg, uintptr_t sp)
+TZ_NO_SANITIZE static void walk_here(void *arg, uintptr_t sp)
 {
     const struct tz_g *g = arg;
     struct tz_m *m = tz_getm();
@@ -98,7 +99,7 @@ static void walk_here(void *arg, uintptr_t sp)
     print_walk(&u);
 }
 
-void tz_trace_current(void)
+TZ_NO_SANITIZE void tz_trace_current(void)
 {
     struct tz_g *g = tz_getg();
     struct tz_m *m = tz_getm();
@@ -114,7 +115,8 @@ void tz_trace_current(void)
 }
 
 // Where a goroutine stands that does not run; false: that is not known.
-static bool other_stands(const struct tz_g *g, struct tz_machine *at)
+TZ_NO_SANITIZE static bool other_stands(const struct tz_g *g,
+                                        struct tz_machine *at)
 {
     char frame[TZ_UNWIND_FRAME] TZ_ALIGNED(16);
     uintptr_t sp, pc;
@@ -135,7 +137,7 @@ static bool other_stands(const struct tz_g *g, struct tz_machine *at)
     }
 }
 
-void tz_trace_other(const struct tz_g *g)
+TZ_NO_SANITIZE void tz_trace_other(const struct tz_g *g)
 {
     struct tz_machine at;
     struct tz_unwind u;

@@ -367,7 +367,6 @@ struct tz_span *tz_heap_manual_alloc(uint32_t npages, enum tz_vm_use use)
     s->elem_size = 0;
     s->spanclass = 0;
     s->state = TZ_SPAN_MANUAL;
-    s->cut = 0;
     span_take(s, r, page, npages, TZ_PAGE_MANUAL);
     tz_lock_acquire(&tz_mem.lock);
     count_manual((int64_t)bytes);
@@ -382,7 +381,7 @@ struct tz_span *tz_heap_manual_alloc(uint32_t npages, enum tz_vm_use use)
 
 void tz_heap_manual_free(struct tz_span *s, enum tz_vm_use use, bool zero)
 {
-    TZ_CHECK(s->state == TZ_SPAN_MANUAL);
+    TZ_CHECK(s->state == TZ_SPAN_MANUAL && s->nalloc == 0 && s->cut == 0);
     size_t bytes = (size_t)s->npages << TZ_PAGE_SHIFT;
     uint32_t page;
     struct tz_region *r =

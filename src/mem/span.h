@@ -25,7 +25,7 @@ enum tz_spanstate {
 //
 // A manual span has pages and no objects: the runtime's own use of them, of
 // which the collector knows nothing. Who asked for it may use node, nelems,
-// elem_size, nalloc and cut as it likes.
+// elem_size, nalloc and cut as it likes; cut is 0 at first, and in the end.
 struct tz_span {
     struct tz_list node; // central list or free list; guarded by its lock
     uintptr_t base;      // first byte

@@ -157,11 +157,12 @@ void tz_vm_charge(enum tz_vm_use from, enum tz_vm_use to, size_t n)
 static void alloc_stacks(void *arg)
 {
     struct op *o = arg;
+    void *hint = o->p;
     o->p = NULL;
     int flags = tz_vmsys_flags(TZ_VMSYS_STACK);
     if (!tz_vm_stack_policed()) // else tz_vm_stack_alloc gives the mark
         flags |= tz_vmsys_stack_flag();
-    if (tz_vmown_place(NULL, o->n, o->align, READ_WRITE, flags, &o->p))
+    if (tz_vmown_place(hint, o->n, o->align, READ_WRITE, flags, &o->p))
         return;
     int advice = tz_vmsys_advice(TZ_VMSYS_NO_HUGEPAGE);
     if (advice >= 0)
@@ -171,11 +172,16 @@ static void alloc_stacks(void *arg)
     tz_san_fresh(o->p, o->n);
 }
 
-void *tz_vm_alloc_stacks(size_t n, size_t align)
+void *tz_vm_alloc_stacks_at(void *hint, size_t n, size_t align)
 {
-    struct op o = { .n = n, .align = align };
+    struct op o = { .p = hint, .n = n, .align = align };
     tz_port_system_stack(alloc_stacks, &o);
     return o.p;
+}
+
+void *tz_vm_alloc_stacks(size_t n, size_t align)
+{
+    return tz_vm_alloc_stacks_at(NULL, n, align);
 }
 
 static void guard_works(void *arg)

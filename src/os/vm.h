@@ -89,6 +89,9 @@ void tz_vm_charge(enum tz_vm_use from, enum tz_vm_use to, size_t n);
 // refused.
 void *tz_vm_alloc_stacks(size_t n, size_t align);
 
+// The same, preferably at hint.
+void *tz_vm_alloc_stacks_at(void *hint, size_t n, size_t align);
+
 // Ready memory for a stack that signals are handled on, which is one at once:
 // n zeroed bytes, charged to META. NULL when refused.
 void *tz_vm_alloc_signal_stack(size_t n);
@@ -131,7 +134,12 @@ size_t tz_vm_mappings_max(void);
 void tz_vm_stack_alloc(void *p, size_t n);
 void tz_vm_stack_free(void *p, size_t n);
 
-// Whether the two calls do anything. Found out once, at the start.
+// Gives ready memory of tz_vm_alloc_stacks back to the system that
+// tz_vm_stack_alloc was told of. The mark goes with the mapping: there is no
+// call that could be refused, and it counts as remapped back.
+void tz_vm_free_stacks(void *p, size_t n);
+
+// Whether anything is remapped. Found out once, at the start.
 bool tz_vm_stack_policed(void);
 
 // How many ranges were remapped, and remapped back: the difference is how many

@@ -10,9 +10,9 @@
 //        (any)        mark, zeroes                  no mark, zeroes
 //
 // So both are done where a range changes its purpose and holds nothing: right
-// after it was taken, and right before it is given back. Memory of the heap
-// must not keep the mark, which is there to make it useless to point a stack
-// pointer at data.
+// after it was taken, and right before it becomes memory for data, which must
+// not keep the mark: it is there to make it useless to point a stack pointer at
+// data. What goes back to the system loses it without a remap.
 //
 // TUZADEBUG=mapstack=1 does the same on a kernel that polices nothing, so that
 // a supervisor (test/emul/police.c) can. Stacks are then mapped without the
@@ -105,6 +105,13 @@ void tz_vm_stack_free(void *p, size_t n)
         return;
     struct range r = { .p = p, .n = n };
     tz_port_system_stack(remap, &r);
+}
+
+void tz_vm_free_stacks(void *p, size_t n)
+{
+    if (tz_vm_stack_policed())
+        tz_xadd_rlx(&st.remaps_back, 1); // a statistic: orders nothing
+    tz_vm_free(p, n, TZ_VM_STACK, TZ_VM_READY);
 }
 
 void tz_vm_stack_counts(uint64_t *remaps, uint64_t *remaps_back)

@@ -80,13 +80,10 @@ static bool make_block(void)
 }
 
 // Numbers are taken 16 at a time: with one P they are in order of creation.
-static uint64_t next_id(struct tz_p *p)
+static TZ_NOINLINE void take_ids(struct tz_p *p)
 {
-    if (tz_unlikely(p->goid == p->goid_end)) {
-        p->goid = tz_xadd_rlx(&tz_sched.goid, IDS);
-        p->goid_end = p->goid + IDS;
-    }
-    return ++p->goid;
+    p->goid = tz_xadd_rlx(&tz_sched.goid, IDS);
+    p->goid_end = p->goid + IDS;
 }
 
 void tz_sched_counts(uint64_t *now, uint64_t *started)
@@ -113,7 +110,7 @@ uint64_t tz_sched_peak(void)
 }
 
 // A full chain for p, which has none; false: memory is refused.
-static bool refill(struct tz_p *p)
+static TZ_NOINLINE bool refill(struct tz_p *p)
 {
     if (p->gfull) {
         p->gfree = p->gfull;
@@ -130,7 +127,7 @@ static bool refill(struct tz_p *p)
 }
 
 // p's chain is full: puts it behind, and what was there into the global list.
-static void spill(struct tz_p *p)
+static TZ_NOINLINE void spill(struct tz_p *p)
 {
     if (p->gfull) {
         tz_lock_acquire(&allgs.lock);
@@ -151,7 +148,9 @@ struct tz_g *tz_g_get(struct tz_p *p)
     p->ngfree--;
     __builtin_prefetch(g->link, 1);
     TZ_DCHECK(g->magic == TZ_G_MAGIC && g->status == TZ_G_DEAD);
-    g->id = next_id(p);
+    if (tz_unlikely(p->goid == p->goid_end))
+        take_ids(p);
+    g->id = ++p->goid;
     uint64_t spawned = p->spawned + 1;
     tz_store_rlx(&p->spawned, spawned);
     // Fewer than were ended here, when others spawn what ends here.

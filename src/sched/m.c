@@ -101,8 +101,10 @@ static void refused(struct tz_threadask *a)
     }
     tz_xadd(&tz_sched.mcount, -1u); // m itself is lost, some hundred bytes
     bool sleeper = tz_sched.midle;
-    if (p && !sleeper)
+    if (p && !sleeper) {
         tz_pidle_put(p);
+        tz_sched.refused = true; // one may be on its way to sleep
+    }
     if (!p)
         tz_checkdead(); // it counted as awake until now
     tz_lock_release(&tz_sched.lock);
@@ -115,10 +117,12 @@ void tz_m_start(struct tz_p *p, bool spinning)
     struct tz_m *m = tz_m_make();
     tz_lock_acquire(&tz_sched.lock);
     bool stopping = tz_load(&tz_sched.stopping);
-    if (stopping) // it does not wait for threads that are being made
+    if (stopping) { // it does not wait for threads that are being made
         tz_stop_count(p);
-    else if (!m)
+    } else if (!m) {
         tz_pidle_put(p);
+        tz_sched.refused = true;
+    }
     if (m) {
         m->nextp = stopping ? NULL : p;
         m->spinning = spinning;

@@ -22,6 +22,7 @@
 
 #include <string.h>
 
+#include "arch/port.h"
 #include "base/print.h"
 #include "base/san.h"
 #include "os/space.h"
@@ -56,12 +57,28 @@ static void fiber_leave(struct tz_g *from, const struct tz_g *to, bool dying)
     __tsan_switch_to_fiber(to->fiber, 0);
 }
 static void fiber_arrive(struct tz_g *g) { (void)g; }
-static void fiber_make(struct tz_g *g) { g->fiber = __tsan_create_fiber(0); }
+// ThreadSanitizer ends the process without a word of ours when it has no more
+// slots: 8128 in all, some of which threads have.
+enum { FIBERS_MAX = 8000 };
+static uint32_t fibers; // that there are; atomic
+
+static void fiber_make(struct tz_g *g)
+{
+    if (tz_xadd_rlx(&fibers, 1) >= FIBERS_MAX)
+        tz_fatal("ThreadSanitizer follows %d goroutines that have begun to run "
+                 "at most: use fewer in this build",
+                 FIBERS_MAX);
+    g->fiber = __tsan_create_fiber(0);
+}
 static void fiber_pass(struct tz_g *g, struct tz_g *to)
 {
     to->fiber = g->fiber;
 }
-static void fiber_free(struct tz_g *g) { __tsan_destroy_fiber(g->fiber); }
+static void fiber_free(struct tz_g *g)
+{
+    __tsan_destroy_fiber(g->fiber);
+    tz_xadd_rlx(&fibers, -1u);
+}
 #else
 static void fiber_leave(struct tz_g *from, const struct tz_g *to, bool dying)
 {
@@ -216,8 +233,9 @@ static bool commit_exit(struct tz_g *g, void *arg)
 }
 
 // The function of g has returned. The next goroutine, if its first run is here
-// and on a stack like this one; else does not return.
-static struct tz_g *follow(struct tz_g *g)
+// and on a stack like this one; else does not return. *owner is where the
+// stack's owner is kept, NULL when it has not been handed on so far.
+static struct tz_g *follow(struct tz_g *g, void ***owner)
 {
     struct tz_tls *t = tz_tls_get();
     struct tz_p *p = t->p;
@@ -233,7 +251,9 @@ static struct tz_g *follow(struct tz_g *g)
         tz_split_pass(p->stacks, g, next);
     else
         next->seg = NULL;
-    tz_stack_pass(&next->stack, next);
+    if (!*owner)
+        *owner = tz_stack_owner(&next->stack);
+    tz_store_rlx(*owner, next);
     fiber_pass(g, next);
     set_running(t, next);
     g->m = NULL;
@@ -267,9 +287,10 @@ static TZ_NOINLINE void run(struct tz_g *g)
 static TZ_NORETURN void goroutine_main(void *arg)
 {
     struct tz_g *g = arg;
+    void **owner = NULL;
     fiber_arrive(g);
     after_switch();
-    for (;; g = follow(g)) {
+    for (;; g = follow(g, &owner)) {
         if (g->args_size <= TZ_G_ARGS)
             run(g);
         else
@@ -334,6 +355,11 @@ void tz_goexit(void)
     tz_crit_enter();
     tz_leave(tz_need_g("tuza_goexit"), commit_exit, NULL, true);
     tz_throw("a goroutine that had ended was resumed");
+}
+
+void tz_port_entry_returned(void)
+{
+    tz_throw("the first function of a stack has returned");
 }
 
 void tz_ready(struct tz_g *g)

@@ -66,6 +66,9 @@ static TZ_NO_SANITIZE bool on_stop(struct tz_sigctx *c)
 static TZ_NO_SANITIZE bool on_fault(struct tz_sigctx *c)
 {
     tz_overflow_fault(c);
+    if (tz_ctx_is_switch(c->pc))
+        tz_throw("a switch to a context that is none: pc %p, address %p",
+                 (void *)c->pc, (void *)c->fault_addr);
     return false;
 }
 

@@ -254,10 +254,18 @@ static struct tz_g *steal(struct tz_p *p)
 }
 
 // Sleeps until startm hands a P over, or, with until, that time has come and
-// there is an idle P. With the sched lock, which it releases.
+// there is an idle P; or not at all, to look once more because a thread was
+// refused. With the sched lock, which it releases.
 static void stopm(struct tz_m *m, int64_t until)
 {
     TZ_CHECK(!m->p && !m->spinning);
+    struct tz_p *again = tz_sched.refused ? tz_pidle_get() : NULL;
+    if (again) {
+        tz_sched.refused = false;
+        tz_lock_release(&tz_sched.lock);
+        tz_acquirep(again);
+        return;
+    }
     midle_put(m);
     bool timed = until < tz_sched.sleep_until;
     if (timed)

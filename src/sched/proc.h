@@ -16,6 +16,8 @@ struct tz_sched {
     struct tz_m *midle;    // idle Ms; guarded by lock, with the next
     uint32_t nmidle;
     struct tz_m *starting; // Ms whose threads are not there yet; by lock
+    bool refused;          // a thread was, for a P that is idle now: who is
+                           // about to sleep has to look again; by lock
     struct tz_p *pidle;    // idle Ps; guarded by lock
     uint32_t npidle;       // atomic; written with lock
     uint32_t nmspinning;   // atomic; Ms that look for work

@@ -41,8 +41,8 @@ static bool consume(struct tz_p *p, uint32_t head, uint32_t n)
 
 // Moves half of the full ring and g to the global queue. False: the ring was
 // no longer full.
-static bool put_slow(struct tz_p *p, struct tz_g *g, uint32_t head,
-                     uint32_t tail)
+static TZ_NOINLINE bool put_slow(struct tz_p *p, struct tz_g *g,
+                                 uint32_t head, uint32_t tail)
 {
     struct tz_g *batch[TZ_RUNQ_SIZE / 2 + 1];
     uint32_t n = (tail - head) / 2;

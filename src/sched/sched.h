@@ -80,7 +80,7 @@ int tz_main_elsewhere(void);
 void tz_sched_counts(uint64_t *now, uint64_t *started);
 
 // The most that existed at once: exact with one P, else what was seen here or
-// when a P took dead Gs, 32 at a time.
+// when a P had used up its dead Gs, of which it keeps up to 64.
 uint64_t tz_sched_peak(void);
 
 #endif

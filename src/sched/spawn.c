@@ -25,18 +25,28 @@ TZ_INLINE void copy_args(char *to, const char *from, size_t size)
         to[i] = from[i];
 }
 
+// Large arguments, in the heap. 0, or -errno.
+static TZ_NOINLINE int copy_large(const void *args, size_t size, void **object)
+{
+    if (size > 64 * 1024)
+        return -EINVAL;
+    *object = tz_malloc(size, TZ_SCAN); // a root through the G
+    if (!*object)
+        return -ENOMEM;
+    memcpy(*object, args, size);
+    return 0;
+}
+
 int tz_spawn(void (*fn)(void *), const void *args, size_t size,
              const char *name, const char *site)
 {
-    tz_need_g("tuza_go");
+    if (tz_unlikely(!tz_getg()))
+        (void)tz_need_g("tuza_go");
     void *object = NULL;
     if (tz_unlikely(size > TZ_G_ARGS)) {
-        if (size > 64 * 1024)
-            return -EINVAL;
-        object = tz_malloc(size, TZ_SCAN); // a root through the G
-        if (!object)
-            return -ENOMEM;
-        memcpy(object, args, size);
+        int err = copy_large(args, size, &object);
+        if (err)
+            return err;
     }
     tz_crit_enter();
     struct tz_p *p = tz_tls_get()->p;
@@ -46,7 +56,7 @@ int tz_spawn(void (*fn)(void *), const void *args, size_t size,
         g->name = name;
         g->site = site;
         g->args_size = (uint32_t)size;
-        if (object)
+        if (tz_unlikely(object))
             g->args_object = object;
         else
             copy_args(g->args, args, size);

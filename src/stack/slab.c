@@ -12,10 +12,12 @@
 //
 // Slabs are cut from runs of addresses that are mapped ahead, half as large as
 // what there is: a million stacks of 256 KiB need two dozen of them, where
-// 16384 slabs with other mappings between would each be one. Nothing is mapped
-// ahead where the process may map only so much; there a slab takes no more than
-// an eighth of what is left, if that is a stack at all: others need addresses
-// too. Nor is it where mappings are in memory at once (mlockall).
+// 16384 slabs with other mappings between would each be one. Each is asked for
+// behind the last one, far below where the system puts what may go anywhere, so
+// that the kernel makes one mapping of them all. Nothing is mapped ahead where
+// the process may map only so much; there a slab takes no more than an eighth
+// of what is left, if that is a stack at all: others need addresses too. Nor is
+// it where mappings are in memory at once (mlockall).
 //
 // Layout of one stack, low to high: guard zone, then what may be used; the
 // last bytes are left out by colour (stack.c).
@@ -38,7 +40,9 @@ static const uint8_t class_shift[TZ_STACK_CLASSES] = {
 enum {
     LEAF_BITS = 13, // 8192 entries of 1 MiB
     ROOT_BITS = 14, // 47 bits of address
-    AHEAD_SHIFT = sizeof(void *) == 8 ? 36 : 26 // most bytes of a run
+    AHEAD_SHIFT = sizeof(void *) == 8 ? 36 : 26, // most bytes of a run
+    AWAY_SHIFT = sizeof(void *) == 8 ? 40 : 0 // from other mappings to the
+                                              // first; 0: it goes anywhere
 };
 
 struct leaf {
@@ -50,6 +54,7 @@ static struct {
     struct leaf *leaf[1 << ROOT_BITS]; // atomic; release on publication
     struct tz_list kept[TZ_STACK_CLASSES]; // records without addresses
     uintptr_t at, end;  // mapped ahead: the rest of a run
+    uintptr_t next;     // where the next mapping should be; 0: anywhere
     uint64_t bytes;     // of slabs; atomic
     uint64_t ahead;     // end - at; atomic
 } slabs;
@@ -166,15 +171,31 @@ void tz_slab_unmap_ahead(size_t most)
     if (n <= most)
         return;
     tz_vm_free((void *)slabs.at, n, TZ_VM_STACK, TZ_VM_READY);
+    if (slabs.next == slabs.end)
+        slabs.next = slabs.at;
     set_ahead(0, 0);
 }
 
+// Maps n bytes behind the last ones; the first ones far from `other`, near
+// which the system puts what may go anywhere.
+static char *map_behind(size_t n, const void *other)
+{
+    uintptr_t away = AWAY_SHIFT ? (uintptr_t)1 << AWAY_SHIFT : 0;
+    if (!slabs.next && !TZ_SAN_OWNS_ADDRESSES && away &&
+        (uintptr_t)other > 2 * away)
+        slabs.next = tz_align_down((uintptr_t)other - away, GRANULE);
+    char *p = tz_vm_alloc_stacks_at((void *)slabs.next, n, GRANULE);
+    if (p && slabs.next)
+        slabs.next = (uintptr_t)p + n;
+    return p;
+}
+
 // Maps a run of a multiple of `size` bytes, as long as the system grants it.
-static bool map_ahead(size_t size)
+static bool map_ahead(size_t size, const void *other)
 {
     size_t want = tz_min(slabs.bytes / 2, (size_t)1 << AHEAD_SHIFT);
     for (want -= want % size; want >= 2 * size; want = want / 2 / size * size) {
-        char *p = tz_vm_alloc_stacks(want, GRANULE);
+        char *p = map_behind(want, other);
         if (!p)
             continue;
         tz_slab_unmap_ahead(0);
@@ -185,11 +206,12 @@ static bool map_ahead(size_t size)
 }
 
 // Addresses for a slab; 0 when refused.
-static uintptr_t addresses(size_t size, bool may_map_ahead)
+static uintptr_t addresses(size_t size, bool ample, const void *other)
 {
     bool there = slabs.end - slabs.at >= size;
-    if (size % GRANULE || !(there || (may_map_ahead && map_ahead(size))))
-        return (uintptr_t)tz_vm_alloc_stacks(size, GRANULE);
+    if (size % GRANULE || !(there || (ample && map_ahead(size, other))))
+        return ample ? (uintptr_t)map_behind(size, other)
+                     : (uintptr_t)tz_vm_alloc_stacks(size, GRANULE);
     uintptr_t base = slabs.at;
     set_ahead(base + size, slabs.end);
     return base;
@@ -212,7 +234,9 @@ static uint32_t stacks_a_slab(unsigned cls, const struct room *r)
 {
     enum { POPULATED_MAX = 1 << 20 };
     uint32_t count = usual_count(cls);
-    uint64_t most = tz_min(r->left / 8, r->populates ? POPULATED_MAX : SIZE_MAX);
+    uint64_t most = r->left / 8;
+    if (r->populates)
+        most = tz_min(most, POPULATED_MAX);
     while (count > 1 && (uint64_t)count << class_shift[cls] > most)
         count /= 2;
     return count;
@@ -255,7 +279,7 @@ struct tz_slab *tz_slab_make(unsigned cls)
     bool ahead = room.left == UINT64_MAX && !room.populates;
     uint32_t count = stacks_a_slab(cls, &room);
     uintptr_t base;
-    while (!(base = addresses((size_t)count << s->shift, ahead)))
+    while (!(base = addresses((size_t)count << s->shift, ahead, s)))
         if ((count /= 2) == 0)
             break;
     size_t size = (size_t)count << s->shift;
@@ -285,8 +309,7 @@ void tz_slab_hide(struct tz_slab *s, uintptr_t *base, size_t *size)
 
 void tz_slab_unmap(uintptr_t base, size_t size)
 {
-    tz_vm_stack_free((void *)base, size);
-    tz_vm_free((void *)base, size, TZ_VM_STACK, TZ_VM_READY);
+    tz_vm_free_stacks((void *)base, size);
 }
 
 void tz_slab_keep(struct tz_slab *s)

@@ -17,7 +17,8 @@
 // They are given back when a whole collection cycle has passed without anybody
 // taking a stack of them, or ten seconds; large stacks, each a slab of its own,
 // at the end of the collection or after two tenths of a second. So a program
-// that churns maps and unmaps nothing. Not while the collector marks [stack.I6].
+// that churns maps and unmaps nothing. None goes while the collector marks
+// [stack.I6].
 //
 // Go has no such pool: a stack there is a span of the heap.
 
@@ -81,17 +82,29 @@ static enum list where(const struct tz_slab *s)
     return s->cold || s->carved < s->count ? SPARE : OFF;
 }
 
-// The slab's bits have changed: on the list where it belongs.
+static void unlist(struct tz_slab *s)
+{
+    if (s->on != OFF)
+        tz_list_remove(&s->node);
+    s->on = OFF;
+}
+
+// The slab's bits have changed: on the list where it belongs. What has only
+// stacks that were never used comes last.
 static void place(struct tz_slab *s)
 {
     enum list to = where(s);
     if (to == (enum list)s->on)
         return;
-    if (s->on != OFF)
-        tz_list_remove(&s->node);
+    unlist(s);
     s->on = (uint8_t)to;
-    if (to != OFF)
-        tz_list_push_front(&pool.list[s->cls][to], &s->node);
+    struct tz_list *l = &pool.list[s->cls][to];
+    if (to == OFF)
+        return;
+    if (s->hot | s->cold)
+        tz_list_push_front(l, &s->node);
+    else
+        tz_list_push_back(l, &s->node);
 }
 
 static void touch(struct tz_slab *s)
@@ -110,13 +123,15 @@ static struct tz_slab *first(unsigned cls, enum list which)
 // A slab with free stacks; if there is none, a new one.
 static struct tz_slab *choose(unsigned cls, bool must)
 {
-    static const enum list order[] = { HOT, FREE_HOT, SPARE, FREE };
-    struct tz_slab *s = NULL;
-    for (size_t i = 0; !s && i < tz_countof(order); i++)
-        s = first(cls, order[i]);
-    if (s || !(must || tz_slab_cheap(cls)))
+    struct tz_slab *s, *spare = first(cls, SPARE);
+    if ((s = first(cls, HOT)) || (s = first(cls, FREE_HOT)))
         return s;
-    s = tz_slab_make(cls);
+    if (spare && spare->cold)
+        return spare;
+    if ((s = first(cls, FREE)) || (s = spare))
+        return s;
+    if (must || tz_slab_cheap(cls))
+        s = tz_slab_make(cls);
     if (s)
         add(&pool.uncut, (uint64_t)s->count << s->shift);
     return s;
@@ -139,6 +154,8 @@ static uint32_t take_of(struct tz_slab *s)
         i = take_bit(&s->hot, &pool.hot, s->shift);
     } else if (s->cold) {
         i = take_bit(&s->cold, &pool.cold, s->shift);
+        if (!s->cold)
+            unlist(s);
     } else {
         TZ_CHECK(s->carved < s->count);
         i = s->carved++;
@@ -285,8 +302,7 @@ static void forget(struct tz_slab *s, uintptr_t *base, size_t *size)
         tz_throw("stack memory %p freed while the collector marks",
                  (void *)s->base);
     TZ_CHECK(free_count(s) == s->count && s->busy == 0);
-    tz_list_remove(&s->node);
-    s->on = OFF;
+    unlist(s);
     add(&pool.hot, -((uint64_t)tz_popcount64(s->hot) << s->shift));
     add(&pool.cold, -((uint64_t)tz_popcount64(s->cold) << s->shift));
     add(&pool.uncut, -((uint64_t)(s->count - s->carved) << s->shift));
@@ -383,13 +399,18 @@ static void check(const struct tz_slab *s, enum list on)
             TZ_CHECK(s->guard[i] && !tz_load_rlx(&s->owner[i]));
 }
 
-void tz_slabpool_check(void)
+void tz_slabpool_check(uint32_t most)
 {
     lock();
     for (unsigned cls = 0; cls < TZ_STACK_CLASSES; cls++)
-        for (int i = HOT; i < LISTS; i++)
-            tz_list_for(n, &pool.list[cls][i])
+        for (int i = HOT; i < LISTS; i++) {
+            uint32_t k = 0;
+            tz_list_for(n, &pool.list[cls][i]) {
+                if (k++ == most)
+                    break;
                 check(tz_list_entry(n, struct tz_slab, node), (enum list)i);
+            }
+        }
     unlock();
 }
 

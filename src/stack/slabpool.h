@@ -36,8 +36,8 @@ struct tz_slabpool_stats {
 };
 void tz_slabpool_stats(struct tz_slabpool_stats *out);
 
-// Checks what must hold of every slab with a free stack; fatal otherwise.
-void tz_slabpool_check(void);
+// Checks what must hold of the first `most` slabs on each list; fatal otherwise.
+void tz_slabpool_check(uint32_t most);
 
 // --- stack/slabreclaim.c
 

@@ -172,13 +172,11 @@ static void check_canary(const struct tz_slab *s, uint32_t i,
                  (void *)st->lo, (void *)st->hi);
 }
 
-void tz_stack_pass(const struct tz_stack *st, void *owner)
+void **tz_stack_owner(const struct tz_stack *st)
 {
     struct tz_slab *s = tz_slab_of(st->lo);
     TZ_CHECK(s);
-    uint32_t i = tz_slab_index(s, st->lo);
-    check_canary(s, i, st);
-    tz_store_rlx(&s->owner[i], owner);
+    return &s->owner[tz_slab_index(s, st->lo)];
 }
 
 void tz_stack_put(struct tz_stackcache *c, struct tz_stack *st)

@@ -34,8 +34,9 @@ int tz_stack_get(struct tz_stackcache *c, size_t size, void *owner,
 // fatal.
 void tz_stack_put(struct tz_stackcache *c, struct tz_stack *st);
 
-// A stack in use has another owner from now on. Checks its canary as put does.
-void tz_stack_pass(const struct tz_stack *st, void *owner);
+// Where the owner of a stack is kept for as long as the stack is in use; atomic.
+// For whoever hands it on.
+void **tz_stack_owner(const struct tz_stack *st);
 
 // Whether the stack, which is in use, has a canary for a guard; and whether what
 // guards it is as it was: always true of other guards.

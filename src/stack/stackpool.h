@@ -32,16 +32,16 @@ int tz_stackpool_get(struct tz_stackcache *c, unsigned order, uintptr_t *lo);
 // Puts one back that nobody runs on. Its first word is written.
 void tz_stackpool_put(struct tz_stackcache *c, unsigned order, uintptr_t lo);
 
-// Bytes of stacks handed out, of spans they are cut from; how often a cache
-// was filled or emptied, or passed by.
+// Bytes of stacks handed out past caches, less those put so; of spans; how
+// often a cache was filled or emptied, or passed by.
 struct tz_stackpool_stats {
     uint64_t inuse, sys, exchanges;
 };
 void tz_stackpool_stats(struct tz_stackpool_stats *out);
 
-// Checks what must hold of every span on the lists; fatal otherwise. For tests
-// and debugging; takes the lock.
-void tz_stackpool_check(void);
+// Checks what must hold of the first `most` spans on each list; fatal otherwise.
+// For tests and debugging; takes the lock.
+void tz_stackpool_check(uint32_t most);
 
 // --- for stack.c
 

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// test/arch/ctx_test.c: contexts, as every CPU must do them.
+// test: parts
+// test/arch/ctx_test.c: contexts, as every CPU must do them. test/arch/cpus/run
+// compiles this file for the others, where there is no libcheck.
 
 #include <execinfo.h>
 #include <fenv.h>
 #include <pthread.h>
+#include <setjmp.h>
 
-#include "arch/ctx.h"
+#include "arch/port.h"
 #include "os/os_check.h"
+#include "tuza/syscall.h"
 
 enum { STACK = 256 * 1024, MOST = 32 };
 
@@ -43,14 +47,15 @@ START_TEST(a_context_goes_on_where_it_was)
 }
 END_TEST
 
-START_TEST(a_million_switches_between_many_contexts)
+START_TEST(s3_04_twenty_million_switches_between_many_contexts)
 {
+    enum { ROUNDS = 10000000 };
     for (int i = 0; i < MOST; i++)
         tz_ctx_init(&ctx[i], top(i), stepper, (void *)(uintptr_t)i);
-    for (int n = 0; n < 500000; n++)
+    for (int n = 0; n < ROUNDS; n++)
         tz_ctx_switch(&home, &ctx[n % MOST]);
     for (int i = 0; i < MOST; i++)
-        ck_assert_int_eq(steps[i], 500000 / MOST);
+        ck_assert_int_eq(steps[i], ROUNDS / MOST);
 }
 END_TEST
 
@@ -74,7 +79,7 @@ static void first_run(void *arg)
     tz_ctx_jump(&home);
 }
 
-START_TEST(the_first_run_has_its_argument_and_an_aligned_stack)
+START_TEST(s3_01_the_first_run_has_its_argument_and_an_aligned_stack)
 {
     for (int shift = 0; shift < 64; shift += 16) { // any 16-byte boundary
         uintptr_t end = top(0) - (uintptr_t)shift;
@@ -106,22 +111,178 @@ static void rounder(void *arg)
     tz_ctx_jump(&home);
 }
 
-START_TEST(rounding_belongs_to_the_context)
+// Values that no compiler computes again.
+static TZ_NOINLINE uintptr_t word(uintptr_t n)
+{
+    volatile uintptr_t v = n * 0x9e3779b1u;
+    return v;
+}
+
+static TZ_NOINLINE double number(uintptr_t n)
+{
+    volatile double v = (double)n * 1.5;
+    return v;
+}
+
+// Twelve words and twelve doubles that live across a switch: as many as any CPU
+// has callee-saved registers, which are therefore in use. False when one of
+// them has changed.
+static TZ_NOINLINE bool many_live(struct tz_ctx *from, struct tz_ctx *to,
+                                  volatile uintptr_t *seed)
+{
+    uintptr_t s = *seed;
+    uintptr_t a = word(s), b = word(s + 1), c = word(s + 2), d = word(s + 3),
+              e = word(s + 4), f = word(s + 5), g = word(s + 6),
+              h = word(s + 7), i = word(s + 8), j = word(s + 9),
+              k = word(s + 10), l = word(s + 11);
+    double m = number(s), n = number(s + 1), o = number(s + 2),
+           p = number(s + 3), q = number(s + 4), r = number(s + 5),
+           t = number(s + 6), u = number(s + 7), v = number(s + 8),
+           w = number(s + 9), x = number(s + 10), y = number(s + 11);
+    tz_ctx_switch(from, to);
+    s = *seed;
+    return a == word(s) && b == word(s + 1) && c == word(s + 2) &&
+           d == word(s + 3) && e == word(s + 4) && f == word(s + 5) &&
+           g == word(s + 6) && h == word(s + 7) && i == word(s + 8) &&
+           j == word(s + 9) && k == word(s + 10) && l == word(s + 11) &&
+           m == number(s) && n == number(s + 1) && o == number(s + 2) &&
+           p == number(s + 3) && q == number(s + 4) && r == number(s + 5) &&
+           t == number(s + 6) && u == number(s + 7) && v == number(s + 8) &&
+           w == number(s + 9) && x == number(s + 10) && y == number(s + 11);
+}
+
+static int changed;
+
+static void many_other(void *arg)
+{
+    volatile uintptr_t seed = 1000003;
+    (void)arg;
+    for (;; seed += 12345)
+        changed += !many_live(&ctx[0], &home, &seed);
+}
+
+START_TEST(s3_01_what_lives_across_a_switch_is_kept)
+{
+    tz_ctx_init(&ctx[0], top(0), many_other, NULL);
+    for (volatile uintptr_t seed = 1; seed < 1000; seed++)
+        ck_assert(many_live(&home, &ctx[0], &seed));
+    ck_assert_int_eq(changed, 0);
+}
+END_TEST
+
+static struct {
+    int asked, answer; // handed over at a switch
+} talk;
+
+static void doubler(void *arg)
+{
+    (void)arg;
+    for (;;) {
+        talk.answer = 2 * talk.asked;
+        tz_ctx_switch(&ctx[0], &home);
+    }
+}
+
+START_TEST(s3_01_values_are_handed_over_at_a_switch)
+{
+    tz_ctx_init(&ctx[0], top(0), doubler, NULL);
+    for (talk.asked = 1; talk.asked < 1000; talk.asked++) {
+        tz_ctx_switch(&home, &ctx[0]);
+        ck_assert_int_eq(talk.answer, 2 * talk.asked);
+    }
+}
+END_TEST
+
+static sigjmp_buf fault_back;
+
+static void on_fault(int sig)
+{
+    (void)sig;
+    siglongjmp(fault_back, 1);
+}
+
+START_TEST(s3_02_a_bad_context_loses_nothing)
+{
+    static struct tz_ctx bad; // whose stack pointer is NULL
+    static struct tz_ctx *const to[] = { NULL, &bad };
+    signal(SIGSEGV, on_fault);
+    tz_ctx_init(&ctx[0], top(0), stepper, (void *)0);
+    for (size_t i = 0; i < tz_countof(to); i++) {
+        home.sp = 0x5550;
+        if (sigsetjmp(fault_back, 1) == 0) {
+            tz_ctx_switch(&home, to[i]);
+            ck_abort_msg("a switch to nothing went on");
+        }
+        ck_assert_uint_eq(home.sp, 0x5550);
+        if (sigsetjmp(fault_back, 1) == 0)
+            tz_ctx_jump(to[i]);
+        tz_ctx_switch(&home, &ctx[0]); // and all still works
+        ck_assert_int_eq(steps[0], (int)i + 1);
+    }
+}
+END_TEST
+
+START_TEST(s3_01_rounding_belongs_to_the_context)
 {
     volatile double one = 1, three = 3;
     fesetround(FE_UPWARD);
-    double up = one / three;
+    volatile double up = one / three;
     tz_ctx_init(&ctx[0], top(0), rounder, NULL);
     tz_ctx_switch(&home, &ctx[0]);
     ck_assert_int_eq(rounding[0], FE_TONEAREST); // a new one has the default
     ck_assert_int_eq(fegetround(), FE_UPWARD);
-    ck_assert(one / three == up);
+    volatile double again = one / three; // volatile: no excess precision
+    ck_assert(again == up);
     fesetround(FE_TOWARDZERO);
     tz_ctx_switch(&home, &ctx[0]);
     ck_assert_int_eq(rounding[1], FE_DOWNWARD);
     ck_assert_int_eq(fegetround(), FE_TOWARDZERO);
 }
 END_TEST
+
+#if defined(__i386__) || defined(__x86_64__)
+// fesetround changes both words; each counts alone too.
+static struct {
+    unsigned mxcsr;
+    unsigned short fpu;
+} mine;
+
+static void read_words(void)
+{
+    __asm__ volatile("stmxcsr %0\n\t fnstcw %1"
+                     : "=m"(mine.mxcsr), "=m"(mine.fpu));
+}
+
+static void load_words(unsigned mxcsr, unsigned short fpu)
+{
+    __asm__ volatile("ldmxcsr %0\n\t fldcw %1" : : "m"(mxcsr), "m"(fpu));
+}
+
+static void loader(void *arg)
+{
+    (void)arg;
+    load_words(0x3f80, 0x037f);
+    tz_ctx_switch(&ctx[0], &home);
+    load_words(0x1f80, 0x027f);
+    tz_ctx_switch(&ctx[0], &home);
+}
+
+START_TEST(s3_01_each_of_two_control_words_counts)
+{
+    tz_ctx_init(&ctx[0], top(0), loader, NULL);
+    for (int i = 0; i < 2; i++) {
+        load_words(0x1f80, 0x037f);
+        tz_ctx_switch(&home, &ctx[0]);
+        read_words();
+        ck_assert_uint_eq(mine.mxcsr & ~0x3fu, 0x1f80);
+        ck_assert_uint_eq(mine.fpu, 0x037f);
+    }
+}
+END_TEST
+#define CPU_TESTS s3_01_each_of_two_control_words_counts,
+#else
+#define CPU_TESTS
+#endif
 
 static uintptr_t note_frame(uintptr_t *out)
 {
@@ -218,7 +379,7 @@ static void backtracer(void *arg)
     tz_ctx_jump(&home);
 }
 
-START_TEST(a_backtrace_ends_at_the_entry_of_its_context)
+START_TEST(s3_04_a_backtrace_ends_at_the_entry_of_its_context)
 {
     backtrace(bt.pc, 1); // loads the unwinder
     tz_ctx_init(&ctx[0], top(0), backtracer, NULL);
@@ -240,13 +401,13 @@ static TZ_NOINLINE void calls_on(void)
     __asm__ volatile("" : : : "memory");
 }
 
-START_TEST(a_backtrace_goes_through_a_call_on_another_stack)
+START_TEST(s3_04_a_backtrace_goes_through_a_call_on_another_stack)
 {
     backtrace(bt.pc, 1);
     calls_on();
     int found = 0;
-    for (int i = 0; i < bt.n; i++)
-        found += bt.pc[i] == bt.caller;
+    for (int i = 0; i < bt.n; i++) // arm: an odd address means Thumb
+        found += (uintptr_t)bt.pc[i] / 2 == (uintptr_t)bt.caller / 2;
     ck_assert_int_eq(found, 1);
 }
 END_TEST
@@ -266,6 +427,80 @@ START_TEST(a_spill_tells_a_stack_pointer_below_its_caller)
     ck_assert_uint_lt((uintptr_t)first.frame, (uintptr_t)&here);
     ck_assert_uint_lt((uintptr_t)&here - (uintptr_t)first.frame, 4096);
     ck_assert_int_gt(bt.n, 3);
+}
+END_TEST
+
+// What a scan of a stack looks for: words that only a function's registers and
+// frame hold. Here are their complements.
+enum { HIDDEN = 12 };
+static struct {
+    uintptr_t complement[HIDDEN];
+    uintptr_t sp, top; // of the frames to be scanned
+    unsigned found;    // a bit a word
+    int handoff, calls;
+} hunt;
+
+TZ_NO_SANITIZE static void look_at(const uintptr_t *lo, const uintptr_t *hi)
+{
+    for (; lo < hi; lo++)
+        for (int i = 0; i < HIDDEN; i++)
+            hunt.found |= (unsigned)(*lo == ~hunt.complement[i]) << i;
+}
+
+void tz_port_syscall_enter(const struct tz_ctx_regs *regs, uintptr_t sp,
+                           int handoff)
+{
+    hunt.sp = sp;
+    hunt.handoff = handoff;
+    hunt.calls += sp >= (uintptr_t)(regs + 1); // which lie in the callee's
+    look_at(regs->reg, regs->reg + TZ_CTX_REGS);
+    look_at((const uintptr_t *)sp, (const uintptr_t *)hunt.top);
+}
+
+static void spilled(void *arg, uintptr_t sp)
+{
+    (void)arg;
+    hunt.sp = sp;
+    hunt.calls++;
+    look_at((const uintptr_t *)sp, (const uintptr_t *)hunt.top);
+}
+
+enum way { SPILL, SYSCALL, BLOCKING };
+
+static TZ_NOINLINE void hold(enum way how, volatile uintptr_t *seed)
+{
+    uintptr_t word[HIDDEN]; // each in a register of its own, if there is one
+    uintptr_t s = *seed;
+#pragma GCC unroll 12
+    for (uintptr_t i = 0; i < HIDDEN; i++) {
+        word[i] = s * (2 * i + 3);
+        __asm__ volatile("" : "+r"(word[i]));
+        hunt.complement[i] = ~word[i];
+    }
+    if (how == SPILL)
+        tz_ctx_spill(spilled, NULL);
+    else if (how == SYSCALL)
+        tuza_syscall_enter();
+    else
+        tuza_blocking_enter();
+#pragma GCC unroll 12
+    for (int i = 0; i < HIDDEN; i++)
+        __asm__ volatile("" : : "r"(word[i]));
+}
+
+START_TEST(whoever_scans_finds_each_live_word)
+{
+    volatile uintptr_t seed = (uintptr_t)0x9e3779b1u * 0x10001;
+    hunt.top = (uintptr_t)__builtin_frame_address(0);
+    for (int how = SPILL; how <= BLOCKING; how++) {
+        hunt.found = 0;
+        hold((enum way)how, &seed);
+        ck_assert_uint_eq(hunt.found, (1u << HIDDEN) - 1);
+        ck_assert_uint_lt(hunt.sp, hunt.top);
+        ck_assert_uint_lt(hunt.top - hunt.sp, 4096);
+        ck_assert_int_eq(hunt.handoff, how == BLOCKING);
+    }
+    ck_assert_int_eq(hunt.calls, 3);
 }
 END_TEST
 
@@ -309,14 +544,19 @@ int main(void)
     return os_check("arch/ctx",
                     (const TTest *const[]){
                         a_context_goes_on_where_it_was,
-                        a_million_switches_between_many_contexts,
-                        the_first_run_has_its_argument_and_an_aligned_stack,
-                        rounding_belongs_to_the_context,
+                        s3_04_twenty_million_switches_between_many_contexts,
+                        s3_01_the_first_run_has_its_argument_and_an_aligned_stack,
+                        s3_01_what_lives_across_a_switch_is_kept,
+                        s3_01_values_are_handed_over_at_a_switch,
+                        s3_02_a_bad_context_loses_nothing,
+                        s3_01_rounding_belongs_to_the_context,
                         a_call_on_another_stack_returns_to_this_one,
                         a_context_may_call_on_another_stack,
-                        a_backtrace_ends_at_the_entry_of_its_context,
-                        a_backtrace_goes_through_a_call_on_another_stack,
+                        s3_04_a_backtrace_ends_at_the_entry_of_its_context,
+                        s3_04_a_backtrace_goes_through_a_call_on_another_stack,
                         a_spill_tells_a_stack_pointer_below_its_caller,
+                        whoever_scans_finds_each_live_word,
+                        CPU_TESTS
                         a_context_may_go_on_on_another_thread,
                         an_entry_that_returns_does_not_run_into_nothing,
                         NULL });

@@ -113,7 +113,24 @@ s1_11_without_the_remap_it_is_the_end() {
     TUZADEBUG='' ends "not asked" 0 "$police" -- "$work/parked" 100
 }
 
+# Each way in which settings make stacks come from elsewhere. No debug mode
+# takes memory for stacks past slabs and spans.
+s1_15_settings_and_debug_modes_have_no_violation() {
+    local setting
+    for setting in TUZADEBUG=efence=1 TUZADEBUG=stress=gc \
+        TUZADEBUG=stress=yield TUZADEBUG=stress=steal TUZADEBUG=oscalls=raw \
+        TUZADEBUG=madvfree=1 TUZASTACKGUARD=mprotect TUZASTACKGUARD=off \
+        TUZASTACK=16K TUZASTACK=8M; do
+        case $setting in TUZADEBUG=*) setting+=,mapstack=1 ;; esac
+        ends "$setting" 0 env "$setting" "$police" -- "$emul/parked" 200
+        said "$setting" 'hello from 200 goroutines'
+        ends "$setting, no remap" 98 env "$setting" \
+            "$police" -- "$work/parked" 200
+    done
+}
+
 s1_11_without_the_remap_it_is_the_end
+s1_15_settings_and_debug_modes_have_no_violation
 s1_11_examples_have_no_violation
 s1_11_the_suite_has_no_violation
 verdict

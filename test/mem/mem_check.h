@@ -43,9 +43,12 @@ static inline int sys_mmap(void *addr, size_t n, int prot, int flags,
 {
     if (sys_refuses() || (sys.mmap_max && n > sys.mmap_max))
         return ENOMEM;
-    if (sys.no_place && (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)))
+    unsigned char in; // what replaces a mapping of ours is where it was
+    bool replaces = flags & MAP_FIXED && mincore(addr, 1, &in) == 0;
+    if (sys.no_place && (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) &&
+        !replaces)
         return EEXIST;
-    if (sys.no_place)
+    if (sys.no_place && !replaces)
         addr = NULL;
     if (sys.below && (uintptr_t)addr + n > sys.below)
         return ENOMEM;

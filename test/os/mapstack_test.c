@@ -141,6 +141,25 @@ START_TEST(bytes_neither_come_nor_go)
 }
 END_TEST
 
+START_TEST(stacks_that_go_back_to_the_system_are_not_remapped_first)
+{
+    police("mapstack=1");
+    size_t n = 16 * tz_vm_page();
+    char *p = tz_vm_alloc_stacks(n, n);
+    ck_assert_ptr_nonnull(p);
+    tz_vm_stack_alloc(p, n);
+    int first = k.calls;
+    k.fail_mmap = 1;
+    k.mmap_err = ENOMEM;
+    tz_vm_free_stacks(p, n);
+    ck_assert_int_eq(calls_from(first, 'm'), 0);
+    ck_assert_int_eq(calls_from(first, 'u'), 1);
+    ck_assert(!mapped(p));
+    counts_are(1, 1);
+    ck_assert_uint_eq(stats().ready[TZ_VM_STACK], 0);
+}
+END_TEST
+
 // --- refusals
 
 static int refusal; // an errno, or 0 for another address
@@ -326,6 +345,7 @@ int main(void)
         s1_09_a_remap_is_one_mmap_of_the_whole_range,
         s1_08_a_remap_leaves_zeroes_and_its_neighbours,
         bytes_neither_come_nor_go,
+        stacks_that_go_back_to_the_system_are_not_remapped_first,
         s1_09_another_answer_ends_the_process,
         s1_14_what_is_no_whole_pages_ends_the_process,
         s1_14_on_large_pages_as_well,

@@ -4,6 +4,7 @@
 
 #include <sys/mman.h>
 
+#include "base/san.h"
 #include "support/goroutines.h"
 
 // Calls go by variables, so that no compiler sees where this leads.
@@ -114,6 +115,36 @@ DEATH(a_reused_stack_is_guarded_too, "stack overflow in goroutine 1002")
     tuza_waitgroup_wait(&group);
 }
 
+// ThreadSanitizer's own limit is told before it is met.
+static void park_for_ever(void *arg)
+{
+    (void)arg;
+    tuza_chan_recv(NULL, NULL);
+}
+
+static int too_many(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    for (int i = 0; i < 8200; i++) {
+        tuza_spawn(park_for_ever, NULL);
+        tuza_yield();
+    }
+    return 0;
+}
+static void too_many_child(void) { api_run(too_many, 1); }
+
+START_TEST(more_goroutines_than_thread_sanitizer_has_room_for)
+{
+    const struct api_ended *e = api_child(too_many_child, 100);
+    if (TZ_TSAN)
+        api_ended_with(e, 2, (const char *[]){
+                                 "ThreadSanitizer follows 8000 goroutines",
+                                 NULL });
+    else
+        ck_assert_int_eq(e->status, 0);
+}
+END_TEST
+
 // A wild access is none, and dies by its signal.
 static int wild(int argc, char **argv)
 {
@@ -141,5 +172,6 @@ int main(void)
                          an_overflow_inside_of_printf_is_reported,
                          an_overflow_among_others_is_reported,
                          a_reused_stack_is_guarded_too,
+                         more_goroutines_than_thread_sanitizer_has_room_for,
                          a_fault_elsewhere_is_no_overflow, NULL });
 }

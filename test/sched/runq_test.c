@@ -12,17 +12,22 @@ enum { GS = 4000, PS = 3 };
 
 static struct tz_g fake[GS];
 static struct tz_p *proc[PS];
+static int nprocs; // of them that are there
 
-static void make_procs(void)
+static void make_n_procs(int n)
 {
-    tz_sched.nprocs = PS;
-    for (uint32_t i = 0; i < PS; i++) {
+    nprocs = n;
+    tz_sched.nprocs = (uint32_t)n;
+    for (uint32_t i = 0; i < tz_sched.nprocs; i++) {
         proc[i] = aligned_alloc(TZ_CACHE_LINE, sizeof *proc[i]);
         memset(proc[i], 0, sizeof *proc[i]);
         proc[i]->id = i;
+        proc[i]->alone = n == 1;
         tz_sched.allp[i] = proc[i];
     }
 }
+
+static void make_procs(void) { make_n_procs(PS); }
 
 // The model: plain lists.
 struct model_queue {
@@ -78,7 +83,7 @@ static struct tz_g *model_global(int p, int max)
     int n = model.global.n;
     if (n == 0)
         return NULL;
-    int share = n / PS + 1 < n ? n / PS + 1 : n;
+    int share = n / nprocs + 1 < n ? n / nprocs + 1 : n;
     int limit = max ? max : TZ_RUNQ_SIZE / 2;
     share = share < limit ? share : limit;
     struct tz_g *g = shift(&model.global);
@@ -116,7 +121,7 @@ static int nidle;
 // One random operation on both; the G that came out is free again.
 static void step(uint64_t *seed, uint32_t puts)
 {
-    int p = (int)rnd(seed, PS), v = (p + 1 + (int)rnd(seed, PS - 1)) % PS;
+    int p = (int)rnd(seed, (uint32_t)nprocs);
     struct tz_g *real, *want;
     bool next = rnd(seed, 2);
     if (rnd(seed, 100) < puts && nidle) {
@@ -125,7 +130,7 @@ static void step(uint64_t *seed, uint32_t puts)
         model_put(p, g, next);
         return;
     }
-    uint32_t what = rnd(seed, 8);
+    uint32_t what = rnd(seed, nprocs == 1 ? 6 : 8);
     if (what < 5) {
         real = tz_runq_get(proc[p]);
         want = model_get(p);
@@ -134,6 +139,7 @@ static void step(uint64_t *seed, uint32_t puts)
         real = global_get(proc[p], (uint32_t)max);
         want = model_global(p, max);
     } else {
+        int v = (p + 1 + (int)rnd(seed, PS - 1)) % PS;
         real = tz_runq_steal(proc[p], proc[v], next);
         want = model_steal(p, v, next);
     }
@@ -142,22 +148,79 @@ static void step(uint64_t *seed, uint32_t puts)
         idle[nidle++] = real;
 }
 
-START_TEST(queues_agree_with_a_model)
+static void compare_with_model(void)
 {
     uint64_t seed = test_seed();
-    make_procs();
     for (nidle = 0; nidle < GS; nidle++)
         idle[nidle] = &fake[nidle];
     // Waves: mostly puts, so that rings overflow; then mostly takes.
     for (int i = 0; i < scaled(400000); i++) {
         step(&seed, i / 3000 % 2 ? 30 : 75);
-        int p = i % PS;
+        int p = i % nprocs;
         bool empty = model.ring[p].n == 0 && !model.next[p];
         need(tz_runq_empty(proc[p]) == empty);
         need_eq(tz_sched.runqsize, model.global.n);
     }
 }
+
+START_TEST(queues_agree_with_a_model)
+{
+    make_procs();
+    compare_with_model();
+}
 END_TEST
+
+// Which has no thieves, and does with plain stores.
+START_TEST(the_queue_of_a_single_proc_agrees_with_a_model)
+{
+    make_n_procs(1);
+    compare_with_model();
+}
+END_TEST
+
+static void need_alone(bool alone)
+{
+    for (uint32_t i = 0; i < tz_sched.nprocs; i++)
+        need_eq(tz_sched.allp[i]->alone, alone);
+}
+
+IN_GOROUTINES(a_single_proc_is_alone, 1) { need_alone(true); }
+IN_GOROUTINES(one_of_two_procs_is_not_alone, 2) { need_alone(false); }
+
+// The P goes from thread to thread with what is in its queue, which nobody
+// but the one that has it looks at in the right order.
+static tuza_waitgroup group;
+static int ends;
+
+static void one_more(void *arg)
+{
+    (void)arg;
+    ends++; // with one P, no two at once
+    tuza_waitgroup_done(&group);
+}
+
+static void in_and_out(void *arg)
+{
+    for (int i = 0; i < scaled(200); i++) {
+        tuza_waitgroup_add(&group, 2);
+        need_eq(tuza_spawn(one_more, NULL), 0);
+        need_eq(tuza_spawn(one_more, NULL), 0);
+        tuza_blocking_enter();
+        tuza_syscall_exit();
+        if (i % 8 == (int)(uintptr_t)arg)
+            tuza_yield();
+    }
+    tuza_waitgroup_done(&group);
+}
+
+IN_GOROUTINES(a_single_proc_that_changes_threads_loses_nobody, 1)
+{
+    tuza_waitgroup_add(&group, 8);
+    for (uintptr_t i = 0; i < 8; i++)
+        tuza_spawn(in_and_out, (void *)i);
+    tuza_waitgroup_wait(&group);
+    need_eq(ends, 8 * 2 * scaled(200));
+}
 
 // A whole ring and more: half of it moves to the global queue, in order.
 START_TEST(a_full_ring_sends_its_older_half_to_the_global_queue)
@@ -280,6 +343,9 @@ int main(void)
         "runq",
         (const TTest *const[]){
             queues_agree_with_a_model,
+            the_queue_of_a_single_proc_agrees_with_a_model,
+            a_single_proc_is_alone, one_of_two_procs_is_not_alone,
+            a_single_proc_that_changes_threads_loses_nobody,
             a_full_ring_sends_its_older_half_to_the_global_queue,
             what_comes_next_leaves_only_when_nothing_else_can_be_stolen,
             a_thief_with_a_full_ring_takes_nothing,

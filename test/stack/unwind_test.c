@@ -233,7 +233,7 @@ static void step_over(volatile int *p)
 
 START_TEST(we_see_what_libgcc_sees_at_every_instruction)
 {
-    static char signal_stack[256 * 1024];
+    static char signal_stack[256 * 1024] __attribute__((aligned(4096)));
     signal_lo = (uintptr_t)signal_stack;
     signal_hi = signal_lo + sizeof signal_stack;
     stack_t ss = { .ss_sp = signal_stack, .ss_size = sizeof signal_stack };

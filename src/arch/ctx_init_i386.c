@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// arch/ctx_init_i386.c: the first frame of a new context on i386.
+//
+// Builds by hand what tz_ctx_switch leaves on a stack, with tz_ctx_start as
+// the place to go on, so that a first run and a resume are the same jump.
+
+#include "arch/ctx.h"
+
+extern char tz_ctx_start[] __attribute__((visibility("hidden")));
+
+// There is one way to treat the control words.
+void tz_ctx_setup(bool shared) { (void)shared; }
+
+void tz_ctx_init(struct tz_ctx *ctx, uintptr_t top, void (*entry)(void *),
+                 void *arg)
+{
+    TZ_DCHECK(top % 16 == 0);
+    char *frame = (char *)(top - 16 - TZ_FRAME_SIZE);
+    uintptr_t *word = (uintptr_t *)frame;
+    for (size_t i = 0; i < (16 + TZ_FRAME_SIZE) / sizeof *word; i++)
+        word[i] = 0;
+    word[TZ_FRAME_CONTROL / sizeof *word] = TZ_MXCSR_DEFAULT;
+    word[TZ_FRAME_CONTROL / sizeof *word + 1] = TZ_FPUCW_DEFAULT;
+    word[TZ_FRAME_EBX / sizeof *word] = (uintptr_t)entry;
+    word[TZ_FRAME_ESI / sizeof *word] = (uintptr_t)arg;
+    word[TZ_FRAME_PC / sizeof *word] = (uintptr_t)tz_ctx_start;
+    ctx->sp = (uintptr_t)frame;
+}
