@@ -20,8 +20,10 @@ fi
 
 # PROGRAM: the tests of it that are exempt, in a line.
 exempt_of() {
-    awk -F '\t' -v p="$1" '!/^#/ && $1 == p { print $2 }' "$exempt" |
-        paste -sd ' '
+    awk -F '\t' -v p="$1" '
+        !/^#/ && ($1 == p || $1 == substr(p, 1, index(p, "/")) "*") {
+            print $2
+        }' "$exempt" | paste -sd ' '
 }
 
 # PROGRAM, as room/name: a complaint, or nothing. Says how often it looked.
