@@ -18,6 +18,7 @@
 #include "sched/port.h"
 #include "sched/preempt.h"
 #include "sched/proc.h"
+#include "sched/split.h"
 
 static struct tz_p *make_p(uint32_t id, bool alone)
 {
@@ -146,7 +147,11 @@ void tz_system_stack(void (*fn)(void *), void *arg)
     } else {
         uintptr_t top = t->m->g0.ctx.sp;
         TZ_CHECK(top);
+        bool split = tz_load_rlx(&tz_sched.split);
+        uintptr_t slot = split ? tz_split_pause() : 0;
         tz_ctx_call_on(tz_align_down(top - 256, 16), fn, arg);
+        if (split)
+            tz_split_resume(slot);
     }
     tz_crit_leave();
 }

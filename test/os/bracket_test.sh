@@ -12,8 +12,9 @@ work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 cpu=$(sed -n 's/.*-DTZ_CPU=\([a-z0-9]*\).*/\1/p' \
     "${BUILD_DIR:-build/release}/build.ninja" 2>/dev/null | head -1)
+cpu=${cpu:-amd64}
 cc=(gcc -std=gnu11 -O1 -g -fsanitize=thread -pthread -D_GNU_SOURCE
-    -DTZ_CPU="${cpu:-amd64}" "-U${cpu:-amd64}" -Isrc -Iinclude)
+    -DTZ_CPU="$cpu" "-U$cpu" -Isrc -Iinclude)
 run=()
 bits=$(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null)
 # TSan of gcc 12 needs addresses less random than newer kernels make them.
@@ -52,9 +53,11 @@ int main(void)
     return 0;
 }
 C
-sources=(src/base/*.c)
-for file in src/os/*.c; do
+sources=()
+for file in src/base/*.c src/os/*.c; do
     case $file in
+    *_amd64.c | *_i386.c | *_arm.c | *_arm64.c | *_riscv64.c)
+        [[ $file == *"_$cpu.c" ]] && sources+=("$file") ;;
     *_openbsd.c | *_freebsd.c | *_netbsd.c | *_darwin.c | *_generic.c) ;;
     *) sources+=("$file") ;;
     esac

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// model/include/base/cpu.h: a thread-local object per model thread, and a
-// pause that lets the others go first.
-#ifndef TZ_BASE_CPU_H
-#define TZ_BASE_CPU_H
+// model/include/base/cpu.h: a thread-local object per model thread, a pause
+// that lets the others go first; the rest is the CPU's own.
+#ifndef MODEL_BASE_CPU_H
+#define MODEL_BASE_CPU_H
 
-#include "base/base.h"
+#define tz_cpu_relax tz_cpu_relax_for_real
+#define tz_tls_address tz_tls_address_for_real
+#include_next "base/cpu.h"
+#undef tz_cpu_relax
+#undef tz_tls_address
 
 struct tz_tls *model_tls(void);
 void model_yield(void);
@@ -17,11 +21,6 @@ TZ_INLINE void tz_cpu_relax(void)
 TZ_INLINE struct tz_tls *tz_tls_address(void)
 {
     return model_tls();
-}
-
-TZ_INLINE uintptr_t tz_sp(void)
-{
-    return (uintptr_t)__builtin_frame_address(0);
 }
 
 #endif
