@@ -4,7 +4,7 @@
 # pkg-config and find_package(tuza) find them.
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/tuza)
-install(TARGETS tuza tuza_static EXPORT tuzaTargets
+install(TARGETS tuza tuza_static ${TUZA_SPLIT} EXPORT tuzaTargets
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/
@@ -26,5 +26,11 @@ install(FILES ${PROJECT_BINARY_DIR}/tuzaConfig.cmake
 file(RELATIVE_PATH up "/p/${CMAKE_INSTALL_LIBDIR}/pkgconfig" /p)
 string(REGEX REPLACE "/$" "" up "${up}")
 configure_file(cmake/tuza.pc.in ${PROJECT_BINARY_DIR}/tuza.pc @ONLY)
+if(TUZA_SPLIT)
+    configure_file(cmake/tuza-split.pc.in ${PROJECT_BINARY_DIR}/tuza-split.pc
+        @ONLY)
+    install(FILES ${PROJECT_BINARY_DIR}/tuza-split.pc
+            DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endif()
 install(FILES ${PROJECT_BINARY_DIR}/tuza.pc
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -64,13 +64,20 @@ function(tuza_test_properties test label marks)
 endfunction()
 
 # LIBRARY is tuza_internal, or tuza_objects for all of the library.
+# Those of test/split are split code themselves.
 function(tuza_test_program target file output library)
     get_filename_component(name ${file} NAME_WE)
     add_executable(${target} ${file})
     target_include_directories(${target} PRIVATE
         ${PROJECT_SOURCE_DIR}/test ${PROJECT_SOURCE_DIR}/test/support)
-    target_link_libraries(${target} PRIVATE ${support} tuza_internal ${library}
-        PkgConfig::CHECK)
+    set(split)
+    if(output STREQUAL split)
+        target_compile_options(${target} PRIVATE -fsplit-stack)
+        target_link_options(${target} PRIVATE -fsplit-stack)
+        set(split tuza_split)
+    endif()
+    target_link_libraries(${target} PRIVATE ${split} ${support} tuza_internal
+        ${library} PkgConfig::CHECK)
     set_target_properties(${target} PROPERTIES OUTPUT_NAME ${name}
         RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/test/${output})
 endfunction()
@@ -96,7 +103,7 @@ foreach(test_file ${test_files})
     set(name ${CMAKE_MATCH_2})
     set(kind ${CMAKE_MATCH_3})
     tuza_test_wanted(${test_root}/${test_file} wanted marks)
-    if(NOT wanted)
+    if(NOT wanted OR (label STREQUAL split AND NOT TUZA_SPLIT))
         continue()
     endif()
     if(kind STREQUAL c)

@@ -17,6 +17,7 @@
 #include "tuza/mem.h"
 #include "tuza/os.h"
 #include "tuza/run.h"
+#include "tuza/split.h"
 #include "tuza/stack.h"
 #include "tuza/stats.h"
 #include "tuza/sync.h"

@@ -26,6 +26,7 @@
 #include "os/tlsroots.h"
 #include "os/vm.h"
 #include "sched/proc.h"
+#include "sched/split.h"
 
 enum {
     BLOCK = 256 * 1024,
@@ -119,9 +120,31 @@ static void scan_object(struct tz_gcwork *w, const void *p, size_t size)
     scan(w, (uintptr_t)p, (uintptr_t)p + tz_align_down(size, sizeof(uintptr_t)));
 }
 
+// The segments of g from sp outward: each from where it was left, with what
+// was spilled out of it.
+static void scan_segments(struct tz_gcwork *w, const struct tz_g *g,
+                          uintptr_t sp)
+{
+    struct tz_segment *s = tz_split_segment(g, sp);
+    for (;;) {
+        scan(w, tz_align_down(sp, sizeof(uintptr_t)), s->hi);
+        w->scanned_stacks += s->hi - sp;
+        for (struct tz_spill *b = s->spills; b; b = b->next)
+            scan_object(w, b, b->size);
+        if (!s->prev)
+            return;
+        sp = s->link.from_sp;
+        s = s->prev;
+    }
+}
+
 // From sp to the top of g's stack, and what is in use of its others.
 static void scan_stack(struct tz_gcwork *w, const struct tz_g *g, uintptr_t sp)
 {
+    if (g->seg) {
+        scan_segments(w, g, sp);
+        return;
+    }
     if (sp < g->stack.lo || sp > g->stack.hi)
         tz_throw("scan of goroutine %llu, status %u: sp %p outside its stack "
                  "[%p, %p)",
@@ -142,6 +165,7 @@ static void scan_running(struct tz_gcwork *w, struct tz_g *g)
         tz_throw("scan of goroutine %llu: it is running, the world is not "
                  "stopped",
                  (unsigned long long)g->id);
+    tz_split_collect(g, m->stop_sp);
     scan_stack(w, g, m->stop_sp);
     scan_object(w, m->stop_regs, m->stop_regs_size);
 }
@@ -154,6 +178,7 @@ static void scan_g(struct tz_gcwork *w, struct tz_g *g)
     case TZ_G_RUNNABLE:
     case TZ_G_WAITING:
         if (g->started) {
+            tz_split_collect(g, g->ctx.sp);
             scan_stack(w, g, g->ctx.sp);
         } else {
             bool inside = g->args_size <= TZ_G_ARGS;

@@ -23,7 +23,9 @@ enum {
     SHOWN = 64, // bytes of a bad value in its line
 };
 
-struct tz_env tz_env = { .gc_percent = GC_NOT_SET };
+#define DEFAULTS { .gc_percent = GC_NOT_SET, .stack_max = TZ_GIB }
+
+struct tz_env tz_env = DEFAULTS;
 
 // A piece of the environment's text.
 struct text {
@@ -142,6 +144,18 @@ static bool parse_size(struct text t, uint64_t max, uint64_t *out)
         return false;
     *out = v << shift;
     return true;
+}
+
+static void read_stack_max(void)
+{
+    struct text t;
+    uint64_t v;
+    if (!get("TUZASTACKMAX", &t))
+        return;
+    if (parse_size(t, SIZE_MAX / 2, &v))
+        tz_env.stack_max = (size_t)v;
+    else
+        refuse("TUZASTACKMAX", t, "a size such as 64M or 1G");
 }
 
 static void read_memory_limits(void)
@@ -289,13 +303,14 @@ bool tz_env_debug(const char *key, char *buf, size_t size)
 
 void tz_env_init(void)
 {
-    tz_env = (struct tz_env){ .gc_percent = GC_NOT_SET };
+    tz_env = (struct tz_env)DEFAULTS;
     if (tz_envsys_secure())
         return;
     read_maxprocs();
     read_gc();
     read_stack();
     read_stack_guard();
+    read_stack_max();
     read_memory_limits();
     read_debug();
 }

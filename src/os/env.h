@@ -12,6 +12,7 @@
 struct tz_env {
     int maxprocs;      // TUZAMAXPROCS, 1..1024; 0 not set
     int gc_percent;    // TUZAGC, 0.. or off (-1); -2 not set
+    size_t stack_max;  // TUZASTACKMAX, bytes that a stack may grow to: 1G
     size_t stack_size; // TUZASTACK, bytes with an optional K or M; 0 not set
     int stack_guard;   // TUZASTACKGUARD: 0 not set, 1 marker, 2 mprotect, 3 off
     int64_t memory_limit; // TUZAMEMLIMIT, bytes with an optional K, M, G or T;

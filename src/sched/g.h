@@ -8,6 +8,8 @@
 #include "base/tls.h"
 #include "stack/link.h"
 
+struct tz_segment;
+
 // Who may change a status: the G's own thread, or whoever holds the G's lock
 // on life: the waker of a WAITING one, the P that runs a RUNNABLE one.
 //
@@ -77,6 +79,7 @@ struct tz_g {
     struct tz_stack stack; // 0 until the first run; then where it runs now
     struct tz_ctx ctx;     // where to resume; valid unless RUNNING
     struct tz_stack_link *links; // its other stacks, newest first; NULL: none
+    struct tz_segment *seg; // where it runs now, if it is one that grows
     const char *label;     // by tuza_set_label
     void *param;           // from whoever readied it; owned by the waiting op
     uint32_t select_done;  // atomic; 1 once a case of its select was taken
@@ -86,7 +89,10 @@ struct tz_g {
     void *fiber;           // what the sanitizer calls it
 #endif
 };
-_Static_assert(sizeof(struct tz_g) <= 224, "a G is small");
+_Static_assert(sizeof(struct tz_g) <=
+                   224 + (TZ_CTX_REGS_SIZE > TZ_G_ARGS
+                              ? TZ_CTX_REGS_SIZE - TZ_G_ARGS : 0),
+               "a G is small");
 
 enum { TZ_G_MAGIC = 0x67676767 };
 

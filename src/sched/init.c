@@ -18,6 +18,7 @@
 #include "sched/port.h"
 #include "sched/preempt.h"
 #include "sched/proc.h"
+#include "sched/split.h"
 
 static struct tz_p *make_p(uint32_t id, bool alone)
 {
@@ -150,7 +151,11 @@ void tz_system_stack(void (*fn)(void *), void *arg)
         top = tz_align_down(top - 256, 16);
         if (tz_unlikely(tz_sched.on_valgrind))
             tz_san_stack_used(top, 64);
+        bool split = tz_load_rlx(&tz_sched.split);
+        uintptr_t slot = split ? tz_split_pause() : 0;
         tz_ctx_call_on(top, fn, arg);
+        if (split)
+            tz_split_resume(slot);
     }
     tz_crit_leave();
 }

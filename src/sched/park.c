@@ -28,6 +28,7 @@
 #include "os/space.h"
 #include "os/vm.h"
 #include "sched/proc.h"
+#include "sched/split.h"
 
 // A G's first run: a stack and the entry.
 static void first_run(struct tz_g *g, struct tz_p *p);
@@ -93,6 +94,8 @@ static void fiber_free(struct tz_g *g) { (void)g; }
 static void switch_to(struct tz_g *from, struct tz_g *to, bool dying)
 {
     fiber_leave(from, to, dying);
+    if (tz_unlikely(tz_load_rlx(&tz_sched.split)))
+        tz_split_switch(to);
     tz_ctx_switch(&from->ctx, &to->ctx);
     fiber_arrive(from);
 }
@@ -218,6 +221,8 @@ static bool commit_exit(struct tz_g *g, void *arg)
     (void)arg;
     struct tz_p *p = tz_tls_get()->p;
     fiber_free(g);
+    if (tz_unlikely(g->seg))
+        tz_split_last(p->stacks, g);
     if (tz_unlikely(g->watch)) {
         tz_g_drop_links(p->stacks, g);
         g->watch = 0;
@@ -242,6 +247,10 @@ static struct tz_g *follow(struct tz_g *g, void ***owner)
     }
     next->stack = g->stack;
     next->started = 1;
+    if (tz_unlikely(g->seg))
+        tz_split_pass(p->stacks, g, next);
+    else
+        next->seg = NULL;
     if (!*owner)
         *owner = tz_stack_owner(&next->stack);
     tz_store_rlx(*owner, next);
@@ -291,13 +300,14 @@ static TZ_NORETURN void goroutine_main(void *arg)
 
 static void first_run(struct tz_g *g, struct tz_p *p)
 {
-    if (tz_stack_get(p->stacks, stack_size(g), g, &g->stack) != 0)
+    size_t size = tz_split_stack_size(stack_size(g));
+    if (tz_stack_get(p->stacks, size, g, &g->stack) != 0)
         no_stack(g);
     g->started = 1;
     if (tz_unlikely(tz_stack_unguarded(&g->stack)))
         g->watch = TZ_WATCH_CANARY;
     fiber_make(g);
-    tz_ctx_init(&g->ctx, g->stack.hi, goroutine_main, g);
+    tz_ctx_init(&g->ctx, tz_split_first(g), goroutine_main, g);
 }
 
 void tz_park(bool (*commit)(struct tz_g *, void *), void *arg, enum tz_wait why)

@@ -16,6 +16,7 @@
 #include "sched/overflow.h"
 #include "sched/preempt.h"
 #include "sched/proc.h"
+#include "sched/split.h"
 
 enum { RED_ZONE = 128 };
 
@@ -26,6 +27,8 @@ static TZ_NO_SANITIZE bool may_stop_here(struct tz_tls *t,
     if (t->locks || !t->p || !t->g || t->g->is_g0)
         return false;
     if (tz_load_rlx(&t->g->status) != TZ_G_RUNNING)
+        return false;
+    if (tz_load_rlx(&tz_sched.split) && tz_split_in_morestack(c->pc))
         return false;
     if (!tz_on_own_stack(t->g, c->sp))
         return false;

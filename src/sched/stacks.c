@@ -26,6 +26,7 @@
 #include "base/san.h"
 #include "os/thread.h"
 #include "sched/proc.h"
+#include "sched/split.h"
 #include "tuza/stack.h"
 
 enum {
@@ -73,6 +74,8 @@ static void tell_back(struct big_call *c) { (void)c; }
 
 TZ_NO_SANITIZE bool tz_g_find_stack(struct tz_g *g, uintptr_t sp)
 {
+    if (g->seg)
+        return tz_split_find(g, sp);
     for (const struct tz_stack_link *s = g->links; s; s = s->older) {
         if (tz_stack_holds(&s->from, sp)) {
             g->stack = s->from;
@@ -146,13 +149,19 @@ static struct tz_stackcache *stacks_here(void)
 static void borrow(void *arg)
 {
     struct big_call *c = arg;
-    c->err = tz_stack_get(stacks_here(), c->size, c->g, &c->to);
+    if (c->g->seg)
+        c->err = tz_segment_grow(stacks_here(), c->g->seg, c->size, SIZE_MAX);
+    else
+        c->err = tz_stack_get(stacks_here(), c->size, c->g, &c->to);
 }
 
 static void give_back(void *arg)
 {
     struct big_call *c = arg;
-    tz_stack_put(stacks_here(), &c->to);
+    if (c->g->seg)
+        tz_segment_trim(stacks_here(), c->g->seg);
+    else
+        tz_stack_put(stacks_here(), &c->to);
 }
 
 static void drop_left(void *arg)
@@ -225,7 +234,8 @@ int tuza_call_big(void (*fn)(void *), void *arg, size_t size)
     if (!tz_on_own_stack(g, tz_sp()))
         tz_fatal("goroutine %llu uses tuza on a stack that is not its own",
                  (unsigned long long)g->id);
-    drop_abandoned(g);
+    if (!g->seg)
+        drop_abandoned(g);
     if (tz_sp() - g->stack.lo >= size + LITTLE) {
         tz_crit_leave();
         fn(arg);
@@ -234,7 +244,10 @@ int tuza_call_big(void (*fn)(void *), void *arg, size_t size)
     struct big_call c = { .fn = fn, .arg = arg, .g = g, .size = size + ZONE };
     tz_system_stack(borrow, &c);
     if (!c.err) {
-        call_there(&c);
+        if (g->seg)
+            tz_split_call(g, run_big, &c);
+        else
+            call_there(&c);
         if (!g->links)
             g->watch &= (uint8_t)~TZ_WATCH_LINKS;
         tz_system_stack(give_back, &c);

@@ -18,6 +18,7 @@
 #include "os/futex.h"
 #include "os/thread.h"
 #include "sched/proc.h"
+#include "sched/split.h"
 
 enum {
     TICK_MIN_US = 20,
@@ -62,8 +63,11 @@ static void ask_to_look(struct tz_p *p, int64_t now)
         p->sysmon_schedwhen = now;
     }
     if (now - p->sysmon_schedwhen >= SLICE_MS * TZ_NSEC_PER_MSEC ||
-        tz_load_rlx(&p->timer_next) <= now)
+        tz_load_rlx(&p->timer_next) <= now) {
         tz_store_rlx(&p->look, 1);
+        if (tz_load_rlx(&tz_sched.split))
+            tz_split_poison(tz_load_rlx(&p->m));
+    }
 }
 
 // True when something was done: look again soon.
