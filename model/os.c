@@ -20,7 +20,6 @@
 #include "os/space.h"
 #include "os/thread.h"
 #include "os/vm.h"
-#include "sched/split.h"
 #include "stack/stack.h"
 
 // --- base
@@ -191,9 +190,11 @@ size_t tz_stack_default(void)
 int tz_stack_get(struct tz_stackcache *c, size_t size, void *owner,
                  struct tz_stack *out)
 {
-    (void)c, (void)owner, (void)size;
+    (void)c, (void)size;
     size = tz_stack_default();
-    out->lo = (uintptr_t)model_alloc(size, 64);
+    void **owner_at = model_alloc(size, 64);
+    *owner_at = owner;
+    out->lo = (uintptr_t)owner_at;
     out->hi = out->lo + size;
     return 0;
 }
@@ -204,11 +205,10 @@ void tz_stack_put(struct tz_stackcache *c, struct tz_stack *st)
     st->lo = st->hi = 0;
 }
 
+// At the stack's low end.
 void **tz_stack_owner(const struct tz_stack *st)
 {
-    static void *owner;
-    (void)st;
-    return &owner;
+    return (void **)st->lo;
 }
 
 bool tz_stack_unguarded(const struct tz_stack *st)
@@ -220,36 +220,4 @@ bool tz_stack_unguarded(const struct tz_stack *st)
 void tz_stack_tick(int64_t now)
 {
     (void)now;
-}
-
-// --- split code: there is none
-
-size_t tz_split_stack_size(size_t size)
-{
-    return size;
-}
-
-uintptr_t tz_split_first(struct tz_g *g)
-{
-    return g->stack.hi;
-}
-
-void tz_split_last(struct tz_stackcache *c, struct tz_g *g)
-{
-    (void)c, (void)g;
-}
-
-void tz_split_pass(struct tz_stackcache *c, struct tz_g *g, struct tz_g *to)
-{
-    (void)c, (void)g, (void)to;
-}
-
-void tz_split_switch(const struct tz_g *g)
-{
-    (void)g;
-}
-
-void tz_split_poison(struct tz_m *m)
-{
-    (void)m;
 }
