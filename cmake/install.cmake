@@ -9,6 +9,8 @@ install(TARGETS tuza tuza_static ${TUZA_SPLIT} EXPORT tuzaTargets
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/
         DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+install(FILES ${PROJECT_SOURCE_DIR}/tools/gdb/tuza-gdb.py
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/tuza)
 install(EXPORT tuzaTargets NAMESPACE tuza:: DESTINATION ${package_dir})
 
 configure_package_config_file(cmake/tuzaConfig.cmake.in

@@ -230,20 +230,17 @@ void model_yield(void)
     uint32_t who[MODEL_THREADS], nready;
     if (++x->steps >= STEPS)
         model_fail("livelock: %d steps", STEPS);
-    x->now += 1000;
-    others(who, &nready);
-    if (nready) {
-        // In turns: which of them comes first is for other places to try.
-        uint32_t pick = x->mode == SEARCH ? model_pick(1, false, 1)
-                                          : model_pick(nready, false, 2);
-        go(who[pick]);
-        return;
-    }
+    x->now += YIELD_NS;
     for (uint32_t t = 0; t < MODEL_THREADS; t++)
-        if (waits_for_time(t) && x->thread[t].deadline <= x->now) {
-            go(t);
-            return;
-        }
+        if (waits_for_time(t) && x->thread[t].deadline <= x->now)
+            x->thread[t].state = READY;
+    others(who, &nready);
+    if (nready == 0)
+        return;
+    // In turns: which of them comes first is for other places to try.
+    uint32_t pick = x->mode == SEARCH ? model_pick(1, false, 1)
+                                      : model_pick(nready, false, 2);
+    go(who[pick]);
 }
 
 void model_block(uint32_t *word, int64_t ns)
@@ -252,8 +249,8 @@ void model_block(uint32_t *word, int64_t ns)
     struct thread *t = &x->thread[x->cur];
     t->state = ASLEEP;
     t->word = word;
-    t->timed = ns >= 0;
-    t->deadline = ns >= 0 ? x->now + ns : 0;
+    t->timed = ns >= 0 && ns < FOREVER_NS;
+    t->deadline = t->timed ? x->now + ns : 0;
     t->since = x->order++;
     leave();
 }
@@ -536,7 +533,16 @@ static void replay(void)
     fprintf(stderr, "%s:\n", x->program->name);
     restore_data();
     execute();
-    fprintf(stderr, "  %s\n", x->failed ? x->result->why : "(nothing is wrong)");
+    for (uint32_t i = 0; i < MODEL_THREADS; i++) {
+        static const char *const state[] = { "none", "ready", "asleep", "done" };
+        const struct thread *t = &x->thread[i];
+        if (t->state != UNUSED)
+            fprintf(stderr, "  T%u is %s, until %lld\n", i, state[t->state],
+                    t->timed ? (long long)t->deadline : -1);
+    }
+    fprintf(stderr, "  %s, at %lld ns\n",
+            x->failed ? x->result->why : "nothing is wrong",
+            (long long)x->now);
 }
 
 static void write_schedule(void)

@@ -16,6 +16,8 @@ enum {
     STEPS = 6000,          // in an execution; more are a livelock
     STACK = 64 * 1024,
     MEMORY = 2048 * 1024, // that a program allocates
+    YIELD_NS = 1000,       // that a yield takes
+    FOREVER_NS = 1000000000, // so long a sleep does not end by itself
     IDLE_TICKS = 8         // of daemons with nobody else awake: the end
 };
 

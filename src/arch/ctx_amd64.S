@@ -112,7 +112,8 @@ tz_ctx_jump:
         .cfi_endproc
         .size   tz_ctx_jump, .-tz_ctx_jump
 
-// Where a new context starts: rbx entry, r12 argument; rsp is 16-aligned.
+// Where a new context starts, but for the nop: unwinders look in front of a
+// return address. rbx entry, r12 argument; rsp is 16-aligned.
 // The undefined return address ends every backtrace here.
         .globl  tz_ctx_start
         .hidden tz_ctx_start
@@ -121,6 +122,7 @@ tz_ctx_jump:
 tz_ctx_start:
         .cfi_startproc
         .cfi_undefined rip
+        nop
         movq    %r12, %rdi
         xorl    %ebp, %ebp
         call    *%rbx

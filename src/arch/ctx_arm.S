@@ -116,11 +116,13 @@
         .cantunwind
         ending  tz_ctx_jump
 
-// Where a new context starts: r4 entry, r5 argument; sp is 16-aligned. Two
+// Where a new context starts, but for the nop: unwinders look in front of a
+// return address. r4 entry, r5 argument; sp is 16-aligned. Two
 // zero words lie there, which to backtraces are the caller's fp and lr: the
 // end. (.cantunwind would hide this function too.)
         internal tz_ctx_start
         .cfi_undefined lr
+        nop
         .save   {r11, lr}
         mov     r0, r5
         mov     r11, #0
@@ -128,6 +130,19 @@
         bl      tz_port_entry_returned
         udf     #0
         ending  tz_ctx_start
+
+// void tz_ctx_fp_reset(void)
+// As a switch to a new context does with FPSCR. Clobbers r0, r1.
+        internal tz_ctx_fp_reset
+        vmrs    r0, fpscr
+        movw    r1, #TZ_FPSCR_CONTROL_LOW
+        movt    r1, #TZ_FPSCR_CONTROL_HIGH
+        ands    r0, r0, r1
+        bxeq    lr
+        mov     r0, #0
+        vmsr    fpscr, r0
+        bx      lr
+        ending  tz_ctx_fp_reset
 
 // void tz_ctx_spill(void (*fn)(void *arg, uintptr_t sp), void *arg)
 // r0 fn, r1 arg.

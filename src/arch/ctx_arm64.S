@@ -111,16 +111,27 @@
         br      x10
         ending  tz_ctx_jump
 
-// Where a new context starts: x19 entry, x20 argument; sp is 16-aligned. The
+// Where a new context starts, but for the nop: unwinders look in front of a
+// return address. x19 entry, x20 argument; sp is 16-aligned. The
 // undefined return address ends every backtrace here.
         internal tz_ctx_start
         .cfi_undefined x30
+        nop
         mov     x0, x20
         mov     x29, 0
         blr     x19
         bl      tz_port_entry_returned
         brk     1
         ending  tz_ctx_start
+
+// void tz_ctx_fp_reset(void)
+// As a switch to a new context does with FPCR. Clobbers x9.
+        internal tz_ctx_fp_reset
+        mrs     x9, fpcr
+        cbz     x9, 1f
+        msr     fpcr, xzr
+1:      ret
+        ending  tz_ctx_fp_reset
 
 // void tz_ctx_spill(void (*fn)(void *arg, uintptr_t sp), void *arg)
 // x0 fn, x1 arg.

@@ -95,10 +95,12 @@
         load_registers
         ending  tz_ctx_jump
 
-// Where a new context starts: ebx entry, esi argument; esp is 16-aligned. The
+// Where a new context starts, but for the nop: unwinders look in front of a
+// return address. ebx entry, esi argument; esp is 16-aligned. The
 // undefined return address ends every backtrace here.
         internal tz_ctx_start
         .cfi_undefined eip
+        nop
         xorl    %ebp, %ebp
         subl    $12, %esp
         pushl   %esi
@@ -106,6 +108,29 @@
         call    tz_port_entry_returned
         ud2
         ending  tz_ctx_start
+
+// void tz_ctx_fp_reset(void)
+// As a switch to a new context does with the control words. Clobbers eax.
+        internal tz_ctx_fp_reset
+        subl    $12, %esp
+        .cfi_adjust_cfa_offset 12
+        stmxcsr 0(%esp)
+        fnstcw  4(%esp)
+        movl    0(%esp), %eax
+        xorl    $TZ_MXCSR_DEFAULT, %eax
+        testl   $TZ_MXCSR_CONTROL, %eax
+        jnz     1f
+        movzwl  4(%esp), %eax
+        cmpl    $TZ_FPUCW_DEFAULT, %eax
+        je      2f
+1:      movl    $TZ_MXCSR_DEFAULT, 0(%esp)
+        movw    $TZ_FPUCW_DEFAULT, 4(%esp)
+        ldmxcsr 0(%esp)
+        fldcw   4(%esp)
+2:      addl    $12, %esp
+        .cfi_adjust_cfa_offset -12
+        ret
+        ending  tz_ctx_fp_reset
 
 // void tz_ctx_spill(void (*fn)(void *arg, uintptr_t sp), void *arg)
         internal tz_ctx_spill

@@ -51,6 +51,6 @@ void tz_ctx_init(struct tz_ctx *ctx, uintptr_t top, void (*entry)(void *),
         TZ_MXCSR_DEFAULT | (uintptr_t)TZ_FPUCW_DEFAULT << 32;
     word[TZ_FRAME_R12 / 8] = (uintptr_t)arg;
     word[TZ_FRAME_RBX / 8] = (uintptr_t)entry;
-    word[TZ_FRAME_PC / 8] = (uintptr_t)tz_ctx_start;
+    word[TZ_FRAME_PC / 8] = (uintptr_t)tz_ctx_start + TZ_START_SKIP;
     ctx->sp = (uintptr_t)frame;
 }

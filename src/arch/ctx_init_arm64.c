@@ -22,6 +22,6 @@ void tz_ctx_init(struct tz_ctx *ctx, uintptr_t top, void (*entry)(void *),
         word[i] = 0;
     word[TZ_FRAME_X19 / sizeof *word] = (uintptr_t)entry;
     word[TZ_FRAME_X20 / sizeof *word] = (uintptr_t)arg;
-    word[TZ_FRAME_PC / sizeof *word] = (uintptr_t)tz_ctx_start;
+    word[TZ_FRAME_PC / sizeof *word] = (uintptr_t)tz_ctx_start + TZ_START_SKIP;
     ctx->sp = (uintptr_t)frame;
 }

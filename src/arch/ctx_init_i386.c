@@ -23,6 +23,6 @@ void tz_ctx_init(struct tz_ctx *ctx, uintptr_t top, void (*entry)(void *),
     word[TZ_FRAME_CONTROL / sizeof *word + 1] = TZ_FPUCW_DEFAULT;
     word[TZ_FRAME_EBX / sizeof *word] = (uintptr_t)entry;
     word[TZ_FRAME_ESI / sizeof *word] = (uintptr_t)arg;
-    word[TZ_FRAME_PC / sizeof *word] = (uintptr_t)tz_ctx_start;
+    word[TZ_FRAME_PC / sizeof *word] = (uintptr_t)tz_ctx_start + TZ_START_SKIP;
     ctx->sp = (uintptr_t)frame;
 }

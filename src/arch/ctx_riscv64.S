@@ -97,16 +97,27 @@
         jr      t1
         ending  tz_ctx_jump
 
-// Where a new context starts: s1 entry, s2 argument; sp is 16-aligned. The
+// Where a new context starts, but for the nop: unwinders look in front of a
+// return address. s1 entry, s2 argument; sp is 16-aligned. The
 // undefined return address ends every backtrace here.
         internal tz_ctx_start
         .cfi_undefined ra
+        .4byte  0x13 // nop, not compressed
         mv      a0, s2
         li      s0, 0
         jalr    s1
         call    tz_port_entry_returned
         unimp
         ending  tz_ctx_start
+
+// void tz_ctx_fp_reset(void)
+// As a switch to a new context does with the rounding mode. Clobbers t1.
+        internal tz_ctx_fp_reset
+        frrm    t1
+        beqz    t1, 1f
+        fsrm    zero
+1:      ret
+        ending  tz_ctx_fp_reset
 
 // void tz_ctx_spill(void (*fn)(void *arg, uintptr_t sp), void *arg)
 // a0 fn, a1 arg.

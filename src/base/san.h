@@ -105,7 +105,11 @@ void __msan_poison(const volatile void *p, size_t n);
 #ifdef TZ_VALGRIND
 #define tz_san_vg_fresh(p, n) ((void)VALGRIND_MAKE_MEM_DEFINED(p, n))
 #define tz_san_vg_freed(p, n) ((void)VALGRIND_MAKE_MEM_NOACCESS(p, n))
+// [lo, hi) is a stack: going there is a switch, not a call or a return.
+#define tz_san_stack(lo, hi)                                                   \
+    ((void)VALGRIND_STACK_REGISTER((void *)(lo), (void *)((hi)-1)))
 #else
+#define tz_san_stack(lo, hi) ((void)(lo), (void)(hi))
 #define TZ_VALGRIND 0
 #define tz_san_vg_fresh(p, n) ((void)(p), (void)(n))
 #define tz_san_vg_freed(p, n) ((void)(p), (void)(n))

@@ -125,15 +125,14 @@ static void cycle(void *arg)
     finish_sweep(); // what has joined the lists since step 1
     for (uint32_t i = 0; i < tz_sched.nprocs; i++)
         tz_mcache_flush(tz_sched.allp[i]->cache);
+    tz_stack_gc_begin(); // before the locks of foreign threads' caches
     tz_foreign_stop();
     tz_free_flush();
     t->heap_before = tz_load_rlx(&tz_mem.live);
     t->goal = tz_load_rlx(&tz_mem.trigger);
     gc.nworkers = t->workers = want_workers();
     t->marking = tz_clock_now();
-    tz_stack_gc_begin();
     uint64_t live = mark_all(&t->roots);
-    tz_stack_gc_end();
     t->marked = tz_clock_now();
     t->heap_after = live;
     tz_store_rlx(&tz_mem.live, live);
@@ -147,6 +146,7 @@ static void cycle(void *arg)
     tz_scavenge_pace(tz_load_rlx(&tz_mem.trigger));
     tz_central_flip();
     tz_foreign_start();
+    tz_stack_gc_end();
     tz_worker_sweep();
     t->cycle = tz_xadd_rlx(&gc.cycles, 1) + 1;
     if (t->forced)

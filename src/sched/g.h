@@ -89,7 +89,10 @@ struct tz_g {
     void *fiber;           // what the sanitizer calls it
 #endif
 };
-_Static_assert(sizeof(struct tz_g) <= 224, "a G is small");
+_Static_assert(sizeof(struct tz_g) <=
+                   224 + (TZ_CTX_REGS_SIZE > TZ_G_ARGS
+                              ? TZ_CTX_REGS_SIZE - TZ_G_ARGS : 0),
+               "a G is small");
 
 enum { TZ_G_MAGIC = 0x67676767 };
 

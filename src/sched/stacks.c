@@ -6,7 +6,7 @@
 // comes between. tuza_call_big gives it one of its own for a call:
 //
 //     G.stack    first        big            first
-//     G.links  NULL         link           NULL
+//     G.links    NULL         link           NULL
 //     runs on    first --call_on--> big --return--> first
 //                             (link at its top)
 //

@@ -24,6 +24,7 @@
 
 #include "stack/slabpool.h"
 
+#include "base/san.h"
 #include "base/bits.h"
 #include "os/lock.h"
 #include "os/thread.h"
@@ -159,6 +160,8 @@ static uint32_t take_of(struct tz_slab *s)
     } else {
         TZ_CHECK(s->carved < s->count);
         i = s->carved++;
+        uintptr_t slot = s->base + ((uintptr_t)i << s->shift);
+        tz_san_stack(slot, slot + ((uintptr_t)1 << s->shift));
         add(&pool.uncut, -(UINT64_C(1) << s->shift));
     }
     place(s);

@@ -240,6 +240,16 @@ START_TEST(s3_01_rounding_belongs_to_the_context)
 }
 END_TEST
 
+START_TEST(s3_01_a_reset_gives_the_words_of_a_new_context)
+{
+    fesetround(FE_UPWARD);
+    tz_ctx_fp_reset();
+    ck_assert_int_eq(fegetround(), FE_TONEAREST);
+    tz_ctx_fp_reset();
+    ck_assert_int_eq(fegetround(), FE_TONEAREST);
+}
+END_TEST
+
 #if defined(__i386__) || defined(__x86_64__)
 // fesetround changes both words; each counts alone too.
 static struct {
@@ -273,6 +283,11 @@ START_TEST(s3_01_each_of_two_control_words_counts)
     for (int i = 0; i < 2; i++) {
         load_words(0x1f80, 0x037f);
         tz_ctx_switch(&home, &ctx[0]);
+        read_words();
+        ck_assert_uint_eq(mine.mxcsr & ~0x3fu, 0x1f80);
+        ck_assert_uint_eq(mine.fpu, 0x037f);
+        load_words(i ? 0x3f80 : 0x1f80, i ? 0x037f : 0x027f);
+        tz_ctx_fp_reset();
         read_words();
         ck_assert_uint_eq(mine.mxcsr & ~0x3fu, 0x1f80);
         ck_assert_uint_eq(mine.fpu, 0x037f);
@@ -556,6 +571,7 @@ int main(void)
                         s3_04_a_backtrace_goes_through_a_call_on_another_stack,
                         a_spill_tells_a_stack_pointer_below_its_caller,
                         whoever_scans_finds_each_live_word,
+                        s3_01_a_reset_gives_the_words_of_a_new_context,
                         CPU_TESTS
                         a_context_may_go_on_on_another_thread,
                         an_entry_that_returns_does_not_run_into_nothing,

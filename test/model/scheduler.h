@@ -26,6 +26,7 @@ static inline void make_scheduler(uint32_t nprocs)
         struct tz_p *p = model_alloc(sizeof *p, TZ_CACHE_LINE);
         model_name(p, sizeof *p, name[i]);
         p->id = i;
+        p->alone = nprocs == 1;
         p->timer_next = INT64_MAX;
         p->schedtick = 1; // not a turn to look around
         tz_sched.allp[i] = p;

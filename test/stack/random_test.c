@@ -89,7 +89,7 @@ static void play(struct p *me, bool end)
 {
     for (int n = 0; n < OPS; n++) {
         uint64_t r = tz_rand_next(&me->seed);
-        struct held *h = &me->held[end ? n % HELD : r % HELD];
+        struct held *h = &me->held[(end ? (uint64_t)n : r) % HELD];
         struct tz_stackcache *c = r >> 32 & 3 ? me->cache : NULL;
         if (h->lo)
             put(c, h);

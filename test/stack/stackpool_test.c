@@ -17,9 +17,9 @@ static void start(void)
 static uintptr_t fixed_get(struct tz_stackcache *c, unsigned order)
 {
     uintptr_t lo = 0;
-    ck_assert_int_eq(tz_stackpool_get(c, order, &lo), 0);
-    ck_assert_uint_ne(lo, 0);
-    ck_assert_uint_eq(lo % tz_stackpool_size(order), 0);
+    int err = tz_stackpool_get(c, order, &lo);
+    if (err || !lo || lo % tz_stackpool_size(order)) // a ck_assert is slow
+        ck_abort_msg("order %u: %d, %p", order, err, (void *)lo);
     return lo;
 }
 
