@@ -20,6 +20,7 @@
 #include "os/space.h"
 #include "os/thread.h"
 #include "os/vm.h"
+#include "sched/split.h"
 #include "stack/stack.h"
 
 // --- base
@@ -220,4 +221,36 @@ bool tz_stack_unguarded(const struct tz_stack *st)
 void tz_stack_tick(int64_t now)
 {
     (void)now;
+}
+
+// --- split code: there is none
+
+size_t tz_split_stack_size(size_t size)
+{
+    return size;
+}
+
+uintptr_t tz_split_first(struct tz_g *g)
+{
+    return g->stack.hi;
+}
+
+void tz_split_last(struct tz_stackcache *c, struct tz_g *g)
+{
+    (void)c, (void)g;
+}
+
+void tz_split_pass(struct tz_stackcache *c, struct tz_g *g, struct tz_g *to)
+{
+    (void)c, (void)g, (void)to;
+}
+
+void tz_split_switch(const struct tz_g *g)
+{
+    (void)g;
+}
+
+void tz_split_poison(struct tz_m *m)
+{
+    (void)m;
 }
