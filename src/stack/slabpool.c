@@ -376,13 +376,13 @@ struct tz_slab *tz_slabpool_begin_trim(bool all)
     return s;
 }
 
-void tz_slabpool_end_trim(struct tz_slab *s, uint32_t trimmed)
+void tz_slabpool_end_trim(struct tz_slab *s)
 {
     lock();
     uint64_t bytes = (uint64_t)tz_popcount64(s->busy) << s->shift;
     add(&pool.hot, -bytes);
     add(&pool.cold, bytes);
-    add(&pool.trimmed, trimmed);
+    add(&pool.trimmed, tz_popcount64(s->busy));
     s->cold |= s->busy;
     s->busy = 0;
     pool.returning--;
