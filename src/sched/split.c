@@ -27,6 +27,7 @@
 #include "os/env.h"
 #include "os/thread.h"
 #include "os/vm.h"
+#include "sched/overflow.h"
 #include "sched/proc.h"
 #include "tuza/split.h"
 
@@ -194,14 +195,14 @@ static TZ_NORETURN void report_limit(const struct tz_g *g, uintptr_t sp,
     uint32_t n = 0;
     for (struct tz_segment *s = g->seg; s; s = s->prev)
         n++;
-    tz_fatal("stack overflow in goroutine %llu (%s%s%s, spawned at %s)\n"
-             "\t%zu KiB in %u segments, and %zu more, are beyond the limit of "
-             "%zu KiB; segment [%p, %p), sp %p\n"
-             "\thigher limits: TUZASTACKMAX=2G in the environment",
-             (unsigned long long)g->id, g->name ? g->name : "?",
-             g->label ? ", label " : "", g->label ? g->label : "", g->site,
-             (size_t)g->seg->total / 1024, n, need, tz_env.stack_max / 1024,
-             (void *)g->stack.lo, (void *)g->stack.hi, (void *)sp);
+    char how[256];
+    tz_format(how, sizeof how,
+              "%zu KiB in %u segments, and %zu more, are beyond the limit of "
+              "%zu KiB; segment [%p, %p), sp %p\n"
+              "\thigher limits: TUZASTACKMAX=2G in the environment",
+              (size_t)g->seg->total / 1024, n, need, tz_env.stack_max / 1024,
+              (void *)g->stack.lo, (void *)g->stack.hi, (void *)sp);
+    tz_stack_overflow_report(g, &g->stack, how, NULL);
 }
 
 static TZ_NORETURN void report_memory(const struct tz_g *g)
