@@ -30,7 +30,7 @@
 #include "sched/proc.h"
 #include "tuza/split.h"
 
-_Static_assert(sizeof(void *) < 8 ||
+_Static_assert(!TZ_HAVE_MORESTACK ||
                    (offsetof(struct tz_g, stack.lo) == TZ_G_STACK_LO &&
                     offsetof(struct tz_g, stack.hi) == TZ_G_STACK_HI &&
                     offsetof(struct tz_g, links) == TZ_G_LINKS &&
@@ -38,7 +38,7 @@ _Static_assert(sizeof(void *) < 8 ||
                     offsetof(struct tz_m, g0.ctx.sp) == TZ_M_G0_SP),
                "layout");
 #define REC(field) offsetof(struct tz_split_record, field)
-_Static_assert(sizeof(void *) < 8 ||
+_Static_assert(!TZ_HAVE_MORESTACK ||
                    (REC(tls_m) == TZ_REC_TLS_M && REC(tls_g) == TZ_REC_TLS_G &&
                     REC(more) == TZ_REC_MORE && REC(leave) == TZ_REC_LEAVE &&
                     REC(yield) == TZ_REC_YIELD && REC(spill) == TZ_REC_SPILL &&

@@ -114,6 +114,34 @@ IN_GOROUTINES(s3_07_a_frame_larger_than_what_is_left_grows, 1)
     with_left(frame_204800, 100000);
 }
 
+// What a nested function is called with besides its arguments, both when the
+// next segment is there and when it has to be made.
+static NOINLINE int chained(char *keep)
+{
+    int k = keep[0] = 5;
+    int inner(int j)
+    {
+        volatile char frame[200 * 1024];
+        frame[0] = 1;
+        int below = j ? inner(j - 1) : 0;
+        return below + k++ + frame[0] - 1;
+    }
+    int first = inner(0), second = inner(1); // 5, 6 + 7
+    return k == 8 ? first + second : -1;
+}
+static NOINLINE void chained_with_little_left(void)
+{
+    char *keep = alloca(here() - seg()->guard - 10000);
+    for (int i = 0; i < 2; i++) {
+        tuza_gc();
+        need_eq(chained(keep), 18);
+    }
+}
+IN_GOROUTINES(s3_07_a_nested_function_that_grows_finds_its_frame, 1)
+{
+    chained_with_little_left();
+}
+
 // --- the chain
 
 static NOINLINE int nest(int n, int (*then)(void))
@@ -334,10 +362,44 @@ static NOINLINE void allocate_at(char *keep)
         need(tuza_alloc(40 << 20));
     need(hooked > before);
 }
+static tuza_chan(int) never;
+tuza_fn(waits)
+{
+    int v;
+    tuza_recv(never, &v);
+    tuza_waitgroup_done(&group);
+}
+
+// Their stacks are made on ours, with the pool's lock held.
+static NOINLINE void spawn_at(char *keep)
+{
+    keep[0] = 1;
+    int before = hooked;
+    for (int i = 0; i < 1000; i++) {
+        tuza_waitgroup_add(&group, 1);
+        tuza_go(waits);
+    }
+    tuza_yield();
+    need(hooked > before);
+    tuza_close(never);
+    tuza_waitgroup_wait(&group);
+}
+
+static NOINLINE void spawn_near(void)
+{
+    spawn_at(alloca(here() - seg()->guard - 2000));
+}
+static NOINLINE void allocate_near(void)
+{
+    allocate_at(alloca(here() - seg()->guard - 2000));
+}
+
 GOROUTINE_MAIN_(allocate_near_the_guard)
 static void allocate_near_the_guard_body(void)
 {
-    allocate_at(alloca(here() - seg()->guard - 2000));
+    never = tuza_chan_make(int, 0);
+    allocate_near();
+    spawn_near();
 }
 START_TEST(s3_11_growth_inside_of_the_allocator_makes_do)
 {
@@ -426,6 +488,7 @@ int main(void)
             s3_06_the_constants_agree,
             s3_07_frames_of_any_size_at_any_distance_from_the_guard,
             s3_07_a_frame_larger_than_what_is_left_grows,
+            s3_07_a_nested_function_that_grows_finds_its_frame,
             s3_08_n_splits_make_n_more_segments, s3_08_frames_of_200k_nest,
             s3_08_a_link_knows_the_arguments,
             s3_08_one_segment_is_kept_until_a_collection,

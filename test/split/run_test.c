@@ -315,6 +315,64 @@ IN_GOROUTINES(preemption_keeps_arguments_and_results, 1)
     tuza_waitgroup_wait(&group);
 }
 
+// --- stopped
+
+static NOINLINE long leaf(long x)
+{
+    __asm__ volatile("" ::: "memory");
+    return x + 1;
+}
+static NOINLINE int segments_there(void) { return tuza_split_segments(); }
+
+// Nothing but calls over a boundary, without a look at a stop.
+static NOINLINE int hot_calls(void)
+{
+    volatile char pad[64];
+    pad[0] = 0;
+    if (segments_there() == tuza_split_segments())
+        return 0;
+    long n = 0, calls = 0;
+    while (!tz_load_rlx(&stop_spinning)) {
+        for (int i = 0; i < 1000; i++)
+            n = leaf(n);
+        calls += 1000;
+        need(n == calls);
+    }
+    return 1 + pad[0];
+}
+static NOINLINE int seek(int depth)
+{
+    struct node *volatile p = node(depth);
+    volatile char pad[16];
+    pad[0] = 0;
+    int done = depth ? hot_calls() || seek(depth - 1) : 0;
+    need(p->magic == MAGIC + depth);
+    return done + pad[0];
+}
+tuza_fn(call_hot)
+{
+    need(seek(100000));
+    tuza_waitgroup_done(&group);
+}
+// Takes what a collection has taken from the other.
+tuza_fn(grow_often)
+{
+    while (!tz_load_rlx(&stop_spinning))
+        need(grow_in_call(300) == 301);
+    tuza_waitgroup_done(&group);
+}
+IN_GOROUTINES(a_thread_may_be_stopped_at_any_call_over_a_boundary, 3)
+{
+    tuza_waitgroup_add(&group, 2);
+    tuza_go(call_hot);
+    tuza_go(grow_often);
+    tuza_yield();
+    for (int i = 0; i < 1500; i++)
+        tuza_gc();
+    tz_store_rlx(&stop_spinning, 1);
+    tuza_waitgroup_wait(&group);
+}
+
 // --- signals
 
 static volatile int handled;
@@ -454,6 +512,7 @@ int main(void)
                          declared_calls_may_grow_during_a_collection,
                          a_loop_of_split_calls_lets_others_run,
                          preemption_keeps_arguments_and_results,
+                         a_thread_may_be_stopped_at_any_call_over_a_boundary,
                          split_handlers_on_the_signal_stack,
                          split_handlers_on_the_goroutine_s_stack,
                          longjmp_out_of_segments_restores_the_guard,

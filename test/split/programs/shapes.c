@@ -11,6 +11,7 @@
 #include <immintrin.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -244,19 +245,27 @@ static int (*const shapes[])(void) = { stack_arguments, structs, results,
 
 static int have_avx2, deepest;
 
+// Whether the next small frames may not fit.
+static inline int near_the_guard(const volatile char *here)
+{
+    uintptr_t guard;
+    __asm__("movq %%fs:0x70, %0" : "=r"(guard));
+    return (uintptr_t)here - guard < 1500;
+}
+
 static NOINLINE int down(int n, const volatile char *above)
 {
     volatile char here[16];
     here[0] = (char)(above[0] + 1);
     size_t count = sizeof shapes / sizeof *shapes;
-    if (n % 4 == 0)
-        tuza_gc(); // the next that does not fit takes the slow path
     if (tuza_split_segments() > deepest)
         deepest = tuza_split_segments();
     for (size_t i = 0; i < count; i++) {
-        int (*shape)(void) = shapes[(i + (size_t)n / 4) % count];
+        int (*shape)(void) = shapes[i];
         if (shape == vectors && !have_avx2)
             continue;
+        if (near_the_guard(here))
+            tuza_gc(); // what does not fit takes the slow path
         int bad = shape();
         if (bad) {
             printf("level %d, line %d\n", n, bad);
