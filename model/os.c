@@ -191,9 +191,11 @@ size_t tz_stack_default(void)
 int tz_stack_get(struct tz_stackcache *c, size_t size, void *owner,
                  struct tz_stack *out)
 {
-    (void)c, (void)owner, (void)size;
+    (void)c, (void)size;
     size = tz_stack_default();
-    out->lo = (uintptr_t)model_alloc(size, 64);
+    void **owner_at = model_alloc(size, 64);
+    *owner_at = owner;
+    out->lo = (uintptr_t)owner_at;
     out->hi = out->lo + size;
     return 0;
 }
@@ -204,11 +206,10 @@ void tz_stack_put(struct tz_stackcache *c, struct tz_stack *st)
     st->lo = st->hi = 0;
 }
 
+// At the stack's low end.
 void **tz_stack_owner(const struct tz_stack *st)
 {
-    static void *owner;
-    (void)st;
-    return &owner;
+    return (void **)st->lo;
 }
 
 bool tz_stack_unguarded(const struct tz_stack *st)

@@ -84,7 +84,7 @@ typedef struct tuza_stackstats {
     uint64_t cold;            /* free for all, deep pages were given back */
     uint64_t unused;          /* never used so far */
     uint64_t sys;             /* mapped */
-    uint64_t trimmed;         /* stacks whose deep pages went, since start */
+    uint64_t trimmed;         /* hot stacks that became cold, since start */
     uint64_t unmapped;        /* bytes of mappings that went, since start */
     uint64_t guards_marker;   /* stacks so guarded, of those used so far */
     uint64_t guards_mprotect;

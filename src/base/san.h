@@ -108,8 +108,14 @@ void __msan_poison(const volatile void *p, size_t n);
 // [lo, hi) is a stack: going there is a switch, not a call or a return.
 #define tz_san_stack(lo, hi)                                                   \
     ((void)VALGRIND_STACK_REGISTER((void *)(lo), (void *)((hi)-1)))
+// Of a registered stack it does not see that a jump into it uses [top - n, top).
+#define tz_san_on_valgrind() (RUNNING_ON_VALGRIND != 0)
+#define tz_san_stack_used(top, n)                                              \
+    ((void)VALGRIND_MAKE_MEM_UNDEFINED((void *)((top) - (n)), n))
 #else
 #define tz_san_stack(lo, hi) ((void)(lo), (void)(hi))
+#define tz_san_on_valgrind() false
+#define tz_san_stack_used(top, n) ((void)(top))
 #define TZ_VALGRIND 0
 #define tz_san_vg_fresh(p, n) ((void)(p), (void)(n))
 #define tz_san_vg_freed(p, n) ((void)(p), (void)(n))

@@ -115,6 +115,10 @@ struct tz_vm_range {
 };
 bool tz_vm_drop(const struct tz_vm_range *ranges, size_t n);
 
+// Whether many ranges go in one call, so that it does not pay to ask first
+// whether anything is there.
+bool tz_vm_drops_many(void);
+
 // Which pages of mapped memory are in memory: a byte each to in, of which bit 0
 // counts. 0, or -errno: -ENOSYS where the system cannot tell.
 int tz_vm_resident(void *p, size_t n, unsigned char *in);

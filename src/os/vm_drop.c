@@ -15,6 +15,24 @@
 #include "os/vm_own.h"
 #include "os/vm_sys.h"
 
+static bool many_works(void)
+{
+    return !tz_vmcall_madvise_replaced() && tz_vmask_many();
+}
+
+static void ask_many(void *arg)
+{
+    bool *yes = arg;
+    *yes = many_works();
+}
+
+bool tz_vm_drops_many(void)
+{
+    bool yes;
+    tz_port_system_stack(ask_many, &yes);
+    return yes;
+}
+
 struct drop {
     const struct tz_vm_range *range;
     size_t n;
@@ -27,8 +45,7 @@ static void drop(void *arg)
     const struct tz_vm_range *r = d->range;
     for (size_t i = 0; i < d->n; i++)
         TZ_CHECK(tz_vmown_whole_pages(r[i].p, r[i].n)); // it rounds outward
-    d->taken = d->n > 1 && !tz_vmcall_madvise_replaced() && tz_vmask_many() &&
-               tz_vmsys_unused_many(r, d->n) == 0;
+    d->taken = d->n > 1 && many_works() && tz_vmsys_unused_many(r, d->n) == 0;
     if (d->taken)
         return;
     d->taken = true;

@@ -44,6 +44,7 @@ int tz_sched_init(uint32_t nprocs)
             return -ENOMEM;
     }
     tz_sched.nprocs = nprocs;
+    tz_sched.on_valgrind = tz_san_on_valgrind();
     tz_lock_acquire(&tz_sched.lock);
     for (uint32_t i = nprocs; i-- > 0;)
         tz_pidle_put(tz_sched.allp[i]);
@@ -147,9 +148,12 @@ void tz_system_stack(void (*fn)(void *), void *arg)
     } else {
         uintptr_t top = t->m->g0.ctx.sp;
         TZ_CHECK(top);
+        top = tz_align_down(top - 256, 16);
+        if (tz_unlikely(tz_sched.on_valgrind))
+            tz_san_stack_used(top, 64);
         bool split = tz_load_rlx(&tz_sched.split);
         uintptr_t slot = split ? tz_split_pause() : 0;
-        tz_ctx_call_on(tz_align_down(top - 256, 16), fn, arg);
+        tz_ctx_call_on(top, fn, arg);
         if (split)
             tz_split_resume(slot);
     }

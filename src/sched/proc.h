@@ -38,6 +38,7 @@ struct tz_sched {
     uint32_t stopwait;     // atomic, a futex; Ps that have not stopped yet
     uint32_t last_stop;    // atomic; 1: the coming stop is for ever
     bool forked;           // this is the child of a fork
+    bool on_valgrind;      // const after init
     uint32_t epoch;        // atomic, a futex; counts starts of the world
 
     int64_t sleep_until;   // atomic; when an idle M wakes for a timer, else

@@ -31,7 +31,7 @@ struct tz_slabpool_stats {
     uint64_t uncut;   // never used so far
     uint64_t slabs;   // mapped
     uint64_t ahead;   // mapped, of no slab yet
-    uint64_t trimmed; // stacks that lost memory, since start
+    uint64_t trimmed; // hot stacks that became cold, since start
     uint64_t unmapped; // bytes of slabs given back, since start
 };
 void tz_slabpool_stats(struct tz_slabpool_stats *out);
@@ -53,6 +53,6 @@ void tz_slabpool_step(void);
 // free stacks busy. done gives them back. Between the two the collector does
 // not begin to mark.
 struct tz_slab *tz_slabpool_begin_trim(bool all);
-void tz_slabpool_end_trim(struct tz_slab *s, uint32_t trimmed);
+void tz_slabpool_end_trim(struct tz_slab *s);
 
 #endif

@@ -5,9 +5,11 @@
 // starting one cheap; so nothing is given back there. A thread that watches
 // does it later (tz_stack_tick), at 1 % of a processor's time, slab by slab:
 // of each stack that has lain in the pool for a while the two highest pages
-// stay, where every goroutine begins, and what lies below goes back, if
-// anything is there. Most stacks never get so deep: one mincore tells of all
-// stacks of a slab what is there, at a tenth of what dropping nothing costs.
+// stay, where every goroutine begins, and what lies below goes back. Where the
+// kernel drops many ranges in one call that is all: 0.35 us for a stack of
+// 256 KiB that holds nothing there, as most do. Elsewhere each range is a call,
+// so one mincore asks first for all stacks of a slab what is there; the answer
+// costs 10 ns a page, twice as much as dropping nothing in one call.
 //
 // Markers and mprotected zones stand below what is dropped, and stay.
 
@@ -104,10 +106,11 @@ bool tz_slabpool_trim(bool all)
         return false;
     struct tz_vm_range range[TZ_SLAB_MAX];
     uint32_t n = 0;
-    for (uint64_t w = deep_ones(s, s->busy); w; w &= w - 1)
-        range[n++] = deep_part(s, tz_ctz64(w));
+    uint64_t deep = tz_vm_drops_many() ? s->busy : deep_ones(s, s->busy);
+    for (; deep; deep &= deep - 1)
+        range[n++] = deep_part(s, tz_ctz64(deep));
     tz_vm_drop(range, n); // what is not taken stays: the stack is free anyway
-    tz_slabpool_end_trim(s, n);
+    tz_slabpool_end_trim(s);
     return true;
 }
 

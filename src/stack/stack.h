@@ -81,7 +81,7 @@ struct tz_stack_stats {
     uint64_t cold;   // free, trimmed to the pages where goroutines begin
     uint64_t unused; // never used so far
     uint64_t sys;    // mapped
-    uint64_t trimmed;  // stacks that lost memory, since start
+    uint64_t trimmed;  // hot stacks that became cold, since start
     uint64_t unmapped; // bytes given back, since start
     uint64_t guards[TZ_GUARDS]; // stacks by kind of guard
     enum tz_guard_why why;      // no better guard was taken, last time

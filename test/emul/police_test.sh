@@ -96,6 +96,16 @@ s1_10_what_was_a_stack_is_none_as_heap() {
     [ -n "$part" ] || fail "exstack has no parts"
 }
 
+writes_to_the_log_are_not_looked_at() {
+    local looked
+    # shellcheck disable=SC2016
+    ends "log" 0 "$police" --tell --log 1 -- \
+        bash -c 'for ((i = 0; i < 1000; i++)); do printf x; done'
+    looked=$(sed -n 's/.*looked at \([0-9]*\) system calls.*/\1/p' "$work/err")
+    [ "${looked:-1000}" -lt 900 ] || fail "looked at $looked calls"
+    ends "log and sp" 98 "$police" --log 3 -- "$stray" plain
+}
+
 it_goes_on_if_told() {
     ends "--go-on" 98 "$police" --go-on --tell -- "$stray" plain malloc marked
     said "--go-on" ok
@@ -127,6 +137,7 @@ exec_begins_anew
 s1_12_the_very_top_of_a_stack_is_outside
 s1_13_signal_stacks_are_whole_pages_or_within_a_stack
 s1_10_what_was_a_stack_is_none_as_heap
+writes_to_the_log_are_not_looked_at
 it_goes_on_if_told
 it_ends_as_the_program_ends
 verdict

@@ -3,7 +3,8 @@
 # test: release-only timeout=600
 #
 # Makes each mistake of model/mutants.tsv in a copy of the source, and demands
-# of the test that is named there that it fails; without the mistake it passes.
+# of the test that is named there that it fails; that it passes without the
+# mistake shows its own run by ctest.
 # Only that file is compiled anew, as the build compiles it for the explorer. A
 # text that is not in its function exactly once is a complaint: the list is to
 # follow the sources.

@@ -119,14 +119,14 @@ static void explore(const char *name, void (*a)(void), void (*b)(void),
 
 START_TEST(chunks_that_are_pushed_at_once_are_all_there)
 {
-    explore("two chunks", allocate_own, allocate_own, NULL, 2, 1);
-    explore("two chunks and a walk", allocate_own, allocate_own, walk, 1, 1);
+    explore("two chunks", allocate_own, allocate_own, NULL, 3, 1);
+    explore("two chunks and a walk", allocate_own, allocate_own, walk, 2, 1);
 }
 END_TEST
 
 START_TEST(a_chunk_is_shared_by_threads_without_a_cache)
 {
-    explore("a shared chunk", allocate_shared, allocate_shared, walk, 1, 1);
+    explore("a shared chunk", allocate_shared, allocate_shared, walk, 2, 1);
 }
 END_TEST
 

@@ -129,7 +129,7 @@ START_TEST(what_a_thief_steals_its_owner_does_not_get)
                                .setup = two_ps,
                                .thread = { own, thief_1 },
                                .check = nothing_of_3_is_lost,
-                               .preemptions = 3,
+                               .preemptions = 4,
                                .stale = 2,
                                .limit = 2000000,
                                .random = 5000 };
@@ -143,7 +143,7 @@ START_TEST(two_thieves_do_not_get_the_same)
                                .setup = three_ps,
                                .thread = { own, thief_1, thief_2 },
                                .check = nothing_of_3_is_lost,
-                               .preemptions = 2,
+                               .preemptions = 3,
                                .stale = 1,
                                .limit = 2000000,
                                .random = 5000 };
@@ -178,7 +178,7 @@ START_TEST(a_thief_may_be_robbed)
                                .setup = rob_in_turn,
                                .thread = { robbed_thief, second_thief },
                                .check = nothing_of_5_is_lost,
-                               .preemptions = 2,
+                               .preemptions = 3,
                                .stale = 2,
                                .limit = 2000000,
                                .random = 5000 };
@@ -214,7 +214,7 @@ START_TEST(what_a_full_ring_sends_away_is_not_lost)
                                .setup = full_ring,
                                .thread = { overflow, take_shares },
                                .check = nothing_of_6_is_lost,
-                               .preemptions = 2,
+                               .preemptions = 3,
                                .stale = 2,
                                .limit = 2000000,
                                .random = 5000 };
@@ -238,7 +238,7 @@ START_TEST(places_are_not_used_again_before_they_are_read)
                                .setup = two_ps,
                                .thread = { around, thief_1 },
                                .check = nothing_of_6_is_lost,
-                               .preemptions = 2,
+                               .preemptions = 3,
                                .stale = 2,
                                .limit = 2000000,
                                .random = 5000 };
@@ -274,7 +274,7 @@ START_TEST(a_thief_overwrites_nothing_of_its_own)
                                .setup = thief_has_two,
                                .thread = { get_and_put, thief_1 },
                                .check = nothing_of_7_is_lost,
-                               .preemptions = 3,
+                               .preemptions = 4,
                                .stale = 2,
                                .limit = 2000000,
                                .random = 5000 };
@@ -307,7 +307,7 @@ START_TEST(a_queue_is_not_called_empty_while_its_next_moves_to_the_ring)
                                .setup = one_is_next,
                                .thread = { replace_next, never_empty },
                                .check = nothing_of_3_is_lost,
-                               .preemptions = 3,
+                               .preemptions = 4,
                                .stale = 0,
                                .limit = 2000000 };
     explored(&p);

@@ -269,10 +269,47 @@ START_TEST(what_was_queued_before_a_stop_runs_after_it)
 }
 END_TEST
 
-// A thread is being made for a P while the world is stopped, and made when it
-// has started again.
 static int begun;
 
+// Sysmon takes the P of a call for others, or is about to, when the stop comes.
+static void two_ps_and_sysmon(void)
+{
+    make_two_ps();
+    model_need(tz_sysmon_start() == 0);
+}
+
+static void long_call(void *arg)
+{
+    (void)arg;
+    model_need(tuza_spawn_at(waits_in_queue, NULL, "here") == 0);
+    begun = 1;
+    tuza_syscall_enter();
+    model_sleep_for(35000);
+    tuza_syscall_exit();
+    user_code("after the call");
+    end_of_goroutine();
+}
+
+static void stop_over_retake(void *arg)
+{
+    (void)arg;
+    model_need(tuza_spawn_at(long_call, NULL, "here") == 0);
+    busy_until(&begun);
+    for (uint32_t n = 10 + 15 * model_choose(3, "when to stop"); n > 0; n--)
+        model_yield();
+    stop_once();
+    user_code("has stopped the world");
+    end_of_goroutine();
+}
+
+START_TEST(a_stop_and_sysmon_that_takes_a_p)
+{
+    explore("a stop and sysmon", two_ps_and_sysmon, stop_over_retake, 3, 1, 0);
+}
+END_TEST
+
+// A thread is being made for a P while the world is stopped, and made when it
+// has started again.
 static void third_is_slow(void)
 {
     begun = 1;
@@ -321,6 +358,7 @@ int main(void)
                    a_stop_and_calls_that_hand_off,
                    a_stop_does_not_wait_for_a_call,
                    a_stop_does_not_wait_for_a_thread_that_is_made,
+                   a_stop_and_sysmon_that_takes_a_p,
                    two_stops_come_one_after_the_other,
                    what_was_queued_before_a_stop_runs_after_it, NULL });
 }

@@ -14,6 +14,7 @@ enum { READ_WRITE = PROT_READ | PROT_WRITE };
 
 static long page_told; // by sysconf; 0: the truth
 
+#if !TZ_TSAN // which calls it before it can be called itself
 long sysconf(int name)
 {
     if (name == _SC_PAGESIZE && page_told)
@@ -23,6 +24,7 @@ long sysconf(int name)
         real = (long (*)(int))dlsym(RTLD_NEXT, "sysconf");
     return real(name);
 }
+#endif
 
 static void police(const char *debug)
 {
@@ -236,6 +238,8 @@ static void within_a_large_page(void)
 
 START_TEST(s1_14_on_large_pages_as_well)
 {
+    if (TZ_TSAN)
+        return; // pages are as large as they are
     struct os_ended e = os_child(within_a_large_page);
     ck_assert_int_eq(e.status, 2);
     os_assert_has(e.text, "not whole pages of 65536");
