@@ -31,23 +31,6 @@
 #include "sched/proc.h"
 #include "tuza/split.h"
 
-_Static_assert(!TZ_HAVE_MORESTACK ||
-                   (offsetof(struct tz_g, stack.lo) == TZ_G_STACK_LO &&
-                    offsetof(struct tz_g, stack.hi) == TZ_G_STACK_HI &&
-                    offsetof(struct tz_g, links) == TZ_G_LINKS &&
-                    offsetof(struct tz_g, seg) == TZ_G_SEG &&
-                    offsetof(struct tz_m, g0.ctx.sp) == TZ_M_G0_SP),
-               "layout");
-#define REC(field) offsetof(struct tz_split_record, field)
-_Static_assert(!TZ_HAVE_MORESTACK ||
-                   (REC(tls_m) == TZ_REC_TLS_M && REC(tls_g) == TZ_REC_TLS_G &&
-                    REC(more) == TZ_REC_MORE && REC(leave) == TZ_REC_LEAVE &&
-                    REC(yield) == TZ_REC_YIELD && REC(spill) == TZ_REC_SPILL &&
-                    REC(unwound) == TZ_REC_UNWOUND &&
-                    REC(xsave_size) == TZ_REC_XSAVE_SIZE &&
-                    REC(xsave_mask) == TZ_REC_XSAVE_MASK),
-               "layout");
-
 enum { RANGES = 512 };
 
 // Where the copies of __morestack are. Never taken out: a copy that has been

@@ -25,24 +25,6 @@
 
 #include <errno.h>
 
-_Static_assert(offsetof(struct tz_segment, guard) == TZ_SEG_GUARD, "layout");
-_Static_assert(offsetof(struct tz_segment, lo) == TZ_SEG_LO, "layout");
-_Static_assert(offsetof(struct tz_segment, hi) == TZ_SEG_HI, "layout");
-_Static_assert(offsetof(struct tz_segment, top) == TZ_SEG_TOP, "layout");
-_Static_assert(offsetof(struct tz_segment, room) == TZ_SEG_ROOM, "layout");
-_Static_assert(offsetof(struct tz_segment, prev) == TZ_SEG_PREV, "layout");
-_Static_assert(offsetof(struct tz_segment, next) == TZ_SEG_NEXT, "layout");
-_Static_assert(offsetof(struct tz_segment, g) == TZ_SEG_G, "layout");
-_Static_assert(offsetof(struct tz_segment, heavy) == TZ_SEG_HEAVY, "layout");
-_Static_assert(offsetof(struct tz_segment, link.from_sp) == TZ_SEG_SP, "layout");
-_Static_assert(offsetof(struct tz_segment, link) == TZ_SEG_LINK, "layout");
-_Static_assert(offsetof(struct tz_segment, link.older) == TZ_SEG_LINK, "layout");
-_Static_assert(offsetof(struct tz_segment, pc) == TZ_SEG_PC, "layout");
-_Static_assert(offsetof(struct tz_segment, argsize) == TZ_SEG_ARGSIZE, "layout");
-_Static_assert(offsetof(struct tz_segment, argp) == TZ_SEG_ARGP, "layout");
-_Static_assert(offsetof(struct tz_segment, nonsplit) == TZ_SEG_NONSPLIT,
-               "layout");
-
 enum {
     ZONE = 64 * 1024, // guard zone and colour of the stacks we ask for
     SPILL_HEAD = 64,
