@@ -26,9 +26,9 @@
 #include <errno.h>
 
 enum {
-    ZONE = 64 * 1024, // guard zone and colour of the stacks we ask for
     SPILL_HEAD = 64,
-    OVERHEAD = ZONE + 4096 + TZ_SEG_RESERVE,
+    AROUND = TZ_STACK_LOST + 2048, // of the stacks we ask for; headers
+    OVERHEAD = AROUND + TZ_SEG_RESERVE,
     LARGEST = 64 * 1024 * 1024 // grown to in one step, unless a frame asks
 };
 _Static_assert(sizeof(struct tz_spill) <= SPILL_HEAD, "a spill's header");
@@ -134,7 +134,7 @@ void *tz_segment_spill(struct tz_stackcache *c, struct tz_segment *s,
     if (s->total > limit || size > limit - s->total)
         return NULL;
     struct tz_stack st;
-    if (tz_stack_get(c, size + ZONE + 4096, s->g, &st) != 0)
+    if (tz_stack_get(c, size + AROUND, s->g, &st) != 0)
         return NULL;
     struct tz_spill *b = (struct tz_spill *)(st.lo + 64); // past the canary
     *b = (struct tz_spill){ .next = s->spills, .sp = sp,
