@@ -509,6 +509,8 @@ static uint64_t number(const char *name, uint64_t usual)
 static void run_random(void)
 {
     struct explorer *x = model_x;
+    if (x->program->random == 0)
+        return; // random schedules keep no bounds
     int64_t seconds = (int64_t)number("MODEL_SECONDS", 0);
     int64_t end = real_seconds() + seconds;
     x->mode = RANDOM;

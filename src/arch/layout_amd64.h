@@ -29,7 +29,6 @@
 #define TZ_MXCSR_CONTROL 0xffc0 // all but the sticky exception flags
 #define TZ_FPUCW_DEFAULT 0x037f
 
-#define TZ_HAVE_MORESTACK 1 // morestack_amd64.S
 #define TZ_START_SKIP 1 // bytes of tz_ctx_start that do not run
 
 #endif

@@ -22,7 +22,6 @@
 #define TZ_FPSCR_CONTROL_LOW 0x9f00
 #define TZ_FPSCR_CONTROL_HIGH 0x07ff
 
-#define TZ_HAVE_MORESTACK 0 // no split stacks here
 #define TZ_START_SKIP 4 // bytes of tz_ctx_start that do not run
 
 #endif

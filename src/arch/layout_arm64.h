@@ -18,7 +18,6 @@
 #define TZ_FRAME_CONTROL 160
 #define TZ_FRAME_SIZE 176
 
-#define TZ_HAVE_MORESTACK 0 // no split stacks here
 #define TZ_START_SKIP 4 // bytes of tz_ctx_start that do not run
 
 #endif

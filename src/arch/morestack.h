@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // arch/morestack.h: what morestack_amd64.S shares with C: offsets into a
 // segment's header, a G and the record by which the split library and libtuza
-// know each other. sched/split.c ties them to the structs.
+// know each other. sched/slot_linux_amd64.c ties them to the structs.
 #ifndef TZ_ARCH_MORESTACK_H
 #define TZ_ARCH_MORESTACK_H
 

@@ -120,7 +120,8 @@ bool tz_vm_drop(const struct tz_vm_range *ranges, size_t n);
 bool tz_vm_drops_many(void);
 
 // Which pages of mapped memory are in memory: a byte each to in, of which bit 0
-// counts. 0, or -errno: -ENOSYS where the system cannot tell.
+// counts. 0, or -errno: -ENOSYS where the system cannot tell, or has pages of
+// more than 4 KiB.
 int tz_vm_resident(void *p, size_t n, unsigned char *in);
 
 // Whether new mappings are in memory as a whole at once: mlockall(MCL_FUTURE).

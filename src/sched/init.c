@@ -133,9 +133,15 @@ struct system_call {
     struct tz_m *m;
 };
 
-static bool runs_on(struct tz_g *g)
+TZ_INLINE bool runs_on(struct tz_g *g)
 {
     return g && !g->is_g0 && tz_on_own_stack(g, tz_sp());
+}
+
+// Apart, so that a goroutine with little stack left need not have room for it.
+static TZ_COLD void tell_valgrind(uintptr_t top)
+{
+    tz_san_stack_used(top, 64);
 }
 
 void tz_system_stack(void (*fn)(void *), void *arg)
@@ -150,7 +156,7 @@ void tz_system_stack(void (*fn)(void *), void *arg)
         TZ_CHECK(top);
         top = tz_align_down(top - 256, 16);
         if (tz_unlikely(tz_sched.on_valgrind))
-            tz_san_stack_used(top, 64);
+            tell_valgrind(top);
         bool split = tz_load_rlx(&tz_sched.split);
         uintptr_t slot = split ? tz_split_pause() : 0;
         tz_ctx_call_on(top, fn, arg);

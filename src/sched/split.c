@@ -27,25 +27,9 @@
 #include "os/env.h"
 #include "os/thread.h"
 #include "os/vm.h"
+#include "sched/overflow.h"
 #include "sched/proc.h"
 #include "tuza/split.h"
-
-_Static_assert(!TZ_HAVE_MORESTACK ||
-                   (offsetof(struct tz_g, stack.lo) == TZ_G_STACK_LO &&
-                    offsetof(struct tz_g, stack.hi) == TZ_G_STACK_HI &&
-                    offsetof(struct tz_g, links) == TZ_G_LINKS &&
-                    offsetof(struct tz_g, seg) == TZ_G_SEG &&
-                    offsetof(struct tz_m, g0.ctx.sp) == TZ_M_G0_SP),
-               "layout");
-#define REC(field) offsetof(struct tz_split_record, field)
-_Static_assert(!TZ_HAVE_MORESTACK ||
-                   (REC(tls_m) == TZ_REC_TLS_M && REC(tls_g) == TZ_REC_TLS_G &&
-                    REC(more) == TZ_REC_MORE && REC(leave) == TZ_REC_LEAVE &&
-                    REC(yield) == TZ_REC_YIELD && REC(spill) == TZ_REC_SPILL &&
-                    REC(unwound) == TZ_REC_UNWOUND &&
-                    REC(xsave_size) == TZ_REC_XSAVE_SIZE &&
-                    REC(xsave_mask) == TZ_REC_XSAVE_MASK),
-               "layout");
 
 enum { RANGES = 512 };
 
@@ -196,14 +180,14 @@ static TZ_NORETURN void report_limit(const struct tz_g *g, uintptr_t sp,
     uint32_t n = 0;
     for (struct tz_segment *s = g->seg; s; s = s->prev)
         n++;
-    tz_fatal("stack overflow in goroutine %llu (%s%s%s, spawned at %s)\n"
-             "\t%zu KiB in %u segments, and %zu more, are beyond the limit of "
-             "%zu KiB; segment [%p, %p), sp %p\n"
-             "\thigher limits: TUZASTACKMAX=2G in the environment",
-             (unsigned long long)g->id, g->name ? g->name : "?",
-             g->label ? ", label " : "", g->label ? g->label : "", g->site,
-             (size_t)g->seg->total / 1024, n, need, tz_env.stack_max / 1024,
-             (void *)g->stack.lo, (void *)g->stack.hi, (void *)sp);
+    char how[256];
+    tz_format(how, sizeof how,
+              "%zu KiB in %u segments, and %zu more, are beyond the limit of "
+              "%zu KiB; segment [%p, %p), sp %p\n"
+              "\thigher limits: TUZASTACKMAX=2G in the environment",
+              (size_t)g->seg->total / 1024, n, need, tz_env.stack_max / 1024,
+              (void *)g->stack.lo, (void *)g->stack.hi, (void *)sp);
+    tz_stack_overflow_report(g, &g->stack, how, NULL);
 }
 
 static TZ_NORETURN void report_memory(const struct tz_g *g)

@@ -33,7 +33,7 @@ enum {
     LINK_ROOM = 128,         // for the link at the top of a stack
     LITTLE = 4096,           // what a plain call needs besides
     MOST_BIG = 512 * 1024 * 1024,
-    ZONE = (64 + 2) * 1024,  // the largest guard zone and colour
+    AROUND = TZ_STACK_LOST + LINK_ROOM + LITTLE, // beside what was asked for
     PUSHED = 64              // what tz_ctx_call_on puts on the older stack
 };
 _Static_assert(sizeof(struct tz_stack_link) <= LINK_ROOM, "fits");
@@ -253,7 +253,7 @@ int tuza_call_big(void (*fn)(void *), void *arg, size_t size)
         fn(arg);
         return 0;
     }
-    struct big_call c = { .fn = fn, .arg = arg, .g = g, .size = size + ZONE };
+    struct big_call c = { .fn = fn, .arg = arg, .g = g, .size = size + AROUND };
     tz_system_stack(borrow, &c);
     if (!c.err) {
         if (g->seg)

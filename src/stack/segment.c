@@ -29,28 +29,10 @@
 
 #include <errno.h>
 
-_Static_assert(offsetof(struct tz_segment, guard) == TZ_SEG_GUARD, "layout");
-_Static_assert(offsetof(struct tz_segment, lo) == TZ_SEG_LO, "layout");
-_Static_assert(offsetof(struct tz_segment, hi) == TZ_SEG_HI, "layout");
-_Static_assert(offsetof(struct tz_segment, top) == TZ_SEG_TOP, "layout");
-_Static_assert(offsetof(struct tz_segment, room) == TZ_SEG_ROOM, "layout");
-_Static_assert(offsetof(struct tz_segment, prev) == TZ_SEG_PREV, "layout");
-_Static_assert(offsetof(struct tz_segment, next) == TZ_SEG_NEXT, "layout");
-_Static_assert(offsetof(struct tz_segment, g) == TZ_SEG_G, "layout");
-_Static_assert(offsetof(struct tz_segment, heavy) == TZ_SEG_HEAVY, "layout");
-_Static_assert(offsetof(struct tz_segment, link.from_sp) == TZ_SEG_SP, "layout");
-_Static_assert(offsetof(struct tz_segment, link) == TZ_SEG_LINK, "layout");
-_Static_assert(offsetof(struct tz_segment, link.older) == TZ_SEG_LINK, "layout");
-_Static_assert(offsetof(struct tz_segment, pc) == TZ_SEG_PC, "layout");
-_Static_assert(offsetof(struct tz_segment, argsize) == TZ_SEG_ARGSIZE, "layout");
-_Static_assert(offsetof(struct tz_segment, argp) == TZ_SEG_ARGP, "layout");
-_Static_assert(offsetof(struct tz_segment, nonsplit) == TZ_SEG_NONSPLIT,
-               "layout");
-
 enum {
-    ZONE = 64 * 1024, // guard zone and colour of the stacks we ask for
     SPILL_HEAD = 64,
-    OVERHEAD = ZONE + 4096 + TZ_SEG_RESERVE,
+    AROUND = TZ_STACK_LOST + 2048, // of the stacks we ask for; headers
+    OVERHEAD = AROUND + TZ_SEG_RESERVE,
     LARGEST = 64 * 1024 * 1024 // grown to in one step, unless a frame asks
 };
 _Static_assert(sizeof(struct tz_spill) <= SPILL_HEAD, "a spill's header");
@@ -170,7 +152,7 @@ void *tz_segment_spill(struct tz_stackcache *c, struct tz_segment *s,
     if (s->total > limit || size > limit - s->total)
         return NULL;
     struct tz_stack st;
-    if (tz_stack_get(c, size + ZONE + 4096, s->g, &st) != 0)
+    if (tz_stack_get(c, size + AROUND, s->g, &st) != 0)
         return NULL;
     struct tz_spill *b = (struct tz_spill *)(st.lo + 64); // past the canary
     *b = (struct tz_spill){ .next = s->spills, .sp = sp,

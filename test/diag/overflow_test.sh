@@ -125,8 +125,9 @@ static void body_byte(void) // one more than there is
 }
 static void body_fits(void)
 {
-    for (size_t n = 64; n + 3000 < left(); n += 64)
+    for (size_t n = 64; n + 3000 < left(); n += n / 4)
         take(n);
+    take(left() - 3000);
     exit(0);
 }
 

@@ -15,7 +15,8 @@
 
 static long page_told; // by sysconf; 0: the truth
 
-long sysconf(int name)
+// Not instrumented, for a sanitizer asks before it is ready.
+TZ_NO_SANITIZE long sysconf(int name)
 {
     if (name == _SC_PAGESIZE && page_told)
         return page_told;
@@ -294,8 +295,10 @@ static void becomes_zeroed_heap(bool police)
     for (int n = 0; n < 20 && !found; n++) {
         char *p = tz_mcache_alloc(c, 320 * TZ_KIB, TZ_SCAN);
         ck_assert_ptr_nonnull(p);
-        for (size_t i = 0; i < 320 * TZ_KIB; i++)
-            ck_assert_int_eq(p[i], 0);
+        size_t zero = 0; // a ck_assert for each byte would be slow
+        while (zero < 320 * TZ_KIB && p[zero] == 0)
+            zero++;
+        ck_assert_uint_eq(zero, 320 * TZ_KIB);
         found = base - (uintptr_t)p < 320 * TZ_KIB;
     }
     ck_assert(found);
