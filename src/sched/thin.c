@@ -37,6 +37,8 @@ static const char *why_not(void)
 {
     if (tz_load_rlx(&refused))
         return "calls of plain code are not converted: link with gold or lld";
+    if (TZ_DEBUG)
+        return "this is a debug build of libtuza, which needs more";
     if (!tz_slot_calls_bound())
         return "libtuza is bound lazily: link with -z now";
     return NULL;
