@@ -33,15 +33,6 @@ void tz_thin_put(struct tz_stackcache *c, struct tz_g *g);
 // There is an object whose linker does not convert callers of plain code.
 void tz_thin_refuse(void);
 
-// Whether g has a thin segment.
-TZ_INLINE bool tz_thin_is(const struct tz_g *g)
-{
-    const struct tz_segment *s = g->seg;
-    while (s && s->prev)
-        s = s->prev;
-    return s && s->thin;
-}
-
 // g, which has segments, has ended and nobody runs on its stack: gives back all
 // but the first, which g->stack is again, unless it was thin: then all.
 void tz_split_last(struct tz_stackcache *c, struct tz_g *g);

@@ -11,6 +11,7 @@ programs=$src/test/split/programs
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 failed=0 passed=0
+declare -A CC_FOR=([c]='gcc -std=gnu11' [cpp]='g++ -std=c++17')
 flags=(-O2 -g -Wall -Wextra -I"$src/include")
 static=("$build/libtuza_split.a" "$build/libtuza.a" -pthread)
 shared=(-L"$build" -ltuza_split -ltuza -Wl,-rpath,"$build" -pthread)
@@ -63,6 +64,21 @@ thin_goroutines_wait_and_grow() {
     done
 }
 
+# What is passed, libc's deepest calls, exceptions: from a thin segment.
+other_programs_run_on_them() {
+    local source name
+    for source in shapes.c libc.c throws.cpp; do
+        name=${source%.*}
+        if ! ${CC_FOR[${source#*.}]} "${flags[@]}" -fsplit-stack -DTUZA_SPLIT \
+            "$programs/$source" -o "$work/$name" -fuse-ld=gold -Wl,-z,now \
+            "${static[@]}" >"$work/said" 2>&1; then
+            fail "$name: does not compile"
+            continue
+        fi
+        run "$name" 0 "^$name: 0\$" 2 '' "$work/$name"
+    done
+}
+
 thin_goroutines_are_stolen_and_collected() {
     run "steal" 0 '^thin: 0$' 2 stress=steal "$work/gold"
     run "yield" 0 '^thin: 0$' 2 stress=yield "$work/gold" gc
@@ -103,6 +119,7 @@ if ! gcc "${flags[@]}" -fsplit-stack -DTUZA_SPLIT -c "$programs/thin.c" \
 fi
 [ ! -s "$work/said" ] || fail "thin.c: has warnings"
 thin_goroutines_wait_and_grow
+other_programs_run_on_them
 thin_goroutines_are_stolen_and_collected
 an_overflow_is_noticed
 other_linkers_get_usual_stacks
