@@ -70,7 +70,7 @@ size_t tz_split_stack_size(size_t size)
 
 uintptr_t tz_split_first(struct tz_g *g)
 {
-    g->seg = tz_sched.split ? tz_segment_first(g->stack, g) : NULL;
+    g->seg = tz_sched.split ? tz_segment_first(g->stack, g, 0) : NULL;
     return g->seg ? g->seg->top : g->stack.hi;
 }
 
@@ -89,6 +89,8 @@ void tz_split_last(struct tz_stackcache *c, struct tz_g *g)
     settle(g, g->seg);
     tz_segment_trim(c, g->seg);
     tz_segment_unspill(c, g->seg, UINTPTR_MAX);
+    if (g->seg->thin)
+        tz_thin_put(c, g);
     g->seg = NULL;
 }
 
@@ -349,6 +351,8 @@ void tuza__split_attach(struct tz_split_record *r)
         // With tz_split_between.
         tz_store_rel(&split.text[n + i].hi, r->text[i].hi);
     }
+    if (!r->converted)
+        tz_thin_refuse();
     tz_store_rel(&tz_sched.split, 1); // with tz_split_first
 }
 

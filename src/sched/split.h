@@ -14,8 +14,27 @@ size_t tz_split_stack_size(size_t size);
 // code. Returns where the stack's frames may begin.
 uintptr_t tz_split_first(struct tz_g *g);
 
+// thin.c: thin segments. Takes the process's wish for the size of stacks; gives
+// the size for those that are not thin, 0 the default. Once, at the start. Says
+// so where they were asked for and cannot be.
+size_t tz_thin_init(size_t size);
+
+// Whether g, which has not run, is to begin on one.
+bool tz_thin_wanted(const struct tz_g *g);
+
+// A thin segment for g, which has not run. Returns where its frames may begin,
+// 0 when memory is refused.
+uintptr_t tz_thin_first(struct tz_stackcache *c, struct tz_g *g);
+
+// g, whose first segment is thin and the current one, has ended, and nobody
+// runs on it.
+void tz_thin_put(struct tz_stackcache *c, struct tz_g *g);
+
+// There is an object whose linker does not convert callers of plain code.
+void tz_thin_refuse(void);
+
 // g, which has segments, has ended and nobody runs on its stack: gives back all
-// but the first, which g->stack is again.
+// but the first, which g->stack is again, unless it was thin: then all.
 void tz_split_last(struct tz_stackcache *c, struct tz_g *g);
 
 // g, which has segments, has ended; `to` gets the first, on which both are.
@@ -62,7 +81,11 @@ struct tz_segment *tz_split_newstack(struct tz_stackcache *c, struct tz_g *g,
                                      uintptr_t sp, size_t frame, size_t args,
                                      bool elsewhere);
 
-// sched/slot*.c: the slot of this thread, and poisoning that of the thread whose
+// sched/slot*.c: whether the calls of libtuza itself are bound to what they call
+// before the program begins: binding takes 3 KiB of the caller's stack.
+bool tz_slot_calls_bound(void);
+
+// The slot of this thread, and poisoning that of the thread whose
 // control block is at tp.
 uintptr_t tz_slot_get(void);
 void tz_slot_set(uintptr_t guard);

@@ -33,8 +33,7 @@ enum {
     LINK_ROOM = 128,         // for the link at the top of a stack
     LITTLE = 4096,           // what a plain call needs besides
     MOST_BIG = 512 * 1024 * 1024,
-    ZONE = (64 + 2) * 1024,  // the largest guard zone and colour
-    ABOVE = 1024,            // the link, and what calls fn
+    AROUND = TZ_STACK_LOST + LINK_ROOM + LITTLE, // beside what was asked for
     PUSHED = 64              // what tz_ctx_call_on puts on the older stack
 };
 _Static_assert(sizeof(struct tz_stack_link) <= LINK_ROOM, "fits");
@@ -99,6 +98,16 @@ static void check_canary(const struct tz_g *g, const struct tz_stack *st)
              tz_stack_guard_name());
 }
 
+static TZ_NORETURN TZ_COLD void thin_damaged(const struct tz_g *g)
+{
+    tz_fatal("goroutine %llu (%s, spawned at %s) has overflowed its thin "
+             "segment: the canary at the low end is gone, and memory below it "
+             "may be\n"
+             "\tcode without checks was called in a way that the linker does "
+             "not see, such as a pointer in data",
+             (unsigned long long)g->id, g->name ? g->name : "?", g->site);
+}
+
 void tz_g_watch(struct tz_g *g)
 {
     if (g->watch & TZ_WATCH_SYSTEM)
@@ -109,6 +118,8 @@ void tz_g_watch(struct tz_g *g)
         tz_fatal("goroutine %llu uses tuza on a stack that is not its own",
                  (unsigned long long)g->id);
     check_canary(g, &g->stack);
+    if (g->seg && !tz_segment_intact(g->seg))
+        thin_damaged(g);
     for (const struct tz_stack_link *s = g->links; s; s = s->older)
         check_canary(g, &s->from);
 }
@@ -242,7 +253,7 @@ int tuza_call_big(void (*fn)(void *), void *arg, size_t size)
         fn(arg);
         return 0;
     }
-    struct big_call c = { .fn = fn, .arg = arg, .g = g, .size = size + ZONE + ABOVE };
+    struct big_call c = { .fn = fn, .arg = arg, .g = g, .size = size + AROUND };
     tz_system_stack(borrow, &c);
     if (!c.err) {
         if (g->seg)

@@ -16,7 +16,7 @@
 #include "base/atomic.h"
 #include "os/vm.h"
 
-enum { ZONE_MAX = 64 * 1024, MAPPINGS_A_GUARD = 2 };
+enum { MAPPINGS_A_GUARD = 2 };
 
 static struct {
     enum tz_stack_guard kind;   // const after init
@@ -43,7 +43,7 @@ enum tz_stack_guard tz_guard_kind(void) { return guard.kind; }
 size_t tz_guard_bytes(size_t stride)
 {
     size_t page = tz_vm_page();
-    size_t zone = tz_min(stride / 4, ZONE_MAX);
+    size_t zone = tz_min(stride / 4, TZ_GUARD_ZONE_MAX);
     return tz_max(tz_align_down(zone, page), page);
 }
 

@@ -23,6 +23,8 @@ enum tz_guard_why {
     TZ_GUARD_REFUSED     // mprotect is refused
 };
 
+enum { TZ_GUARD_ZONE_MAX = 64 * 1024 };
+
 #define TZ_STACK_CANARY UINT64_C(0x74757a6163616e61)
 
 // The kind to use from now on, 0 for the best; once.

@@ -272,6 +272,20 @@ void tz_slabpool_step(void)
     unlock();
 }
 
+// Who gives memory back between the two is waited for by the collector, so he
+// must not be stopped by it half-way. With the lock.
+static void count_in(void)
+{
+    tz_crit_enter();
+    pool.returning++;
+}
+
+static void count_out(void)
+{
+    pool.returning--;
+    tz_crit_leave();
+}
+
 static bool old(const struct tz_slab *s, bool all)
 {
     bool large = s->cls >= TZ_STACK_LARGE;
@@ -316,7 +330,7 @@ static void forget(struct tz_slab *s, uintptr_t *base, size_t *size)
     for (int kind = 0; kind < TZ_GUARDS; kind++)
         tz_guard_gone((enum tz_stack_guard)kind, gone[kind]);
     tz_slab_hide(s, base, size);
-    pool.returning++;
+    count_in();
 }
 
 bool tz_slabpool_unmap(bool all)
@@ -334,7 +348,7 @@ bool tz_slabpool_unmap(bool all)
         return false;
     tz_slab_unmap(base, size);
     lock();
-    pool.returning--;
+    count_out();
     add(&pool.unmapped, size);
     tz_slab_keep(s);
     uint64_t slabs, ahead;
@@ -370,7 +384,7 @@ struct tz_slab *tz_slabpool_begin_trim(bool all)
         s->busy = s->hot;
         s->hot = 0;
         place(s);
-        pool.returning++;
+        count_in();
     }
     unlock();
     return s;
@@ -385,7 +399,7 @@ void tz_slabpool_end_trim(struct tz_slab *s)
     add(&pool.trimmed, tz_popcount64(s->busy));
     s->cold |= s->busy;
     s->busy = 0;
-    pool.returning--;
+    count_out();
     place(s);
     unlock();
 }

@@ -127,8 +127,8 @@ static TZ_NOINLINE void put_there(struct tz_stackcache *c, unsigned cls,
 TZ_INLINE struct tz_stack bounds(uintptr_t slot, uint32_t i, size_t stride,
                                  uint32_t guard_size)
 {
-    return (struct tz_stack){ slot + guard_size,
-                              slot + stride - 64 * (i % 32) };
+    uintptr_t colour = TZ_CACHE_LINE * (i % TZ_STACK_COLOURS);
+    return (struct tz_stack){ slot + guard_size, slot + stride - colour };
 }
 
 static void count(uint64_t *counter, uint64_t bytes, bool shared)

@@ -13,6 +13,12 @@ struct tz_stack {
     uintptr_t lo, hi; // both 0: no stack
 };
 
+// Where the tops of stacks lie, in cache lines from the slot's end: stack.c.
+enum { TZ_STACK_COLOURS = 32 };
+
+// At most so much of a class's bytes is not for use: guard zone and colour.
+enum { TZ_STACK_LOST = TZ_GUARD_ZONE_MAX + TZ_STACK_COLOURS * TZ_CACHE_LINE };
+
 // Sets the guard kind and the default size (0: 256 KiB, less where little can
 // be mapped); once, before the others.
 void tz_stack_init(size_t default_size, int guard);

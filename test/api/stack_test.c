@@ -536,6 +536,42 @@ DEATH(an_overflow_in_a_big_call_is_reported, "stack overflow in goroutine 2")
     tuza_waitgroup_wait(&group);
 }
 
+struct fit {
+    size_t size;
+    int deeper;
+};
+
+// Each call inside of the one before, on a stack of another colour.
+static void fits(void *arg)
+{
+    struct fit *f = arg;
+    void *lo, *hi;
+    char *here = __builtin_frame_address(0);
+    need_eq(tuza_stack_bounds(&lo, &hi), 0);
+    need((size_t)(here - (char *)lo) >= f->size);
+    if (--f->deeper > 0)
+        need_eq(tuza_call_big(fits, f, f->size), 0);
+}
+
+// Around the most that a stack of 1 MiB can have.
+static void call_fitting(void *arg)
+{
+    (void)arg;
+    for (size_t less = 60; less < 75; less++) {
+        struct fit f = { .size = (1024 - less) * 1024, .deeper = 40 };
+        need_eq(tuza_call_big(fits, &f, f.size), 0);
+        need_eq(f.deeper, 0);
+    }
+    tuza_waitgroup_done(&group);
+}
+
+IN_GOROUTINES(a_big_call_has_as_much_as_was_asked_for, 2)
+{
+    tuza_waitgroup_add(&group, 1);
+    tuza_spawn(call_fitting, NULL);
+    tuza_waitgroup_wait(&group);
+}
+
 int main(void)
 {
     return api_check("stack",
@@ -547,7 +583,9 @@ int main(void)
                          parking_on_the_system_stack_is_fatal,
                          yielding_on_the_system_stack_is_fatal,
                          a_big_call_on_the_system_stack_is_fatal,
-                         each_size_has_its_room, what_fits_is_an_ordinary_call,
+                         each_size_has_its_room,
+                         a_big_call_has_as_much_as_was_asked_for,
+                         what_fits_is_an_ordinary_call,
                          calls_nest_and_give_back_what_they_took,
                          both_stacks_are_roots_while_parked,
                          a_loop_in_a_big_call_is_stopped_and_scanned,

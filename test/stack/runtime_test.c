@@ -234,6 +234,52 @@ IN_GOROUTINES(s1_20_goroutines_end_while_collections_go_on, 2)
     need(stackstats().unmapped > 0);
 }
 
+// --- giving back meanwhile
+
+static uint32_t unmapping; // atomic
+
+// Of what a goroutine gives back, not the thread that watches: not before the
+// world is to stop.
+static int munmap_while_stopping(void *addr, size_t n)
+{
+    struct tz_tls *t = tz_tls_get();
+    if (n == 64 << 20 && t->p && tz_xchg(&unmapping, 1) == 0)
+        while (!tz_load(&t->stop))
+            tz_cpu_relax();
+    return munmap(addr, n);
+}
+
+static void collect_while_unmapping(void *arg)
+{
+    (void)arg;
+    while (!tz_load(&unmapping))
+        tuza_yield();
+    tuza_gc();
+}
+
+static int give_back_while_another_collects(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    need_eq(tuza_spawn(collect_while_unmapping, NULL), 0);
+    while (!tz_load(&unmapping)) {
+        need_eq(tuza_call_big(nothing, NULL, 33 << 20), 0);
+        tuza_gc();
+    }
+    others_have_ended();
+    return 0;
+}
+
+// Who gives back is not stopped half-way: the collector waits for him.
+START_TEST(s1_20_a_collection_while_another_gives_back)
+{
+    tuza_os_hooks h = { .size = sizeof h, .mmap = see_mmap,
+                        .munmap = munmap_while_stopping,
+                        .madvise = see_madvise };
+    ck_assert_int_eq(tuza_os_set_hooks(&h), 0);
+    api_run(give_back_while_another_collects, 2);
+}
+END_TEST
+
 int main(void)
 {
     return api_check("stack/runtime",
@@ -241,5 +287,7 @@ int main(void)
                          s1_22_stacks_told_are_those_of_spans_and_slabs,
                          s1_04_no_mapping_more_in_100000_goroutines,
                          s3_11_stacks_are_taken_on_the_system_stack,
-                         s1_20_goroutines_end_while_collections_go_on, NULL });
+                         s1_20_goroutines_end_while_collections_go_on,
+                         s1_20_a_collection_while_another_gives_back,
+                         NULL });
 }
