@@ -155,15 +155,6 @@ static void borrow(void *arg)
         c->err = tz_stack_get(stacks_here(), c->size, c->g, &c->to);
 }
 
-static void give_back(void *arg)
-{
-    struct big_call *c = arg;
-    if (c->g->seg)
-        tz_segment_trim(stacks_here(), c->g->seg);
-    else
-        tz_stack_put(stacks_here(), &c->to);
-}
-
 static void drop_left(void *arg)
 {
     struct tz_g *g = arg;
@@ -177,6 +168,16 @@ static void drop_left(void *arg)
         g->links = link.older;
         tz_stack_put(stacks_here(), &link.to);
     }
+}
+
+// The stack of the call that has ended, and what it has left by a jump to it.
+static void give_back(void *arg)
+{
+    struct big_call *c = arg;
+    if (c->g->seg)
+        tz_segment_trim(stacks_here(), c->g->seg);
+    else
+        drop_left(c->g);
 }
 
 // Stacks that were left by a jump to this one: all that are newer than the
@@ -217,7 +218,6 @@ static TZ_NOINLINE void call_there(struct big_call *c)
     tell_going(c);
     tz_ctx_call_on((uintptr_t)link, run_big, c);
     g->stack = link->from;
-    g->links = link->older;
     tell_back(c);
 }
 
@@ -248,9 +248,9 @@ int tuza_call_big(void (*fn)(void *), void *arg, size_t size)
             tz_split_call(g, run_big, &c);
         else
             call_there(&c);
+        tz_system_stack(give_back, &c);
         if (!g->links)
             g->watch &= (uint8_t)~TZ_WATCH_LINKS;
-        tz_system_stack(give_back, &c);
     }
     tz_crit_leave();
     return c.err;

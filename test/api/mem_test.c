@@ -277,7 +277,7 @@ static int idle_main(int argc, char **argv)
         all[i] = NULL;
     tuza_gc();
     tuza_memstats st = { .size = sizeof st };
-    for (int i = 0; i < 200; i++) { // ends by the test's time limit otherwise
+    for (int i = 0; i < 500; i++) { // ends by the test's time limit otherwise
         tuza_memstats_read(&st);
         if (st.heap_sys - st.heap_released < 40 << 20)
             return 0;

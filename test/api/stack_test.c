@@ -343,6 +343,37 @@ IN_GOROUTINES(a_loop_in_a_big_call_is_stopped_and_scanned, 2)
     tuza_waitgroup_wait(&group);
 }
 
+enum { BORROWERS = 40 }; // of stacks that end at different cache lines
+static int inside;
+
+static void need_size(void *arg)
+{
+    char *here = __builtin_frame_address(0);
+    void *lo, *hi;
+    need_eq(tuza_stack_bounds(&lo, &hi), 0);
+    need((size_t)(here - (char *)lo) >= *(size_t *)arg);
+    inside++;
+    while (inside < BORROWERS)
+        tuza_yield();
+}
+
+// The largest size that a stack of 1 MiB can hold beside its guard zone.
+static void borrow_most(void *arg)
+{
+    size_t n = (1024 - 66) << 10;
+    (void)arg;
+    need_eq(tuza_call_big(need_size, &n, n), 0);
+    tuza_waitgroup_done(&group);
+}
+
+IN_GOROUTINES(a_borrowed_stack_has_all_that_was_asked_for, 1)
+{
+    tuza_waitgroup_add(&group, BORROWERS);
+    for (int i = 0; i < BORROWERS; i++)
+        tuza_spawn(borrow_most, NULL);
+    tuza_waitgroup_wait(&group);
+}
+
 // --- ways out
 
 static void exit_there(void *arg)
@@ -377,6 +408,30 @@ IN_GOROUTINES(an_end_inside_gives_all_stacks_back, 1)
         }
         need_eq(inuse(), before);
     }
+}
+
+static jmp_buf between;
+
+static void jump_between(void *arg)
+{
+    (void)arg;
+    longjmp(between, 1);
+}
+
+static void is_jumped_to(void *arg)
+{
+    (void)arg;
+    for (volatile int i = 0; i < 10; i++)
+        if (setjmp(between) == 0)
+            tuza_call_big(jump_between, NULL, 40 << 20);
+}
+
+IN_GOROUTINES(a_jump_to_a_borrowed_stack_keeps_no_newer_one, 1)
+{
+    uint64_t before = inuse();
+    for (int i = 0; i < 3; i++)
+        need_eq(tuza_call_big(is_jumped_to, NULL, 9 << 20), 0);
+    need_eq(inuse(), before);
 }
 
 static jmp_buf back;
@@ -534,6 +589,8 @@ int main(void)
                          calls_nest_and_give_back_what_they_took,
                          both_stacks_are_roots_while_parked,
                          a_loop_in_a_big_call_is_stopped_and_scanned,
+                         a_borrowed_stack_has_all_that_was_asked_for,
+                         a_jump_to_a_borrowed_stack_keeps_no_newer_one,
                          an_end_inside_gives_all_stacks_back,
                          a_jump_out_leaves_the_goroutine_on_its_stack,
                          a_stack_that_is_refused_is_enomem,

@@ -97,7 +97,7 @@ int main(int argc, char **argv)
 }
 C
 sources=()
-for file in src/base/*.c src/arch/*.c src/arch/*.S src/os/*.c src/mem/*.c; do
+for file in src/base/*.c src/arch/ctx*.[cS] src/os/*.c src/mem/*.c; do
     name=${file##*/}
     case ${name%.*} in
     *_openbsd | *_freebsd | *_netbsd | *_darwin | *_generic) ;;

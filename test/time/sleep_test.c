@@ -98,7 +98,7 @@ static int stop_hog, slept;
 static void short_sleeper(void *arg)
 {
     (void)arg;
-    tuza_sleep(TUZA_MS(5));
+    tuza_sleep(TUZA_MS(300)); // long enough to be seen waiting
     __atomic_store_n(&slept, 1, __ATOMIC_RELEASE);
 }
 
