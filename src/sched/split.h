@@ -60,9 +60,10 @@ void tz_split_resume(uintptr_t slot);
 // again.
 void tz_split_poison(struct tz_m *m);
 
-// Whether pc lies in the assembly of a split library, where stack pointer,
-// current segment and slot do not belong together. Signal-safe.
-bool tz_split_in_morestack(uintptr_t pc);
+// Whether stack pointer, current segment and slot of g, which this thread runs,
+// may not belong together: pc lies in the assembly of a split library, or in a
+// handler that has interrupted that. Signal-safe.
+bool tz_split_between(const struct tz_g *g, uintptr_t pc);
 
 // The world is stopped, and g at sp, not in a declared call: gives back what
 // g keeps for later.
