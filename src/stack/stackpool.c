@@ -209,7 +209,7 @@ int tz_stackpool_get(struct tz_stackcache *c, unsigned order, uintptr_t *lo)
     if (pass_by(c)) {
         tz_lock_acquire(&pool.lock);
         got = take(order);
-        pool.exchanges++;
+        tz_store_rlx(&pool.exchanges, pool.exchanges + 1);
         tz_store_rlx(&pool.got, pool.got + (got ? size : 0));
         tz_lock_release(&pool.lock);
     } else {
@@ -237,7 +237,7 @@ void tz_stackpool_put(struct tz_stackcache *c, unsigned order, uintptr_t lo)
     if (pass_by(c)) {
         tz_lock_acquire(&pool.lock);
         give(order, lo);
-        pool.exchanges++;
+        tz_store_rlx(&pool.exchanges, pool.exchanges + 1);
         tz_store_rlx(&pool.put, pool.put + size);
         tz_lock_release(&pool.lock);
         return;
