@@ -47,4 +47,19 @@ function(tuza_benchmarks)
         set_target_properties(bench_${name} PROPERTIES OUTPUT_NAME ${name}
             RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench)
     endforeach()
+    # parked1m as code for thin segments, which needs this linker.
+    find_program(TUZA_GOLD ld.gold)
+    if(TUZA_SPLIT AND TUZA_GOLD)
+        add_executable(bench_parked1m_thin
+                       ${PROJECT_SOURCE_DIR}/bench/parked1m_bench.c)
+        target_link_libraries(bench_parked1m_thin PRIVATE tuza_split
+                              tuza_example)
+        target_compile_options(bench_parked1m_thin PRIVATE -fsplit-stack
+                               -DTUZA_SPLIT)
+        target_link_options(bench_parked1m_thin PRIVATE -fsplit-stack
+                            -fuse-ld=gold)
+        set_target_properties(bench_parked1m_thin PROPERTIES
+            OUTPUT_NAME parked1m_thin_bench
+            RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench)
+    endif()
 endfunction()

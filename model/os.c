@@ -230,6 +230,18 @@ size_t tz_split_stack_size(size_t size)
     return size;
 }
 
+bool tz_thin_wanted(const struct tz_g *g)
+{
+    (void)g;
+    return false;
+}
+
+uintptr_t tz_thin_first(struct tz_stackcache *c, struct tz_g *g)
+{
+    (void)c, (void)g;
+    tz_throw("no thin segments here");
+}
+
 uintptr_t tz_split_first(struct tz_g *g)
 {
     return g->stack.hi;

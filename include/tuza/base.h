@@ -10,6 +10,14 @@
 #define TUZA_API __attribute__((visibility("default")))
 #define TUZA_NORETURN __attribute__((noreturn))
 
+/* Split code that is compiled with -DTUZA_SPLIT calls some functions by way of
+ * libtuza_split.a, so that it may wait on a thin segment (tuza/split.h). */
+#ifdef TUZA_SPLIT
+#define TUZA__SPLIT(name) __asm__("tuza__split_" name)
+#else
+#define TUZA__SPLIT(name)
+#endif
+
 #ifdef __cplusplus
 #define TUZA_BEGIN extern "C" {
 #define TUZA_END }

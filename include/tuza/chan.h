@@ -22,19 +22,23 @@ typedef struct tuza_hchan tuza_hchan;
 TUZA_API tuza_hchan *tuza_chan_new(size_t elem_size, size_t capacity);
 
 /* Sends a copy of *elem. 0. May park. Sending on a closed channel is fatal. */
-TUZA_API int tuza_chan_send(tuza_hchan *c, const void *elem);
+TUZA_API int tuza_chan_send(tuza_hchan *c, const void *elem)
+    TUZA__SPLIT("chan_send");
 
 /* Receives into *elem (NULL: thrown away). 1, or 0 and a zeroed *elem once
  * the channel is closed and empty. May park. */
-TUZA_API int tuza_chan_recv(tuza_hchan *c, void *elem);
+TUZA_API int tuza_chan_recv(tuza_hchan *c, void *elem)
+    TUZA__SPLIT("chan_recv");
 
 /* The same without parking: -EAGAIN where it would have to. */
-TUZA_API int tuza_chan_try_send(tuza_hchan *c, const void *elem);
-TUZA_API int tuza_chan_try_recv(tuza_hchan *c, void *elem);
+TUZA_API int tuza_chan_try_send(tuza_hchan *c, const void *elem)
+    TUZA__SPLIT("chan_try_send");
+TUZA_API int tuza_chan_try_recv(tuza_hchan *c, void *elem)
+    TUZA__SPLIT("chan_try_recv");
 
 /* Closes the channel: receivers drain the buffer, then get 0. Closing twice,
  * or closing NULL, is fatal. Does not park. */
-TUZA_API void tuza_chan_close(tuza_hchan *c);
+TUZA_API void tuza_chan_close(tuza_hchan *c) TUZA__SPLIT("chan_close");
 
 /* Elements in the buffer now, and its capacity. NULL: 0. */
 TUZA_API size_t tuza_chan_len(const tuza_hchan *c);
@@ -55,7 +59,8 @@ typedef struct tuza_case {
  * (may park) for the first, or for the delay. n <= 65535; -EINVAL for more,
  * for two defaults; -ENOMEM when memory is refused that more than 64 cases, or
  * a delay, can need. No case at all parks for ever. */
-TUZA_API int tuza_chan_select(tuza_case *cases, size_t n);
+TUZA_API int tuza_chan_select(tuza_case *cases, size_t n)
+    TUZA__SPLIT("chan_select");
 
 TUZA_END
 

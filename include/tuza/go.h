@@ -30,16 +30,16 @@ TUZA_API int tuza_spawn_copy(void (*fn)(void *args), const void *args,
                              size_t size, const char *name, const char *site);
 
 /* Lets other goroutines run. May park. */
-TUZA_API void tuza_yield(void);
+TUZA_API void tuza_yield(void) TUZA__SPLIT("yield");
 
 /* Ends the calling goroutine. In the main goroutine: the others go on, and the
  * process ends with status 0 … never by itself: when all the others have ended
  * too, that is a deadlock and reported as such. */
-TUZA_API TUZA_NORETURN void tuza_goexit(void);
+TUZA_API TUZA_NORETURN void tuza_goexit(void) TUZA__SPLIT("goexit");
 
 /* The calling goroutine's number, from 1 (the main goroutine) upward and never
  * used again; 0 on a thread that is not running one. */
-TUZA_API uint64_t tuza_goid(void);
+TUZA_API uint64_t tuza_goid(void) TUZA__SPLIT("goid");
 
 /* A name for reports, kept as it is (a literal, say); NULL takes it away. */
 TUZA_API void tuza_set_label(const char *label);

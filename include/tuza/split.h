@@ -4,7 +4,8 @@
  * Optional, x86-64 with glibc: `pkg-config --cflags --libs tuza-split` gives
  * the flags. Such code looks in each function's prologue whether its frame
  * fits, and goes on in another segment when not; a goroutine's depth is then
- * limited by memory and TUZASTACKMAX alone. docs/split.md tells the rest.
+ * limited by memory and TUZASTACKMAX alone. With gold or lld and TUZASTACK=2K
+ * such goroutines may begin on 2 KiB. docs/split.md tells the rest.
  */
 #ifndef TUZA_SPLIT_H
 #define TUZA_SPLIT_H

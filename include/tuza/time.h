@@ -14,10 +14,10 @@ TUZA_BEGIN
 
 /* Nanoseconds of the monotonic clock since some point in the past. Any
  * thread, signal handlers too. */
-TUZA_API int64_t tuza_now(void);
+TUZA_API int64_t tuza_now(void) TUZA__SPLIT("now");
 
 /* Parks the goroutine for at least ns nanoseconds; <= 0 yields. */
-TUZA_API void tuza_sleep(int64_t ns);
+TUZA_API void tuza_sleep(int64_t ns) TUZA__SPLIT("sleep");
 
 TUZA_END
 

@@ -22,6 +22,7 @@
 #include "os/ncpu.h"
 #include "os/vm.h"
 #include "sched/proc.h"
+#include "sched/split.h"
 #include "stack/stack.h"
 #include "tuza/run.h"
 
@@ -100,7 +101,7 @@ static int start(int (*fn)(int, char **), int argc, char **argv,
     if ((err = tz_heap_init()) != 0)
         return err;
     tz_central_init();
-    tz_stack_init(c.stack_size, tz_env.stack_guard);
+    tz_stack_init(tz_thin_init(c.stack_size), tz_env.stack_guard);
     if ((err = tz_gc_init(c.gc_percent)) != 0)
         return err;
     if ((err = tz_sched_init((uint32_t)c.maxprocs)) != 0)

@@ -44,11 +44,14 @@
 #define TZ_REC_XSAVE_SIZE 64
 #define TZ_REC_XSAVE_MASK 72
 
-#define TZ_SPLIT_VERSION 1
+#define TZ_SPLIT_VERSION 2
 
 // Bytes that code without checks may need below its caller: what a converted
 // prologue asks for, and what lies under the guard of a fat segment.
 #define TZ_SPLIT_RESERVE 0x10000
+
+// Bytes below the guard of a thin segment: what checked code uses unchecked.
+#define TZ_SEG_THIN 512
 
 #ifndef __ASSEMBLER__
 #include <stdint.h>
@@ -71,7 +74,7 @@ struct tz_spilled {
 };
 
 // One for each executable or library with split code: a copy of the split
-// library has filled in the first and the last four, libtuza the others.
+// library has filled in the first and the last five, libtuza the others.
 struct tz_split_record {
     uint64_t version;
     int64_t tls_m, tls_g; // offsets of the words from %fs; 0: not attached
@@ -84,6 +87,7 @@ struct tz_split_record {
     struct {
         uintptr_t lo, hi;
     } text[2]; // the assembly, where nobody may be stopped
+    uint64_t converted; // whether the linker makes callers of plain code grow
 };
 #endif
 

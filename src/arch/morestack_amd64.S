@@ -19,9 +19,9 @@
 // thread's system stack, vector registers saved there, the slot 0 meanwhile:
 // signal handlers that are split run on as they are.
 //
-// The order of stores: the segment is claimed (g->seg) before anything is
-// written to it, so that a handler that interrupts us takes another. No
-// thread is stopped by a signal while its pc is in here.
+// While stack pointer, current segment and slot do not belong together the slot
+// is 0: a handler that interrupts us then runs on where it is, and the thread
+// is not stopped inside of it. Nor is it while its pc is in here.
 
 #include "arch/morestack_amd64.h"
 
@@ -95,6 +95,7 @@ __morestack:
         movq    TZ_G_SEG(%r12), %rbx
         testq   %rbx, %rbx
         jz      .Lin_place
+        movq    $0, %fs:TZ_SLOT
         movq    TZ_SEG_NEXT(%rbx), %rbx
         testq   %rbx, %rbx
         jz      .Lslow
@@ -114,18 +115,20 @@ __morestack:
         jne     .Lleave_slow
 .Lleave:  movq    TZ_SEG_PREV(%rbx), %r10
         movq    TZ_SEG_G(%rbx), %r11
-        leaq    -16(%rbp), %rsp
         movq    TZ_SEG_HI(%r10), %rcx
         movq    TZ_SEG_LO(%r10), %rsi
         movq    TZ_SEG_GUARD(%r10), %rdi
         movq    TZ_SEG_LINK(%rbx), %r8
+        movq    $-1, %r9
+        cmpq    %r9, %fs:TZ_SLOT
+        cmoveq  %r9, %rdi // a wish to preempt outlives the segment
+        movq    $0, %fs:TZ_SLOT
+        leaq    -16(%rbp), %rsp
         movq    %r8, TZ_G_LINKS(%r11)
         movq    %rcx, TZ_G_STACK_HI(%r11)
         movq    %rsi, TZ_G_STACK_LO(%r11)
-        cmpq    $-1, %fs:TZ_SLOT // a wish to preempt outlives the segment
-        je      3f
+        movq    %r10, TZ_G_SEG(%r11)
         movq    %rdi, %fs:TZ_SLOT
-3:      movq    %r10, TZ_G_SEG(%r11)
         popq    %r12
         popq    %rbx
         popq    %rbp
@@ -176,7 +179,7 @@ __morestack:
         subq    TZ_G_STACK_HI(%r12), %rcx
         negq    %rcx
         cmpq    %rcx, %rax
-        jae     4f
+        jae     3f
         movq    %rsp, %rdi
         movq    %fs:TZ_SLOT, %rsi
         movq    $0, %fs:TZ_SLOT
@@ -203,6 +206,10 @@ __morestack:
         testl   %r11d, %r11d
         jnz     2b
         jmp     1b
+3:      cmpq    $0, %fs:TZ_SLOT
+        jne     4f
+        movq    TZ_SEG_GUARD(%rbx), %rcx
+        movq    %rcx, %fs:TZ_SLOT
 4:      args_pop
         jmp     .Lin_place
 5:      movq    TZ_G_SEG(%r12), %rbx

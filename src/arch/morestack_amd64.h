@@ -72,7 +72,8 @@
         popq    %rax
         .endm
 
-// Segment rbx becomes the current one of the goroutine r12, rsp its top.
+// Segment rbx becomes the current one of the goroutine r12, rsp its top. The
+// slot is 0 until all of that is so.
         .macro  enter_segment
         movq    %rbx, TZ_G_SEG(%r12)
         leaq    TZ_SEG_LINK(%rbx), %r10
@@ -81,13 +82,13 @@
         movq    %r10, TZ_G_STACK_LO(%r12)
         movq    TZ_SEG_HI(%rbx), %r10
         movq    %r10, TZ_G_STACK_HI(%r12)
-        movq    TZ_SEG_GUARD(%rbx), %r10
-        movq    %r10, %fs:TZ_SLOT
         movq    %rsp, TZ_SEG_SP(%rbx)
         movq    %r11, TZ_SEG_ARGSIZE(%rbx)
         leaq    24(%rbp), %r10
         movq    %r10, TZ_SEG_ARGP(%rbx)
         movq    TZ_SEG_TOP(%rbx), %rsp
+        movq    TZ_SEG_GUARD(%rbx), %r10
+        movq    %r10, %fs:TZ_SLOT
         .endm
 
 // Copies the stack arguments below rsp, which is 16-aligned; clobbers r10, r11.

@@ -14,7 +14,7 @@
 #include <unwind.h>
 
 #include "arch/morestack.h"
-#include "tuza/split.h"
+#include "tuza.h"
 
 #define HIDDEN __attribute__((visibility("hidden")))
 
@@ -36,6 +36,27 @@ enum {
     RBX = 3                 // its number in DWARF
 };
 
+// Where the entries of morestack_entry_amd64.S go on, in their order.
+extern HIDDEN void (*const tuza_split_calls[])(void);
+#define TO(f) (void (*)(void))(f)
+HIDDEN void (*const tuza_split_calls[])(void) = {
+    TO(tuza_chan_send),      TO(tuza_chan_recv),
+    TO(tuza_chan_try_send),  TO(tuza_chan_try_recv),
+    TO(tuza_chan_close),     TO(tuza_mutex_lock),
+    TO(tuza_mutex_trylock),  TO(tuza_mutex_unlock),
+    TO(tuza_waitgroup_add),  TO(tuza_waitgroup_done),
+    TO(tuza_waitgroup_wait), TO(tuza_sleep),
+    TO(tuza_yield),          TO(tuza_goexit),
+    TO(tuza_now),            TO(tuza_goid),
+    TO(tuza_chan_select),
+};
+
+// Split code that calls plain code, and what it calls.
+extern HIDDEN const unsigned char tuza_split_probe[];
+HIDDEN void tuza_split_plain(void);
+HIDDEN void tuza_split_plain(void) {}
+enum { STC = 0xf9 };
+
 static void find_vector_state(struct tz_split_record *r)
 {
     unsigned a, b, c, d;
@@ -55,6 +76,7 @@ __attribute__((constructor(101))) static void attach(void)
     r->text[0].hi = (uintptr_t)tuza_split_text_end;
     r->text[1].lo = (uintptr_t)tuza_split_jump_begin;
     r->text[1].hi = (uintptr_t)tuza_split_jump_end;
+    r->converted = tuza_split_probe[0] == STC;
     find_vector_state(r);
     tuza__split_attach(r);
 }

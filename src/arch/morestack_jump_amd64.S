@@ -141,11 +141,9 @@ __longjmp_chk:
         movq    %rax, TZ_G_STACK_HI(%rcx)
         movq    TZ_SEG_LO(%rdx), %rax
         movq    %rax, TZ_G_STACK_LO(%rcx)
-        cmpq    $0, %fs:TZ_SLOT
-        je      5f
         movq    TZ_SEG_GUARD(%rdx), %rax
         movq    %rax, %fs:TZ_SLOT
-5:      xorl    %eax, %eax
+        xorl    %eax, %eax
         leaq    TZ_SEG_LINK(%rdx), %rsi
         cmpq    $0, TZ_SEG_PREV(%rdx)
         cmovneq %rsi, %rax

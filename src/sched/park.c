@@ -227,7 +227,8 @@ static bool commit_exit(struct tz_g *g, void *arg)
         tz_g_drop_links(p->stacks, g);
         g->watch = 0;
     }
-    tz_stack_put(p->stacks, &g->stack);
+    if (tz_likely(g->stack.hi)) // not thin
+        tz_stack_put(p->stacks, &g->stack);
     bury(p, g);
     return true;
 }
@@ -241,7 +242,8 @@ static struct tz_g *follow(struct tz_g *g, void ***owner)
     struct tz_p *p = t->p;
     struct tz_g *next = p ? next_here(p) : NULL;
     if (!next || next->started || g->watch || stack_size(next) ||
-        stack_size(g)) {
+        stack_size(g) || (tz_unlikely(tz_load_rlx(&tz_sched.thin)) &&
+                          tz_thin_wanted(next))) {
         leave_to(t, g, next, commit_exit, NULL, true);
         tz_throw("a goroutine that had ended was resumed");
     }
@@ -298,8 +300,23 @@ static TZ_NORETURN void goroutine_main(void *arg)
     }
 }
 
+// The first run of a goroutine on a thin segment.
+static TZ_NOINLINE void first_run_thin(struct tz_g *g, struct tz_p *p)
+{
+    uintptr_t top = tz_thin_first(p->stacks, g);
+    if (!top)
+        no_stack(g);
+    g->started = 1;
+    g->watch = TZ_WATCH_CANARY;
+    tz_ctx_init(&g->ctx, top, goroutine_main, g);
+}
+
 static void first_run(struct tz_g *g, struct tz_p *p)
 {
+    if (tz_unlikely(tz_load_rlx(&tz_sched.thin)) && tz_thin_wanted(g)) {
+        first_run_thin(g, p);
+        return;
+    }
     size_t size = tz_split_stack_size(stack_size(g));
     if (tz_stack_get(p->stacks, size, g, &g->stack) != 0)
         no_stack(g);

@@ -7,8 +7,8 @@
 // registers in the signal frame, vector registers included.
 //
 // SIGSEGV may be an overflow, which is reported (overflow.c); any other goes to
-// whoever handled it before. Handlers run on the thread's signal stack, take no lock, allocate
-// nothing and keep errno.
+// whoever handled it before. Handlers run on the thread's signal stack, take no
+// lock, allocate nothing and keep errno.
 
 #include "base/san.h"
 #include "os/sig.h"
@@ -28,7 +28,7 @@ static TZ_NO_SANITIZE bool may_stop_here(struct tz_tls *t,
         return false;
     if (tz_load_rlx(&t->g->status) != TZ_G_RUNNING)
         return false;
-    if (tz_load_rlx(&tz_sched.split) && tz_split_in_morestack(c->pc))
+    if (tz_load_rlx(&tz_sched.split) && tz_split_between(t->g, c->pc))
         return false;
     if (!tz_on_own_stack(t->g, c->sp))
         return false;

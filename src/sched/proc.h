@@ -44,6 +44,7 @@ struct tz_sched {
     int64_t sleep_until;   // atomic; when an idle M wakes for a timer, else
                            // INT64_MAX; written with lock
     uint32_t split;        // atomic; there is split code (split.c)
+    uint32_t thin;         // atomic; 0, or 1 + the order of thin segments
     uint32_t sysmon_idle;  // atomic, a futex; sysmon sleeps for good
 
     int (*main_fn)(int, char **); // const after init, with the next two

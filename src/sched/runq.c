@@ -44,18 +44,21 @@ static bool consume(struct tz_p *p, uint32_t head, uint32_t n)
 static TZ_NOINLINE bool put_slow(struct tz_p *p, struct tz_g *g,
                                  uint32_t head, uint32_t tail)
 {
-    struct tz_g *batch[TZ_RUNQ_SIZE / 2 + 1];
     uint32_t n = (tail - head) / 2;
     TZ_CHECK(n == TZ_RUNQ_SIZE / 2);
-    for (uint32_t i = 0; i < n; i++)
-        batch[i] = tz_load_rlx(&p->runq[(head + i) % TZ_RUNQ_SIZE]);
     if (!consume(p, head, n))
         return false;
-    batch[n] = g;
-    for (uint32_t i = 0; i < n; i++)
-        batch[i]->link = batch[i + 1];
+    // The slots keep what they hold: only we write to them. No array of it: who
+    // parks may come here, on a stack of 2 KiB.
+    struct tz_g *first = tz_load_rlx(&p->runq[head % TZ_RUNQ_SIZE]);
+    struct tz_g *last = first;
+    for (uint32_t i = 1; i < n; i++) {
+        last->link = tz_load_rlx(&p->runq[(head + i) % TZ_RUNQ_SIZE]);
+        last = last->link;
+    }
+    last->link = g;
     tz_lock_acquire(&tz_sched.lock);
-    tz_globrunq_put_batch(batch[0], g, n + 1);
+    tz_globrunq_put_batch(first, g, n + 1);
     tz_lock_release(&tz_sched.lock);
     return true;
 }

@@ -27,7 +27,7 @@ void tz_park_unlock(struct tz_lock *l, enum tz_wait why);
 // timer's function and from commit, on a thread with or without a P.
 void tz_ready(struct tz_g *g);
 
-// Puts the current goroutine at the end of the global queue.
+// Puts the current goroutine at the end of the P's queue.
 void tz_yield(void);
 
 // Under TUZADEBUG=stress=yield: yields now and then. Call it where parking is

@@ -8,7 +8,8 @@
 //
 //     g->seg    the current segment        __morestack moves all three
 //     g->stack  its bounds
-//     slot      its guard, while g runs; 0 on system stacks
+//     slot      its guard, while g runs; 0 on system stacks and where
+//               __morestack is about to change the three
 //
 // so that whoever looks at g->stack sees where g runs now. A goroutine whose
 // entry is not split code gets the same: what it calls may be.
@@ -44,8 +45,10 @@ static struct {
     } text[RANGES];
 } split;
 
-bool tz_split_in_morestack(uintptr_t pc)
+bool tz_split_between(const struct tz_g *g, uintptr_t pc)
 {
+    if (g->seg && tz_slot_get() == 0)
+        return true;
     uint32_t n = tz_load_rlx(&split.claimed);
     for (uint32_t i = 0; i < n && i < RANGES; i++) {
         uintptr_t hi = tz_load_acq(&split.text[i].hi);
@@ -67,7 +70,7 @@ size_t tz_split_stack_size(size_t size)
 
 uintptr_t tz_split_first(struct tz_g *g)
 {
-    g->seg = tz_sched.split ? tz_segment_first(g->stack, g) : NULL;
+    g->seg = tz_sched.split ? tz_segment_first(g->stack, g, 0) : NULL;
     return g->seg ? g->seg->top : g->stack.hi;
 }
 
@@ -86,6 +89,8 @@ void tz_split_last(struct tz_stackcache *c, struct tz_g *g)
     settle(g, g->seg);
     tz_segment_trim(c, g->seg);
     tz_segment_unspill(c, g->seg, UINTPTR_MAX);
+    if (g->seg->thin)
+        tz_thin_put(c, g);
     g->seg = NULL;
 }
 
@@ -93,7 +98,7 @@ void tz_split_pass(struct tz_stackcache *c, struct tz_g *g, struct tz_g *to)
 {
     while (g->seg->prev) // left by an exception
         g->seg = g->seg->prev;
-    g->links = NULL;
+    settle(g, g->seg);
     settle(to, g->seg);
     g->seg = NULL;
     tz_segment_trim(c, to->seg);
@@ -343,9 +348,11 @@ void tuza__split_attach(struct tz_split_record *r)
         tz_fatal("more than %d objects with split code", RANGES / 2);
     for (uint32_t i = 0; i < 2; i++) {
         split.text[n + i].lo = r->text[i].lo;
-        // With tz_split_in_morestack.
+        // With tz_split_between.
         tz_store_rel(&split.text[n + i].hi, r->text[i].hi);
     }
+    if (!r->converted)
+        tz_thin_refuse();
     tz_store_rel(&tz_sched.split, 1); // with tz_split_first
 }
 

@@ -14,8 +14,27 @@ size_t tz_split_stack_size(size_t size);
 // code. Returns where the stack's frames may begin.
 uintptr_t tz_split_first(struct tz_g *g);
 
+// thin.c: thin segments. Takes the process's wish for the size of stacks; gives
+// the size for those that are not thin, 0 the default. Once, at the start. Says
+// so where they were asked for and cannot be.
+size_t tz_thin_init(size_t size);
+
+// Whether g, which has not run, is to begin on one.
+bool tz_thin_wanted(const struct tz_g *g);
+
+// A thin segment for g, which has not run. Returns where its frames may begin,
+// 0 when memory is refused.
+uintptr_t tz_thin_first(struct tz_stackcache *c, struct tz_g *g);
+
+// g, whose first segment is thin and the current one, has ended, and nobody
+// runs on it.
+void tz_thin_put(struct tz_stackcache *c, struct tz_g *g);
+
+// There is an object whose linker does not convert callers of plain code.
+void tz_thin_refuse(void);
+
 // g, which has segments, has ended and nobody runs on its stack: gives back all
-// but the first, which g->stack is again.
+// but the first, which g->stack is again, unless it was thin: then all.
 void tz_split_last(struct tz_stackcache *c, struct tz_g *g);
 
 // g, which has segments, has ended; `to` gets the first, on which both are.
@@ -41,9 +60,10 @@ void tz_split_resume(uintptr_t slot);
 // again.
 void tz_split_poison(struct tz_m *m);
 
-// Whether pc lies in the assembly of a split library, where stack pointer,
-// current segment and slot do not belong together. Signal-safe.
-bool tz_split_in_morestack(uintptr_t pc);
+// Whether stack pointer, current segment and slot of g, which this thread runs,
+// may not belong together: pc lies in the assembly of a split library, or in a
+// handler that has interrupted that. Signal-safe.
+bool tz_split_between(const struct tz_g *g, uintptr_t pc);
 
 // The world is stopped, and g at sp, not in a declared call: gives back what
 // g keeps for later.
@@ -61,7 +81,11 @@ struct tz_segment *tz_split_newstack(struct tz_stackcache *c, struct tz_g *g,
                                      uintptr_t sp, size_t frame, size_t args,
                                      bool elsewhere);
 
-// sched/slot*.c: the slot of this thread, and poisoning that of the thread whose
+// sched/slot*.c: whether the calls of libtuza itself are bound to what they call
+// before the program begins: binding takes 3 KiB of the caller's stack.
+bool tz_slot_calls_bound(void);
+
+// The slot of this thread, and poisoning that of the thread whose
 // control block is at tp.
 uintptr_t tz_slot_get(void);
 void tz_slot_set(uintptr_t guard);

@@ -98,6 +98,16 @@ static void check_canary(const struct tz_g *g, const struct tz_stack *st)
              tz_stack_guard_name());
 }
 
+static TZ_NORETURN TZ_COLD void thin_damaged(const struct tz_g *g)
+{
+    tz_fatal("goroutine %llu (%s, spawned at %s) has overflowed its thin "
+             "segment: the canary at the low end is gone, and memory below it "
+             "may be\n"
+             "\tcode without checks was called in a way that the linker does "
+             "not see, such as a pointer in data",
+             (unsigned long long)g->id, g->name ? g->name : "?", g->site);
+}
+
 void tz_g_watch(struct tz_g *g)
 {
     if (g->watch & TZ_WATCH_SYSTEM)
@@ -108,6 +118,8 @@ void tz_g_watch(struct tz_g *g)
         tz_fatal("goroutine %llu uses tuza on a stack that is not its own",
                  (unsigned long long)g->id);
     check_canary(g, &g->stack);
+    if (g->seg && !tz_segment_intact(g->seg))
+        thin_damaged(g);
     for (const struct tz_stack_link *s = g->links; s; s = s->older)
         check_canary(g, &s->from);
 }

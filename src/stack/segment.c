@@ -13,6 +13,10 @@
 // One segment is kept beyond the current one: a call that straddles a boundary
 // again and again finds it there (the hot path, all in assembly).
 //
+// A first segment may be thin instead: a fixed stack of 2 to 8 KiB, with nothing
+// in reserve, for code of which the linker has seen to it that it calls others
+// on a fat segment (sched/thin.c). What grows from it is fat.
+//
 // An alloca that does not fit gets a stack of its own, a spill. The function
 // that asked cannot say when it returns; so the guard is raised above its frame:
 // the next call from there goes to the next segment, where it fits, and what was
@@ -51,11 +55,25 @@ static struct tz_segment *make(struct tz_stack st, void *g, size_t most)
     return s;
 }
 
-struct tz_segment *tz_segment_first(struct tz_stack st, void *g)
+struct tz_segment *tz_segment_first(struct tz_stack st, void *g, unsigned thin)
 {
     struct tz_segment *s = make(st, g, SIZE_MAX);
+    if (thin) {
+        *(uint64_t *)st.lo = TZ_STACK_CANARY;
+        s->thin = (uint16_t)thin;
+        s->guard = s->first_guard = st.lo + TZ_SEG_LEAST;
+        s->nonsplit = UINTPTR_MAX; // no code without checks
+        s->room = s->top - s->guard;
+    }
     s->total = s->room;
     return s;
+}
+
+bool tz_segment_intact(const struct tz_segment *s)
+{
+    while (s->prev)
+        s = s->prev;
+    return !s->thin || *(uint64_t *)s->lo == TZ_STACK_CANARY;
 }
 
 static void weigh(struct tz_segment *s) { s->heavy = s->next || s->spills; }

@@ -19,7 +19,7 @@ enum {
     TZ_SEG_SMALL = 256,   // frames this small are compared without their size
     TZ_SEG_REDZONE = 128, // of a leaf function
     TZ_SEG_PUSHED = 112,  // what __morestack pushes before it has a stack
-    TZ_SEG_LEAST = 512,   // so no guard is nearer to the low end than this
+    TZ_SEG_LEAST = TZ_SEG_THIN, // so no guard is nearer to the low end than this
     TZ_SEG_RESERVE = TZ_SPLIT_RESERVE
 };
 _Static_assert(TZ_SEG_SMALL + TZ_SEG_REDZONE + TZ_SEG_PUSHED <= TZ_SEG_LEAST,
@@ -56,7 +56,8 @@ struct tz_segment {
     uintptr_t first_guard; // guard when nothing has been spilled
     struct tz_spill *spills; // youngest first
     uintptr_t total;       // bytes that may be used, of all up to this one
-    uint32_t free;         // to be given back when left: not the first
+    uint16_t free;         // to be given back when left: not the first
+    uint16_t thin;         // 1 + the order of the fixed stack that it is
     uint32_t magic;
 };
 
@@ -68,8 +69,13 @@ TZ_INLINE struct tz_stack_link *tz_segment_links(struct tz_segment *s)
     return s->prev ? &s->link : NULL;
 }
 
-// Makes the header of a goroutine's first segment, at the high end of st.
-struct tz_segment *tz_segment_first(struct tz_stack st, void *g);
+// Makes the header of a goroutine's first segment, at the high end of st. thin:
+// 0, or 1 + the order of the fixed stack that st is; its low end gets a canary.
+struct tz_segment *tz_segment_first(struct tz_stack st, void *g, unsigned thin);
+
+// Whether the canary at the low end of the first segment, of the chain that s
+// belongs to, is there: true if that is no thin one.
+bool tz_segment_intact(const struct tz_segment *s);
 
 // Makes cur->next a segment in which a frame of `need` bytes fits, from c (NULL
 // allowed) or the pool; what cur->next was is given back. limit: bytes of all

@@ -412,6 +412,78 @@ IN_GOROUTINES(split_handlers_on_the_signal_stack, 2)
 }
 IN_GOROUTINES(split_handlers_on_the_goroutine_s_stack, 2) { interrupted(0); }
 
+// Every instruction of a call over a boundary is interrupted, and the handler
+// makes such calls itself.
+static volatile long trapped, held;
+static void trap(int signo)
+{
+    (void)signo;
+    trapped++;
+    held += handler_depth(10) == 11;
+}
+TZ_INLINE void trap_each(bool on)
+{
+    __asm__ volatile("subq $128, %%rsp; pushfq\n\t"
+                     "andl $~0x100, (%%rsp); orl %0, (%%rsp)\n\t"
+                     "popfq; addq $128, %%rsp"
+                     :
+                     : "r"(on ? 0x100 : 0)
+                     : "memory", "cc");
+}
+static NOINLINE long leaf_call(long x)
+{
+    __asm__ volatile("" ::: "memory");
+    return x + 1;
+}
+static NOINLINE int segments_of_leaf(void) { return tuza_split_segments(); }
+// False where a call of leaf_call would fit.
+static NOINLINE bool call_leaf(void)
+{
+    volatile char frame[64];
+    frame[0] = 0;
+    int n = tuza_split_segments();
+    if (segments_of_leaf() == n)
+        return frame[0];
+    for (int i = 0; i < 6; i++) {
+        if (i % 3 == 0)
+            tuza_gc(); // the next segment has to be made
+        trap_each(true);
+        long two = leaf_call(1);
+        trap_each(false);
+        need(two == 2 && tuza_split_segments() == n);
+        need(tz_slot_get() == seg()->guard);
+    }
+    return true;
+}
+static NOINLINE bool seek_leaf(int depth)
+{
+    volatile char frame[16];
+    frame[0] = 0;
+    return call_leaf() || (depth && seek_leaf(depth - 1)) || frame[0];
+}
+tuza_fn(seek_boundary)
+{
+    need(seek_leaf(1000000));
+    need(trapped > 100 && held == trapped);
+    tuza_waitgroup_done(&group);
+}
+static void step_through(int flags)
+{
+    struct sigaction act = { .sa_handler = trap, .sa_flags = flags };
+    sigaction(SIGTRAP, &act, NULL);
+    tuza_waitgroup_add(&group, 1);
+    tuza_go(seek_boundary);
+    tuza_waitgroup_wait(&group);
+}
+IN_GOROUTINES(a_handler_may_come_at_any_instruction_of_a_growth, 1)
+{
+    step_through(0);
+}
+IN_GOROUTINES(a_handler_on_the_signal_stack_may_too, 1)
+{
+    step_through(SA_ONSTACK);
+}
+
 // --- the rest
 
 static jmp_buf env;
@@ -515,6 +587,8 @@ int main(void)
                          a_thread_may_be_stopped_at_any_call_over_a_boundary,
                          split_handlers_on_the_signal_stack,
                          split_handlers_on_the_goroutine_s_stack,
+                         a_handler_may_come_at_any_instruction_of_a_growth,
+                         a_handler_on_the_signal_stack_may_too,
                          longjmp_out_of_segments_restores_the_guard,
                          the_segments_of_who_ends_deep_are_given_back,
                          a_borrowed_stack_is_a_segment, NULL });
