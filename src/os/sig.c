@@ -157,8 +157,8 @@ static struct altstack *make_altstack(void)
         return NULL;
     tz_san_unpoison(lo, size); // of what ran here before
     touch_pages(lo + 2 * page, size - 2 * page);
-    if (tz_vm_guard_works())
-        tz_vm_guard(lo + page, page); // best effort
+    if (tz_vm_guard(lo + page, page) != 0)
+        tz_vm_protect(lo + page, page); // best effort
     struct altstack *a = (void *)lo;
     a->size = size;
     a->stack = lo + 2 * page;

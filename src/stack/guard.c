@@ -27,6 +27,18 @@ static struct {
 
 static void note(enum tz_guard_why why) { tz_store_rlx(&guard.why, why); }
 
+// No advice is taken for locked memory: neither a marker nor this.
+static bool memory_is_locked(void)
+{
+    size_t n = tz_vm_page();
+    void *p = tz_vm_alloc(n, TZ_VM_META);
+    struct tz_vm_range r = { p, n };
+    bool locked = p && !tz_vm_drop(&r, 1);
+    if (p)
+        tz_vm_free(p, n, TZ_VM_META, TZ_VM_READY);
+    return locked;
+}
+
 void tz_guard_init(int kind)
 {
     guard.kind = kind ? (enum tz_stack_guard)kind : TZ_GUARD_MARKER;
@@ -34,7 +46,7 @@ void tz_guard_init(int kind)
         note(TZ_GUARD_ASKED);
     } else if (!tz_vm_guard_works()) {
         guard.kind = TZ_GUARD_PROTECT;
-        note(TZ_GUARD_NO_MARKERS);
+        note(memory_is_locked() ? TZ_GUARD_LOCKED : TZ_GUARD_NO_MARKERS);
     }
 }
 

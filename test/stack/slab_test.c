@@ -376,14 +376,19 @@ START_TEST(nothing_is_given_back_on_the_way_out)
 }
 END_TEST
 
-static void locked_body(void)
+static void lock_memory(void)
 {
-    tz_stack_init(0, 0); // markers work
-    ck_assert_str_eq(tz_stack_guard_name(), "marker");
     struct rlimit l = { RLIM_INFINITY, RLIM_INFINITY };
     setrlimit(RLIMIT_MEMLOCK, &l);
     if (mlockall(MCL_FUTURE) != 0)
         _exit(77);
+}
+
+static void locked_body(void)
+{
+    tz_stack_init(0, 0); // markers work
+    ck_assert_str_eq(tz_stack_guard_name(), "marker");
+    lock_memory();
     struct tz_stack st[40];
     for (int i = 0; i < 40; i++) {
         st[i] = stack_get(NULL, 0, NULL);
@@ -413,6 +418,22 @@ START_TEST(locked_memory_has_small_stacks_guarded_by_mprotect)
 }
 END_TEST
 
+static void locked_at_first_body(void)
+{
+    lock_memory();
+    tz_stack_init(0, 0);
+    _exit(stack_stats().why == TZ_GUARD_LOCKED ? 5 : 4);
+}
+
+START_TEST(memory_that_was_locked_before_the_start_is_the_reason_told)
+{
+    if (TZ_SAN_OWNS_ADDRESSES)
+        return; // sanitizers lock nothing
+    int status = os_child(locked_at_first_body).status;
+    ck_assert_msg(status == 5 || status == 77, "status %d", status);
+}
+END_TEST
+
 int main(void)
 {
     return os_check(
@@ -428,5 +449,7 @@ int main(void)
             deep_pages_of_free_stacks_go_back_one_by_one,
             a_trimmed_stack_is_still_guarded,
             nothing_is_given_back_on_the_way_out,
-            locked_memory_has_small_stacks_guarded_by_mprotect, NULL });
+            locked_memory_has_small_stacks_guarded_by_mprotect,
+            memory_that_was_locked_before_the_start_is_the_reason_told,
+            NULL });
 }
