@@ -181,7 +181,6 @@ const char *tz_wait_name(enum tz_wait why)
         [TZ_WAIT_SLEEP] = "sleep",
         [TZ_WAIT_MUTEX] = "mutex lock",
         [TZ_WAIT_WAITGROUP] = "wait group",
-        [TZ_WAIT_YIELD] = "yield",
     };
     return name[why];
 }
