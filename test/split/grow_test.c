@@ -330,13 +330,52 @@ DEATH(s3_09_the_limit_and_the_bounds_are_told,
     recurse();
 }
 
-static NOINLINE int shallow(int n) { return n ? shallow(n - 1) + 1 : 0; }
+// A frame a call: without the array the compiler makes a loop of it.
+static int most_segments;
+static NOINLINE int count_down(int n)
+{
+    volatile char one[16];
+    one[0] = 1;
+    if (n == 0)
+        most_segments = tuza_split_segments();
+    return n ? count_down(n - 1) + one[0] : 0;
+}
 IN_GOROUTINES(s3_09_up_to_the_limit_it_grows, 1)
 {
     tz_env.stack_max = 64 * TZ_MIB;
     volatile int depth = 1000000;
-    need(shallow(depth) == depth);
+    need(count_down(depth) == depth);
+    need(most_segments > 2);
 }
+
+static int first_bytes;
+static void begin_small(void *arg)
+{
+    void *lo, *hi;
+    need_eq(tuza_stack_bounds(&lo, &hi), 0);
+    first_bytes = (int)((char *)hi - (char *)lo);
+    volatile int depth = 100000;
+    need(count_down(depth) == depth);
+    tuza_waitgroup_done(arg);
+}
+static int deep_main(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    static tuza_waitgroup done;
+    tuza_waitgroup_add(&done, 1);
+    need_eq(tuza_spawn(begin_small, &done), 0);
+    tuza_waitgroup_wait(&done);
+    return 0;
+}
+// Beside the 64 KiB of the reserve a class more, at most.
+START_TEST(s3_10_100k_calls_deep_from_64k)
+{
+    setenv("TUZASTACK", "64K", 1);
+    api_run(deep_main, 1);
+    ck_assert_int_le(first_bytes, 256 * 1024);
+    ck_assert_int_gt(most_segments, 2);
+}
+END_TEST
 
 // --- growth where memory is being allocated
 
@@ -499,6 +538,7 @@ int main(void)
             s3_09_endless_recursion_is_told,
             s3_09_the_limit_and_the_bounds_are_told,
             s3_09_up_to_the_limit_it_grows,
+            s3_10_100k_calls_deep_from_64k,
             s3_11_growth_inside_of_the_allocator_makes_do,
             s3_11_growth_between_allocations_and_collections,
             s3_08_alloca_that_does_not_fit_is_given_back,
