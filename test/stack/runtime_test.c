@@ -239,11 +239,13 @@ IN_GOROUTINES(s1_20_goroutines_end_while_collections_go_on, 2)
 static uint32_t unmapping; // atomic
 
 // Of what a goroutine gives back, not the thread that watches: not before the
-// world is to stop.
+// world is to stop. What the system has put elsewhere is given back at once, with
+// the lock: it is not aligned as stacks are.
 static int munmap_while_stopping(void *addr, size_t n)
 {
     struct tz_tls *t = tz_tls_get();
-    if (n == 64 << 20 && t->p && tz_xchg(&unmapping, 1) == 0)
+    if (n == 64 << 20 && (uintptr_t)addr % (1 << 20) == 0 && t->p &&
+        tz_xchg(&unmapping, 1) == 0)
         while (!tz_load(&t->stop))
             tz_cpu_relax();
     return munmap(addr, n);

@@ -32,5 +32,5 @@ unwinds_code_of gcc -O2 -fstack-clash-protection -Wl,-z,lazy
 unwinds_code_of gcc -O2 -fuse-ld=gold -Wl,-z,lazy
 unwinds_code_of clang -O0
 unwinds_code_of clang -O2 -fomit-frame-pointer
-unwinds_code_of clang -O2 -fuse-ld=lld
+! command -v ld.lld >/dev/null || unwinds_code_of clang -O2 -fuse-ld=lld
 echo "unwind_flags: ok"
