@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# test: release-only timeout=600
+# test: release-only timeout=1200
 #
 # The C test programs of the rooms that deal with memory pass under every kernel
 # of the matrix as they do without, but for what `exempt` lists. All rooms:
