@@ -11,8 +11,15 @@ enum { TZ_SPACE_AMPLE = 1 << 30 };
 
 // Bytes that this process may still map for writing: the least of what
 // RLIMIT_AS and RLIMIT_DATA leave, or the limit itself where the system does
-// not say how much is in use. UINT64_MAX without limits. A snapshot; some
-// microseconds when there is a limit. Any thread, no locks; keeps errno.
+// not say how much is in use, and of what may still be committed on a system
+// that counts strictly (vm.overcommit_memory=2, asked once). UINT64_MAX without
+// limits. A snapshot; some microseconds when there is a limit, some tens on a
+// strict system. Any thread, no locks; keeps errno.
 uint64_t tz_space_left(void);
+
+// The last of these by two files: the mode, and what is committed; UINT64_MAX
+// where it is another mode, or they cannot be read.
+bool tz_space_strict(const char *mode_path);
+uint64_t tz_space_commit_left(const char *meminfo_path);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "os/space.h"
 #include "os/thread.h"
@@ -43,7 +44,8 @@ static void *map(size_t n, int prot)
 
 START_TEST(without_limits_there_is_no_end)
 {
-    ck_assert_uint_eq(tz_space_left(), UINT64_MAX);
+    if (!tz_space_strict("/proc/sys/vm/overcommit_memory"))
+        ck_assert_uint_eq(tz_space_left(), UINT64_MAX);
 }
 END_TEST
 
@@ -72,6 +74,37 @@ START_TEST(data_counts_when_it_is_writable)
     assert_near(tz_space_left(), 30 * TZ_MIB);
     limit(RLIMIT_AS, in_use("VmSize:") + 10 * TZ_MIB); // the lesser of both
     assert_near(tz_space_left(), 10 * TZ_MIB);
+}
+END_TEST
+
+// The path of a file that goes with the process.
+static const char *file_of(const char *text)
+{
+    static char path[64];
+    int fd = memfd_create("text", 0);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return path;
+}
+
+START_TEST(what_may_be_committed_is_known_on_a_strict_system)
+{
+    ck_assert(tz_space_strict(file_of("2\n")));
+    ck_assert(!tz_space_strict(file_of("0\n")));
+    ck_assert(!tz_space_strict(file_of("")));
+    ck_assert(!tz_space_strict("/proc/there-is-no-such-file"));
+    ck_assert_uint_eq(tz_space_commit_left(file_of(
+                          "MemTotal:       24684 kB\n"
+                          "CommitLimit:    12342204 kB\n"
+                          "Committed_AS:   12341180 kB\n")),
+                      TZ_MIB);
+    ck_assert_uint_eq(tz_space_commit_left(file_of(
+                          "CommitLimit:    10 kB\nCommitted_AS:   11 kB\n")),
+                      0);
+    ck_assert_uint_eq(tz_space_commit_left(file_of("CommitLimit: 10 kB\n")),
+                      UINT64_MAX);
+    ck_assert_uint_lt(tz_space_commit_left("/proc/meminfo"), UINT64_MAX);
 }
 END_TEST
 
@@ -143,6 +176,7 @@ int main(void)
         without_limits_there_is_no_end,
         address_space_that_is_mapped_is_taken_off,
         data_counts_when_it_is_writable,
+        what_may_be_committed_is_known_on_a_strict_system,
         without_proc_it_is_the_limit_itself,
         threads_take_little_where_there_is_little,
         eight_threads_fit_into_three_megabytes,
