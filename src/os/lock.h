@@ -23,10 +23,10 @@ TZ_INLINE void tz_lock_init(struct tz_lock *l, enum tz_lockrank rank)
     l->rank = rank;
 }
 
-// Slow halves: spin, then sleep on the futex; wake one sleeper.
 // Asks now what the first wait for a lock would ask, with 2 KiB of stack.
 void tz_lock_ready(void);
 
+// Slow halves: spin, then sleep on the futex; wake one sleeper.
 void tz_lock_acquire_slow(struct tz_lock *l);
 void tz_lock_release_slow(struct tz_lock *l);
 

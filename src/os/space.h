@@ -17,8 +17,8 @@ enum { TZ_SPACE_AMPLE = 1 << 30 };
 // strict system. Any thread, no locks; keeps errno.
 uint64_t tz_space_left(void);
 
-// The last of these by two files: the mode, and what is committed; UINT64_MAX
-// where it is another mode, or they cannot be read.
+// The last of these, from files like /proc/sys/vm/overcommit_memory and
+// /proc/meminfo. A file that cannot be read: not strict; UINT64_MAX.
 bool tz_space_strict(const char *mode_path);
 uint64_t tz_space_commit_left(const char *meminfo_path);
 

@@ -127,12 +127,6 @@ int tz_main_elsewhere(void)
     return tz_sched.main_result;
 }
 
-struct system_call {
-    void (*fn)(void *);
-    void *arg;
-    struct tz_m *m;
-};
-
 TZ_INLINE bool runs_on(struct tz_g *g)
 {
     return g && !g->is_g0 && tz_on_own_stack(g, tz_sp());
