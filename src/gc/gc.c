@@ -240,6 +240,7 @@ void tuza_gc(void)
 {
     tz_need_g("tuza_gc");
     tz_gc_collect(true);
+    tz_yield_point(); // a loop of them leaves the P as other loops do
 }
 
 void tz_gc_stats(struct tz_gcstats *out)

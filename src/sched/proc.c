@@ -386,10 +386,8 @@ struct tz_g *tz_findrunnable(void)
             }
             continue;
         }
-        if (tz_load(&tz_sched.stopping)) {
+        if (tz_load(&tz_sched.stopping))
             tz_stop_in_place(p);
-            continue;
-        }
         bool fired = check_timers(p), look = tz_load_rlx(&p->look);
         struct tz_g *g = NULL;
         if (look)

@@ -36,6 +36,7 @@ struct tz_sched {
     struct tz_lock world;  // by who stops it
     uint32_t stopping;     // atomic; the world is stopped or about to be
     uint32_t stopwait;     // atomic, a futex; Ps that have not stopped yet
+    uint32_t resuming;     // atomic; Ps whose threads have not seen the start
     uint32_t last_stop;    // atomic; 1: the coming stop is for ever
     bool forked;           // this is the child of a fork
     bool on_valgrind;      // const after init

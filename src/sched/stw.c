@@ -19,6 +19,9 @@
 //     P without one: idle
 //     epoch++, wakes all
 //
+// The next stop waits until everybody has seen the start: a thread that wakes late
+// would find the world stopped again, each time, and never run.
+//
 // Because a thread keeps its P, starting again moves nothing around. A return
 // from a declared call finds its P gone and waits for an idle one, of which
 // there is none while the world is stopped [sched.I5]. Go stops the same way
@@ -46,21 +49,21 @@ void tz_stop_count(struct tz_p *p)
     count_down();
 }
 
-// Runs in the signal handler too: touches no lock and no malloc.
+// Runs in the signal handler too: touches no lock and no malloc. Does not look
+// whether the next stop has begun: the caller first goes on to its next poll.
 TZ_NO_SANITIZE void tz_stop_in_place(struct tz_p *p)
 {
-    for (;;) {
-        uint32_t epoch = tz_load_acq(&tz_sched.epoch);
-        if (!tz_load(&tz_sched.stopping))
-            return;
-        // We hold it RUNNING, so the stop that we see cannot have ended, and
-        // nobody else changes the status.
-        tz_san_release(&tz_sched.epoch);
-        tz_stop_count(p);
-        while (tz_load_acq(&p->status) == TZ_P_STOPPED) // with start's release
-            tz_futex_sleep(&tz_sched.epoch, epoch, -1);
-        tz_san_acquire(&tz_sched.epoch);
-    }
+    uint32_t epoch = tz_load_acq(&tz_sched.epoch);
+    if (!tz_load(&tz_sched.stopping))
+        return;
+    // We hold it RUNNING, so the stop that we see cannot have ended, and nobody
+    // else changes the status.
+    tz_san_release(&tz_sched.epoch);
+    tz_stop_count(p);
+    while (tz_load_acq(&p->status) == TZ_P_STOPPED) // with start's release
+        tz_futex_sleep(&tz_sched.epoch, epoch, -1);
+    tz_xadd(&tz_sched.resuming, -1u);
+    tz_san_acquire(&tz_sched.epoch);
 }
 
 static void stop_here(void *arg, uintptr_t sp)
@@ -153,6 +156,13 @@ static void set_stop_flags(uint32_t value)
         tz_store(&m->tls->stop, value);
 }
 
+// Those who were stopped last are on their way: see that they get there.
+static void let_resume(void)
+{
+    while (tz_load(&tz_sched.resuming))
+        tz_thread_yield();
+}
+
 static bool stop_world(void)
 {
     struct tz_tls *t = tz_tls_get();
@@ -161,6 +171,7 @@ static bool stop_world(void)
         tz_fatal("a collection in the child of a fork: call exec there");
     if (!tz_lock_try(&tz_sched.world))
         return false;
+    let_resume();
     tz_lock_acquire(&tz_sched.lock);
     tz_store(&tz_sched.stopwait, tz_sched.nprocs);
     tz_store(&tz_sched.stopping, 1);
@@ -173,13 +184,15 @@ static bool stop_world(void)
 }
 
 // Ps that have a thread go on; returns the others that have work, linked.
-static struct tz_p *restart_ps(void)
+static struct tz_p *restart_ps(const struct tz_p *mine)
 {
     struct tz_p *work = NULL;
     for (uint32_t i = tz_sched.nprocs; i-- > 0;) {
         struct tz_p *p = tz_sched.allp[i];
         TZ_CHECK(tz_load_rlx(&p->status) == TZ_P_STOPPED);
         if (p->m) {
+            if (p != mine)
+                tz_xadd(&tz_sched.resuming, 1);
             tz_store_rel(&p->status, TZ_P_RUNNING); // with tz_stop_in_place
             continue;
         }
@@ -200,7 +213,7 @@ static void start_world(void)
     tz_lock_acquire(&tz_sched.lock);
     set_stop_flags(0);
     tz_store(&tz_sched.stopping, 0);
-    struct tz_p *work = restart_ps();
+    struct tz_p *work = restart_ps(tz_tls_get()->p);
     tz_xadd(&tz_sched.epoch, 1);
     tz_lock_release(&tz_sched.lock);
     tz_futex_wake(&tz_sched.epoch, UINT32_MAX >> 1);
