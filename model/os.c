@@ -11,6 +11,7 @@
 #include "mem/mcentral.h"
 #include "mem/persist.h"
 #include "mem/scavenge.h"
+#include "os/call.h"
 #include "os/clock.h"
 #include "os/env.h"
 #include "os/futex.h"
@@ -266,3 +267,32 @@ void tz_split_poison(struct tz_m *m)
 {
     (void)m;
 }
+
+// --- calls of other threads: none blocks undeclared
+
+bool tz_call_look(int tid, struct tz_call *out)
+{
+    (void)tid, (void)out;
+    return false;
+}
+
+int64_t tz_call_cputime(int tid)
+{
+    (void)tid;
+    return -1;
+}
+
+bool tz_call_interrupted(const struct tz_sigctx *c, const struct tz_call *seen,
+                         struct tz_call *out)
+{
+    (void)c, (void)seen, (void)out;
+    return false;
+}
+
+void tz_call_finish(struct tz_sigctx *c, const struct tz_call *call, int keep)
+{
+    (void)c, (void)call, (void)keep;
+}
+
+void tz_sig_block_all(void) {}
+void tz_sig_altstack_free(void) {}

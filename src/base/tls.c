@@ -12,6 +12,7 @@ __thread struct tz_tls tz_tls
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 TZ_WEAK void tz_port_stop_here(void) {}
+TZ_WEAK void tz_port_take_back(void) {}
 
 void tz_hook_enter(void)
 {

@@ -22,7 +22,9 @@ struct tz_tls {
     struct tz_p *p;          // the P that m holds, or NULL
     struct tz_mcache *cache; // p's allocation cache, NULL without a P
     int32_t locks;           // > 0: a runtime critical section [base.I2]
-    uint32_t stop;           // atomic; set by others: stop at the next poll
+    uint16_t stop;           // atomic; set by others: stop at the next poll
+    uint16_t taken;          // the goroutine g runs without a P: it was taken,
+                             // or this is the child of a fork [base.I3]
     uint64_t held_ranks;     // debug builds: lock ranks held, TZ_IN_HOOK
     uint64_t rand[2];        // state of tz_rand
 };
@@ -48,6 +50,10 @@ TZ_NORETURN TZ_COLD void tz_hook_reentered(void);
 // defines it.
 void tz_port_stop_here(void);
 
+// What tz_crit_enter calls when `taken` is set: waits until the goroutine has a P
+// again, on this thread. The scheduler defines it.
+void tz_port_take_back(void);
+
 // While inside, this thread is not stopped by the stop-the-world signal and
 // the goroutine does not change its thread. Nests. Cheap: two increments.
 TZ_INLINE void tz_crit_enter(void)
@@ -55,8 +61,10 @@ TZ_INLINE void tz_crit_enter(void)
     struct tz_tls *t = tz_tls_get();
     if (TZ_DEBUG && tz_unlikely(t->held_ranks & TZ_IN_HOOK))
         tz_hook_reentered();
-    t->locks++;
+    t->locks++; // from here on nobody takes the P
     tz_compiler_barrier();
+    if (tz_unlikely(t->taken))
+        tz_port_take_back();
 }
 
 TZ_INLINE void tz_crit_leave(void)

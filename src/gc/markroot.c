@@ -96,7 +96,8 @@ uint32_t tz_markroot_prepare(void)
     roots.n = 0;
     tz_roots_each_data(add_data, NULL);
     for (struct tz_m *m = tz_load_acq(&tz_sched.allm); m; m = m->alllink)
-        tz_roots_each_tls(m->tp, add, NULL);
+        if (m->tp) // it has a thread
+            tz_roots_each_tls(m->tp, add, NULL);
     tz_roots_each_tls(tz_sched.caller_tp, add, NULL);
     tz_persist_each(TZ_PERSIST_ROOTS, add, NULL);
     size_t ngs = tz_allg_count();
@@ -187,6 +188,7 @@ static void scan_g(struct tz_gcwork *w, struct tz_g *g)
         }
         break;
     case TZ_G_RUNNING:
+    case TZ_G_NO_P:
         scan_running(w, g);
         break;
     case TZ_G_SYSCALL:

@@ -348,10 +348,11 @@ static TZ_NOINLINE void *malloc_slow(size_t size, unsigned kind)
 {
     struct tz_tls *t = tz_tls_get();
     size += size == 0; // every object has an address of its own
-    if (tz_unlikely(!t->cache))
+    struct tz_mcache *cache = tz_load_rlx(&t->cache); // it may be taken any time
+    if (tz_unlikely(!cache && !t->taken))
         return malloc_without_p(size, kind);
     bool may_collect = t->locks == 0;
-    if (may_collect && (tz_env.stress_gc || t->cache->collect)) {
+    if (may_collect && (tz_env.stress_gc || (cache && cache->collect))) {
         tz_port_gc_trigger();
         t = tz_tls_get();
     }
@@ -381,19 +382,22 @@ TZ_INLINE void *malloc_kind(size_t size, unsigned kind)
 {
     struct tz_tls *t = tz_tls_get();
     // Size 0 and the medium sizes go the other way.
-    if (tz_likely(size - 1 < TZ_ONE_PAGE_MAX && t->locks == 0 && t->cache)) {
+    if (tz_likely(size - 1 < TZ_ONE_PAGE_MAX && t->locks == 0)) {
         unsigned cls = tz_class_of_16[(size + 15) >> 4];
-        t->locks = 1;
+        t->locks = 1; // from here on the P, and so the cache, are ours
         tz_compiler_barrier();
-        struct tz_cacheslot *slot = &t->cache->slot[tz_spanclass(cls, kind)];
-        char *p = slot->cur;
-        if (tz_likely(p != slot->end)) {
-            slot->cur = p + slot->size;
-            tz_compiler_barrier();
-            t->locks = 0;
-            if (tz_unlikely(tz_load_rlx(&t->stop)))
-                return stop_first(p);
-            return p;
+        struct tz_mcache *cache = t->cache;
+        if (tz_likely(cache)) {
+            struct tz_cacheslot *slot = &cache->slot[tz_spanclass(cls, kind)];
+            char *p = slot->cur;
+            if (tz_likely(p != slot->end)) {
+                slot->cur = p + slot->size;
+                tz_compiler_barrier();
+                t->locks = 0;
+                if (tz_unlikely(tz_load_rlx(&t->stop)))
+                    return stop_first(p);
+                return p;
+            }
         }
         t->locks = 0;
     }

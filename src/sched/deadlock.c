@@ -26,7 +26,7 @@ static bool something_queued(void)
 
 void tz_checkdead(void)
 {
-    if (tz_sched.nmidle < tz_load(&tz_sched.mcount) ||
+    if (tz_sched.nmidle + tz_sched.nmtied < tz_load(&tz_sched.mcount) ||
         tz_load(&tz_sched.stopping) || tz_load(&tz_sched.main_done))
         return;
     if (something_queued())

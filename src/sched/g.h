@@ -20,12 +20,16 @@ struct tz_segment;
 //    +--------------------|---------------+  v  |            |
 //                         |               SYSCALL            |
 //                         +--------------- ready ------------+
+//
+// RUNNING <---> NO_P: its P is taken while it runs code of the program, which
+// goes on; it has one again before it does anything of the runtime's (take.c).
 enum tz_gstatus {
     TZ_G_DEAD, // not in use: on a free list, or not yet spawned
     TZ_G_RUNNABLE,
     TZ_G_RUNNING,
     TZ_G_SYSCALL, // in a declared call; its saved state may be scanned
-    TZ_G_WAITING
+    TZ_G_WAITING,
+    TZ_G_NO_P // runs, or is in an undeclared call; others have its P
 };
 
 // Why a goroutine waits: what its dump says in brackets.
@@ -50,7 +54,8 @@ enum { TZ_G_ARGS = 48 };
 enum {
     TZ_WATCH_CANARY = 1,   // its first stack has no guard that faults
     TZ_WATCH_LINKS = 2, // it has, or had, more than one stack
-    TZ_WATCH_SYSTEM = 4    // it is in tuza_on_system_stack: may not leave
+    TZ_WATCH_SYSTEM = 4,   // it is in tuza_on_system_stack: may not leave
+    TZ_WATCH_TIED = 8      // it runs on its own thread only: tied_to is set
 };
 
 // A million of them are memory too. Lives in persistent memory and is reused,
@@ -79,6 +84,9 @@ struct tz_g {
     struct tz_ctx ctx;     // where to resume; valid unless RUNNING
     struct tz_stack_link *links; // its other stacks, newest first; NULL: none
     struct tz_segment *seg; // where it runs now, if it is one that grows
+    struct tz_m *tied_to;  // the only M that may run it; NULL any. Written by
+                           // its own thread
+    uint32_t ties;         // calls of tuza_lock_thread; by its own thread
     const char *label;     // by tuza_set_label
     void *param;           // from whoever readied it; owned by the waiting op
     uint32_t select_done;  // atomic; 1 once a case of its select was taken

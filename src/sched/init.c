@@ -44,6 +44,7 @@ int tz_sched_init(uint32_t nprocs)
             return -ENOMEM;
     }
     tz_sched.nprocs = nprocs;
+    tz_sched.most_takers = 4 * nprocs;
     tz_sched.on_valgrind = tz_san_on_valgrind();
     tz_lock_acquire(&tz_sched.lock);
     for (uint32_t i = nprocs; i-- > 0;)
@@ -116,6 +117,8 @@ void tz_main_here(void)
     tz_lock_release(&tz_sched.lock);
     tz_acquirep(p);
     tz_schedule();
+    tz_m_end(m);
+    tz_throw("the first thread has ended");
 }
 
 // A thread of its own becomes the first M.

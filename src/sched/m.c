@@ -5,6 +5,8 @@
 // only parked. When the system refuses a thread, the P goes back to the idle
 // ones and the Ms that exist do the work.
 
+#include <unistd.h>
+
 #include "base/san.h"
 #include "mem/persist.h"
 #include "os/env.h"
@@ -16,9 +18,17 @@
 
 struct tz_m *tz_m_make(void)
 {
-    struct tz_m *m = tz_persist_alloc(sizeof *m, TZ_CACHE_LINE);
+    tz_lock_acquire(&tz_sched.lock);
+    struct tz_m *m = tz_sched.mfree;
+    if (m)
+        tz_sched.mfree = m->link;
+    tz_lock_release(&tz_sched.lock);
+    if (!m)
+        m = tz_persist_alloc(sizeof *m, TZ_CACHE_LINE);
     if (!m)
         return NULL;
+    m->ends = false;
+    m->call.nr = -1;
     m->g0.is_g0 = 1;
     m->g0.magic = TZ_G_MAGIC;
     tz_note_clear(&m->park);
@@ -34,7 +44,6 @@ void tz_m_adopt(struct tz_m *m)
     tz_env_random(seed);
     t->rand[0] = seed[0];
     t->rand[1] = seed[1];
-    m->tls = t;
     m->tp = tz_thread_pointer();
     m->tid = tz_thread_id();
     tz_thread_stack(&m->g0.stack.lo, &m->g0.stack.hi);
@@ -49,9 +58,45 @@ void tz_m_adopt(struct tz_m *m)
     tz_sig_mask_use(ours, tz_countof(ours));
     t->m = m;
     t->g = &m->g0;
+    tz_lock_acquire(&tz_sched.lock);
+    m->tls = t;
+    bool listed = m->listed;
+    m->listed = true;
+    tz_lock_release(&tz_sched.lock);
+    if (listed)
+        return;
     do // published last: who walks the list sees a complete M
         m->alllink = tz_load_acq(&tz_sched.allm);
     while (!tz_cas_rel(&tz_sched.allm, m->alllink, m));
+}
+
+void tz_m_leave(struct tz_m *m)
+{
+    struct tz_tls *t = tz_tls_get();
+    tz_lock_acquire(&tz_sched.lock);
+    m->tls = NULL;
+    m->tp = 0;
+    m->curg = NULL;
+    m->link = tz_sched.mfree;
+    tz_sched.mfree = m;
+    tz_xadd(&tz_sched.mcount, -1u);
+    tz_checkdead();
+    tz_lock_release(&tz_sched.lock);
+    t->m = NULL;
+    t->g = NULL;
+    t->stop = 0;
+}
+
+void tz_m_end(struct tz_m *m)
+{
+    if (m->p)
+        tz_handoffp(tz_releasep());
+    tz_sig_block_all(); // no handler of ours may find a thread without M
+    tz_m_leave(m);
+    if (tz_thread_id() == getpid())
+        for (;;) // the end of the first thread would be seen as that of all
+            tz_thread_sleep(INT64_MAX);
+    tz_sig_altstack_free();
 }
 
 // m has a thread now, or never will: takes it off the list, and the P that
@@ -83,6 +128,7 @@ static void thread_main(void *arg)
     if (p)
         tz_acquirep(p);
     tz_schedule();
+    tz_m_end(m);
 }
 
 // On the template thread. The P goes back; other Ms do the work. One that fell

@@ -45,6 +45,8 @@ struct tz_p {
     int64_t sysmon_when;         // when it saw that first; likewise
     uint32_t sysmon_schedtick;   // the same for schedtick
     int64_t sysmon_schedwhen;
+    int64_t sysmon_look; // when to look whether its goroutine blocks; likewise
+    int64_t sysmon_used; // processor time of its thread at the last look
 
     struct tz_timers *timers; // the time room's; set by tz_port_p_init
     int64_t timer_next;       // atomic; when the first is due, INT64_MAX none

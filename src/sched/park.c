@@ -138,7 +138,13 @@ static struct tz_g *next_here(struct tz_p *p)
     struct tz_g *g = NULL;
     if (tz_unlikely(turn == TZ_TURN_OLDEST))
         g = tz_runq_get_oldest(p);
-    return g ? g : tz_runq_get(p);
+    if (tz_likely(!g))
+        g = tz_runq_get(p);
+    if (tz_unlikely(g && (g->watch & TZ_WATCH_TIED))) {
+        p->m->picked = g; // g0 passes the P on
+        return NULL;
+    }
+    return g;
 }
 
 // Switches from g, which leaves, to next, or to g0 without one.
@@ -170,7 +176,10 @@ void tz_leave(struct tz_g *g, bool (*commit)(struct tz_g *, void *), void *arg,
               bool dying)
 {
     struct tz_tls *t = tz_tls_get();
-    struct tz_g *next = t->p ? next_here(t->p) : NULL;
+    // A tied one leaves the thread to nobody.
+    struct tz_g *next = NULL;
+    if (t->p && tz_likely(!(g->watch & TZ_WATCH_TIED)))
+        next = next_here(t->p);
     leave_to(t, g, next, commit, arg, dying);
 }
 
@@ -224,6 +233,8 @@ static bool commit_exit(struct tz_g *g, void *arg)
     if (tz_unlikely(g->seg))
         tz_split_last(p->stacks, g);
     if (tz_unlikely(g->watch)) {
+        if (g->watch & TZ_WATCH_TIED)
+            tz_tied_ends(g);
         tz_g_drop_links(p->stacks, g);
         g->watch = 0;
     }
@@ -240,7 +251,9 @@ static struct tz_g *follow(struct tz_g *g, void ***owner)
 {
     struct tz_tls *t = tz_tls_get();
     struct tz_p *p = t->p;
-    struct tz_g *next = p ? next_here(p) : NULL;
+    struct tz_g *next = NULL;
+    if (p && tz_likely(!(g->watch & TZ_WATCH_TIED)))
+        next = next_here(p);
     if (!next || next->started || g->watch || stack_size(next) ||
         stack_size(g) || (tz_unlikely(tz_load_rlx(&tz_sched.thin)) &&
                           tz_thin_wanted(next))) {

@@ -20,35 +20,29 @@
 
 enum { RED_ZONE = 128 };
 
-// Whether the interrupted code is a goroutine's own, which may wait.
-static TZ_NO_SANITIZE bool may_stop_here(struct tz_tls *t,
-                                         const struct tz_sigctx *c)
+// Whether the interrupted code is a goroutine's own.
+static TZ_NO_SANITIZE bool is_program(struct tz_tls *t,
+                                      const struct tz_sigctx *c)
 {
-    if (t->locks || !t->p || !t->g || t->g->is_g0)
+    if (t->locks || !t->g || t->g->is_g0)
         return false;
-    if (tz_load_rlx(&t->g->status) != TZ_G_RUNNING)
+    if (tz_load_rlx(&t->g->status) != (t->p ? TZ_G_RUNNING : TZ_G_NO_P))
         return false;
     if (tz_load_rlx(&tz_sched.split) && tz_split_between(t->g, c->pc))
         return false;
-    if (!tz_on_own_stack(t->g, c->sp))
-        return false;
+    return tz_on_own_stack(t->g, c->sp);
+}
+
+static TZ_NO_SANITIZE bool may_wait(const struct tz_sigctx *c)
+{
     // Who is stopped for ever must not hold a lock of libc, which the caller of
     // tuza_run goes on to use.
     return tz_sig_pc_may_wait(c->pc, tz_load_rlx(&tz_sched.last_stop));
 }
 
-static TZ_NO_SANITIZE bool on_stop(struct tz_sigctx *c)
+// With a P: stops with it.
+static TZ_NO_SANITIZE void stop_with_p(struct tz_tls *t, struct tz_sigctx *c)
 {
-    struct tz_tls *t = tz_tls_get();
-    if (!t->m)
-        return false; // not our thread: not our signal
-    uint32_t sent = tz_load_acq(&t->m->stop_sent);
-    bool ours = sent != t->m->stop_seen;
-    t->m->stop_seen = sent;
-    if (!tz_load_rlx(&t->stop))
-        return ours; // a late one, or somebody else's SIGURG
-    if (!may_stop_here(t, c))
-        return true; // it polls soon, or is asked again
     struct tz_m *m = t->m;
     t->locks++;
     m->stop_regs = c->regs;
@@ -60,7 +54,30 @@ static TZ_NO_SANITIZE bool on_stop(struct tz_sigctx *c)
     m->stop_regs = NULL;
     m->stop_regs_size = 0;
     t->locks--;
-    return true;
+}
+
+static TZ_NO_SANITIZE bool on_stop(struct tz_sigctx *c)
+{
+    struct tz_tls *t = tz_tls_get();
+    struct tz_m *m = t->m;
+    if (!m)
+        return false; // not our thread: not our signal
+    uint32_t sent = tz_load_acq(&m->stop_sent);
+    bool ours = sent != m->stop_seen; // or a late one, or somebody else's
+    m->stop_seen = sent;
+    bool take = tz_load_rlx(&m->take) && tz_xchg(&m->take, 0);
+    if (!is_program(t, c))
+        return ours; // it polls soon, or is asked again
+    if (!t->p) {
+        if (tz_load(&m->nop) == TZ_NOP_ASKED && may_wait(c))
+            tz_take_stop(t, c);
+    } else if (tz_load_rlx(&t->stop)) {
+        if (may_wait(c))
+            stop_with_p(t, c);
+    } else if (take && t->p->schedtick == tz_load_rlx(&m->take_tick)) {
+        tz_take_here(t, c);
+    }
+    return ours;
 }
 
 static TZ_NO_SANITIZE bool on_fault(struct tz_sigctx *c)

@@ -51,6 +51,7 @@ void tz_acquirep(struct tz_p *p)
     TZ_CHECK(!t->p && tz_load_rlx(&p->status) == TZ_P_IDLE && !p->m);
     tz_wirep(t, p);
     tz_store(&p->status, TZ_P_RUNNING);
+    tz_poll_later(t);
     tz_sysmon_wake(); // it may have gone to sleep because nothing ran
 }
 
@@ -83,6 +84,26 @@ void tz_pidle_put(struct tz_p *p)
     p->link = tz_sched.pidle;
     tz_sched.pidle = p;
     tz_store(&tz_sched.npidle, tz_sched.npidle + 1);
+}
+
+bool tz_regain_p(struct tz_tls *t, struct tz_p *old)
+{
+    if (tz_load_rlx(&old->status) == TZ_P_SYSCALL &&
+        tz_cas(&old->status, TZ_P_SYSCALL, TZ_P_RUNNING)) {
+        tz_wirep(t, old);
+        tz_poll_later(t);
+        tz_store_rlx(&old->syscalltick, old->syscalltick + 1);
+        return true;
+    }
+    if (tz_load(&tz_sched.npidle) == 0)
+        return false;
+    tz_lock_acquire(&tz_sched.lock);
+    struct tz_p *p = tz_pidle_get();
+    tz_lock_release(&tz_sched.lock);
+    if (!p)
+        return false;
+    tz_acquirep(p);
+    return true;
 }
 
 static void midle_put(struct tz_m *m)
@@ -426,10 +447,22 @@ struct tz_g *tz_findrunnable(void)
 void tz_schedule(void)
 {
     struct tz_m *m = tz_getm();
-    for (;;) {
-        struct tz_g *g = tz_findrunnable();
+    while (!m->ends) {
+        struct tz_g *g = m->picked;
+        m->picked = NULL;
+        if (tz_unlikely(m->tied != NULL)) {
+            TZ_CHECK(!g);
+            tz_tied_wait(m);
+            g = m->tied;
+        } else if (!g) {
+            g = tz_findrunnable();
+        }
         if (m->spinning)
             reset_spinning(m);
+        if (tz_unlikely(g->tied_to && g->tied_to != m)) {
+            tz_tied_pass(g);
+            continue;
+        }
         tz_enter(g);
     }
 }

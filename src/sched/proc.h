@@ -15,6 +15,7 @@ struct tz_sched {
     struct tz_lock lock;
     struct tz_m *midle;    // idle Ms; guarded by lock, with the next
     uint32_t nmidle;
+    uint32_t nmtied;       // Ms that wait for their tied goroutine; by lock
     struct tz_m *starting; // Ms whose threads are not there yet; by lock
     bool refused;          // a thread was, for a P that is idle now: who is
                            // about to sleep has to look again; by lock
@@ -27,6 +28,7 @@ struct tz_sched {
     uint32_t nprocs;             // const after init
     struct tz_p *allp[TZ_MAXPROCS];
     struct tz_m *allm;           // atomic; push only
+    struct tz_m *mfree;          // Ms without a thread; guarded by lock
     uint32_t mcount;             // Ms made; atomic
     uint64_t goid;               // numbers given to Ps; atomic
     uint64_t peak;               // most that were seen at once; atomic
@@ -37,6 +39,10 @@ struct tz_sched {
     uint32_t stopping;     // atomic; the world is stopped or about to be
     uint32_t stopwait;     // atomic, a futex; Ps that have not stopped yet
     uint32_t resuming;     // atomic; Ps whose threads have not seen the start
+    uint32_t nops;         // atomic; Ms whose nop is not NONE
+    uint32_t busy_takers;  // atomic; of them, those that compute
+    uint32_t most_takers;  // so many are let; const after init
+    uint64_t taken_blocked, taken_busy; // so often; atomic
     uint32_t last_stop;    // atomic; 1: the coming stop is for ever
     bool forked;           // this is the child of a fork
     bool on_valgrind;      // const after init
@@ -83,18 +89,29 @@ struct tz_g *tz_globrunq_get(struct tz_p *p, uint32_t max);
 // The calling thread's M and p, whose status is not looked at, belong together.
 void tz_wirep(struct tz_tls *t, struct tz_p *p);
 void tz_acquirep(struct tz_p *p);
+// The thread has just got its P: a stop that did not see that is polled for.
+TZ_INLINE void tz_poll_later(struct tz_tls *t)
+{
+    if (tz_unlikely(tz_load(&tz_sched.stopping)))
+        tz_store_rlx(&t->stop, 1);
+}
 struct tz_p *tz_releasep(void);
+// old again, if nobody has taken it, or an idle P. False: there is none.
+bool tz_regain_p(struct tz_tls *t, struct tz_p *old);
 struct tz_p *tz_pidle_get(void);       // with the lock; NULL while stopping
 void tz_pidle_put(struct tz_p *p);     // with the lock
 void tz_startm(struct tz_p *p, bool spinning); // p NULL: an idle one
 void tz_wakep(void);
 void tz_handoffp(struct tz_p *p);
-TZ_NORETURN void tz_schedule(void);    // on g0
+void tz_schedule(void); // on g0; returns when the thread is to end
 struct tz_g *tz_findrunnable(void);
 
-// m.c: a new M for p; its thread comes later.
+// m.c: a new M for p; its thread comes later. At the end of one, on g0, in its
+// first function: returns without M, or never on the process's first thread.
+void tz_m_end(struct tz_m *m);
 void tz_m_start(struct tz_p *p, bool spinning);
 void tz_m_adopt(struct tz_m *m);       // the calling thread becomes m's
+void tz_m_leave(struct tz_m *m);       // and is no longer: m is for others
 struct tz_m *tz_m_make(void);
 
 // park.c: leaves the current goroutine g, whose status is set, for the next
@@ -108,6 +125,28 @@ void tz_enter(struct tz_g *g);
 void tz_stop_in_place(struct tz_p *p);
 // p has stopped without a thread in it.
 void tz_stop_count(struct tz_p *p);
+
+// Asks all Ms in RUN to stop and counts them in stopwait; how many. Signals those.
+uint32_t tz_stop_ask_takers(void);
+void tz_stop_signal(struct tz_m *m);
+
+// tied.c: goroutines that are tied to a thread. On g0.
+// m, whose tied goroutine does not run: waits until it is passed a P for that.
+void tz_tied_wait(struct tz_m *m);
+// The P of this M goes to the M that g is tied to.
+void tz_tied_pass(struct tz_g *g);
+// The same for who waits elsewhere: g is in the global queue, or about to be.
+void tz_tied_sleep(struct tz_m *m);
+void tz_tie(struct tz_m *m, struct tz_g *g);
+void tz_tied_ends(struct tz_g *g); // and so does this thread, soon
+void tz_untie(struct tz_m *m, struct tz_g *g);
+
+// take.c. In a handler on the thread of t, whose goroutine runs code of the
+// program: gives its P up, and finishes the system call that it was in.
+struct tz_sigctx;
+void tz_take_here(struct tz_tls *t, struct tz_sigctx *c);
+// The same thread without a P: stands still while the world is stopped.
+void tz_take_stop(struct tz_tls *t, struct tz_sigctx *c);
 
 // stacks.c. sp lies in one of g's older stacks, which it has jumped back to: that
 // one is g->stack from now on. false: in none. Signal-safe, for the current g.

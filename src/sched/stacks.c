@@ -110,6 +110,8 @@ static TZ_NORETURN TZ_COLD void thin_damaged(const struct tz_g *g)
 
 void tz_g_watch(struct tz_g *g)
 {
+    if (g->watch == TZ_WATCH_TIED)
+        return;
     if (g->watch & TZ_WATCH_SYSTEM)
         tz_fatal("goroutine %llu parks, yields or ends inside of "
                  "tuza_on_system_stack",

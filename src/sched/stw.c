@@ -74,11 +74,23 @@ static void stop_here(void *arg, uintptr_t sp)
     t->m->stop_sp = 0;
 }
 
+// The flag is left over from a stop that was over before it was seen.
+static bool nothing_stops(struct tz_tls *t)
+{
+    if (tz_load(&tz_sched.stopping))
+        return false;
+    tz_store(&t->stop, 0);
+    if (!tz_load(&tz_sched.stopping))
+        return true;
+    tz_store(&t->stop, 1); // it may have been for this one
+    return false;
+}
+
 // At the end of a critical section of a goroutine.
 void tz_port_stop_here(void)
 {
     struct tz_tls *t = tz_tls_get();
-    if (!t->m || !t->p || !t->g || t->g->is_g0)
+    if (!t->m || !t->p || !t->g || t->g->is_g0 || nothing_stops(t))
         return;
     if (!tz_on_own_stack(t->g, tz_sp()))
         tz_fatal("goroutine %llu uses tuza on a stack that is not its own",
@@ -88,10 +100,9 @@ void tz_port_stop_here(void)
     t->locks--;
 }
 
-// Takes the Ps that nobody runs; with the sched lock.
-static void take_ps(struct tz_p *mine)
+// Ps whose threads are in calls, or have just lost them in a handler.
+static void take_syscalls(void)
 {
-    tz_stop_count(mine);
     for (uint32_t i = 0; i < tz_sched.nprocs; i++) {
         struct tz_p *p = tz_sched.allp[i];
         if (tz_load(&p->status) == TZ_P_SYSCALL &&
@@ -100,6 +111,13 @@ static void take_ps(struct tz_p *mine)
             count_down();
         }
     }
+}
+
+// Takes the Ps that nobody runs; with the sched lock.
+static void take_ps(struct tz_p *mine)
+{
+    tz_stop_count(mine);
+    take_syscalls();
     while (tz_sched.pidle) {
         struct tz_p *p = tz_sched.pidle;
         tz_sched.pidle = p->link;
@@ -115,16 +133,37 @@ static void take_ps(struct tz_p *mine)
     }
 }
 
-static void signal_stragglers(void)
+void tz_stop_signal(struct tz_m *m)
+{
+    tz_xadd(&m->stop_sent, 1);
+    tz_thread_signal(m->tid, TZ_SIG_STOP);
+}
+
+// Sets the flags of those that run with a P. With the lock: an M with a thread
+// keeps its thread-local object until it has had the lock.
+static void ask_to_poll(bool signal)
 {
     for (uint32_t i = 0; i < tz_sched.nprocs; i++) {
         struct tz_p *p = tz_sched.allp[i];
         struct tz_m *m = tz_load_rlx(&p->m);
-        if (m && tz_load_acq(&p->status) == TZ_P_RUNNING) {
-            tz_xadd(&m->stop_sent, 1);
-            tz_thread_signal(m->tid, TZ_SIG_STOP);
-        }
+        if (!m || tz_load_acq(&p->status) != TZ_P_RUNNING)
+            continue;
+        if (m->tls)
+            tz_store(&m->tls->stop, 1);
+        if (signal)
+            tz_stop_signal(m);
     }
+}
+
+static void signal_stragglers(void)
+{
+    tz_lock_acquire(&tz_sched.lock);
+    ask_to_poll(true);
+    if (tz_load(&tz_sched.nops))
+        for (struct tz_m *m = tz_load_acq(&tz_sched.allm); m; m = m->alllink)
+            if (tz_load(&m->nop) == TZ_NOP_ASKED)
+                tz_stop_signal(m);
+    tz_lock_release(&tz_sched.lock);
 }
 
 static void wait_for_all(void)
@@ -132,8 +171,10 @@ static void wait_for_all(void)
     int64_t start = tz_clock_now();
     bool signalled = false;
     for (;;) {
+        take_syscalls();
         uint32_t left = tz_load_acq(&tz_sched.stopwait);
-        if (left == 0)
+        // Only now is it sure that nobody is on his way out of a P.
+        if (left == 0 && tz_stop_ask_takers() == 0)
             return;
         if (!signalled && tz_clock_now() - start < POLL_NS) {
             tz_thread_yield(); // the straggler may need this processor
@@ -145,15 +186,10 @@ static void wait_for_all(void)
         bool last = tz_load_rlx(&tz_sched.last_stop);
         if (last && tz_clock_now() - start > LAST_STOP_NS)
             tz_store(&tz_sched.last_stop, 0);
-        tz_futex_sleep(&tz_sched.stopwait, left,
-                       last ? RESIGNAL_LAST_NS : RESIGNAL_NS);
+        if (left)
+            tz_futex_sleep(&tz_sched.stopwait, left,
+                           last ? RESIGNAL_LAST_NS : RESIGNAL_NS);
     }
-}
-
-static void set_stop_flags(uint32_t value)
-{
-    for (struct tz_m *m = tz_load_acq(&tz_sched.allm); m; m = m->alllink)
-        tz_store(&m->tls->stop, value);
 }
 
 // Those who were stopped last are on their way: see that they get there.
@@ -175,7 +211,8 @@ static bool stop_world(void)
     tz_lock_acquire(&tz_sched.lock);
     tz_store(&tz_sched.stopwait, tz_sched.nprocs);
     tz_store(&tz_sched.stopping, 1);
-    set_stop_flags(1);
+    ask_to_poll(false);
+    tz_stop_ask_takers();
     take_ps(t->p);
     tz_lock_release(&tz_sched.lock);
     wait_for_all();
@@ -193,6 +230,7 @@ static struct tz_p *restart_ps(const struct tz_p *mine)
         if (p->m) {
             if (p != mine)
                 tz_xadd(&tz_sched.resuming, 1);
+            tz_store(&p->m->tls->stop, 0);
             tz_store_rel(&p->status, TZ_P_RUNNING); // with tz_stop_in_place
             continue;
         }
@@ -207,12 +245,25 @@ static struct tz_p *restart_ps(const struct tz_p *mine)
     return work;
 }
 
+// Threads without a P that were stopped run on.
+static void restart_takers(void)
+{
+    if (tz_load(&tz_sched.nops) == 0)
+        return;
+    for (struct tz_m *m = tz_load_acq(&tz_sched.allm); m; m = m->alllink) {
+        if (tz_load_rlx(&m->nop) != TZ_NOP_STOPPED)
+            continue;
+        tz_xadd(&tz_sched.resuming, 1);
+        tz_store_rel(&m->nop, TZ_NOP_RUN); // with tz_take_stop
+    }
+}
+
 static void start_world(void)
 {
     tz_san_release(&tz_sched.epoch);
     tz_lock_acquire(&tz_sched.lock);
-    set_stop_flags(0);
     tz_store(&tz_sched.stopping, 0);
+    restart_takers();
     struct tz_p *work = restart_ps(tz_tls_get()->p);
     tz_xadd(&tz_sched.epoch, 1);
     tz_lock_release(&tz_sched.lock);

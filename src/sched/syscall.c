@@ -48,10 +48,12 @@ void tz_port_syscall_enter(const struct tz_ctx_regs *regs, uintptr_t sp,
 {
     struct tz_tls *t = tz_tls_get();
     struct tz_g *g = tz_need_g("TUZA_SYSCALL");
+    t->locks++;
+    if (tz_unlikely(t->taken))
+        tz_port_take_back();
     if (!t->p)
         tz_fatal("a declared call inside of a declared call, in goroutine %llu",
                  (unsigned long long)g->id);
-    t->locks++;
     if (sp != g->stack.hi && !tz_on_own_stack(g, sp))
         tz_fatal("entersyscall inconsistent: goroutine %llu calls with sp %p "
                  "outside its stack [%p, %p)",
@@ -87,25 +89,6 @@ static bool commit_queue(struct tz_g *g, void *arg)
     return true; // an idle P, if there is one, is found by this thread next
 }
 
-static bool exit_fast(struct tz_tls *t, struct tz_p *old)
-{
-    if (tz_load_rlx(&old->status) == TZ_P_SYSCALL &&
-        tz_cas(&old->status, TZ_P_SYSCALL, TZ_P_RUNNING)) {
-        tz_wirep(t, old);
-        tz_store_rlx(&old->syscalltick, old->syscalltick + 1);
-        return true;
-    }
-    if (tz_load(&tz_sched.npidle) == 0)
-        return false;
-    tz_lock_acquire(&tz_sched.lock);
-    struct tz_p *p = tz_pidle_get();
-    tz_lock_release(&tz_sched.lock);
-    if (!p)
-        return false;
-    tz_acquirep(p);
-    return true;
-}
-
 int tuza_syscall_exit(void)
 {
     int saved_errno = errno;
@@ -117,7 +100,7 @@ int tuza_syscall_exit(void)
     g->saved_errno = saved_errno;
     struct tz_p *old = t->m->oldp;
     t->m->oldp = NULL;
-    if (exit_fast(t, old))
+    if (tz_regain_p(t, old))
         tz_store_rel(&g->status, TZ_G_RUNNING);
     else
         tz_leave(g, commit_queue, NULL, false);

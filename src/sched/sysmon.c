@@ -4,6 +4,8 @@
 // Every 20 us, slowing down to 10 ms when it finds nothing to do, it
 //  - takes the P of a declared call that has lasted a whole tick, when there
 //    is other work for the P or the call is older than 10 ms;
+//  - takes the P of a goroutine that blocks undeclared, or has run for 10 ms,
+//    when there is other work for the P (take.c);
 //  - wakes a thread for timers that are overdue on Ps that nobody runs;
 //  - asks a P that has run one goroutine for 10 ms, or has a timer due, to look
 //    around: the goroutine yields at its next operation that may park;
@@ -24,7 +26,9 @@ enum {
     TICK_MIN_US = 20,
     TICK_MAX_US = 10000,
     LONG_CALL_MS = 10,
-    SLICE_MS = 10
+    SLICE_MS = 10,
+    LOOK_US = 50,  // a P whose goroutine has not changed for so long is looked at
+    TAKERS = 4     // threads that may compute without a P, for each P
 };
 
 static void retake_one(struct tz_p *p, int64_t now)
@@ -50,6 +54,72 @@ static void retake_one(struct tz_p *p, int64_t now)
     tz_handoffp(p);
 }
 
+// Other work waits for p, which nobody can come for.
+static bool is_needed(struct tz_p *p, int64_t now)
+{
+    if (tz_load(&tz_sched.npidle) || tz_load(&tz_sched.nmspinning))
+        return false;
+    return tz_load(&tz_sched.runqsize) || !tz_runq_empty(p) ||
+           tz_load_rlx(&p->timer_next) <= now;
+}
+
+static void ask_for_p(struct tz_p *p, struct tz_m *m)
+{
+    tz_store_rlx(&m->take_tick, p->sysmon_schedtick);
+    tz_store(&m->take, 1);
+    tz_stop_signal(m);
+}
+
+// The goroutine of p blocks undeclared: it has used no processor time since the
+// last look, and the kernel says in which call it is. Each look is twice as far
+// from the last as that was.
+static bool take_blocked(struct tz_p *p, struct tz_m *m, int64_t now)
+{
+    if (now < p->sysmon_look)
+        return false;
+    int64_t used = tz_call_cputime(m->tid), since = p->sysmon_used;
+    p->sysmon_used = used;
+    p->sysmon_look = now + (now - p->sysmon_schedwhen);
+    if (used < 0 || used != since) {
+        // Computes: at the next look it may not.
+        p->sysmon_look = now + LOOK_US * TZ_NSEC_PER_USEC +
+                         (now - p->sysmon_schedwhen) / 4;
+        return false;
+    }
+    struct tz_call call;
+    if (!tz_call_look(m->tid, &call))
+        return false;
+    m->call = call; // with the exchange of `take`; a handler that reads it now
+                    // compares it with its registers
+    ask_for_p(p, m);
+    return true;
+}
+
+// A goroutine that computes leaves when it next may park (ask_to_look); where it
+// does not come to that, it loses its P a millisecond later.
+static bool take_busy(struct tz_p *p, struct tz_m *m, int64_t now)
+{
+    if (now - p->sysmon_schedwhen < (SLICE_MS + 1) * TZ_NSEC_PER_MSEC ||
+        tz_load(&tz_sched.busy_takers) >= tz_sched.most_takers)
+        return false;
+    m->call.nr = -1;
+    ask_for_p(p, m);
+    return true;
+}
+
+static bool take_running(struct tz_p *p, int64_t now)
+{
+    if (tz_load_acq(&p->status) != TZ_P_RUNNING ||
+        tz_load_rlx(&p->schedtick) != p->sysmon_schedtick ||
+        now - p->sysmon_schedwhen < LOOK_US * TZ_NSEC_PER_USEC ||
+        tz_load(&tz_sched.stopping) || !is_needed(p, now))
+        return false;
+    struct tz_m *m = tz_load_rlx(&p->m);
+    if (!m || !tz_load_rlx(&m->curg) || tz_load(&m->take))
+        return false;
+    return take_blocked(p, m, now) || take_busy(p, m, now);
+}
+
 // A P that has not gone on to another goroutine for 10 ms, or whose timers are
 // overdue, is asked to look around at the next place where it may.
 static void ask_to_look(struct tz_p *p, int64_t now)
@@ -61,6 +131,8 @@ static void ask_to_look(struct tz_p *p, int64_t now)
     if (tick != p->sysmon_schedtick) {
         p->sysmon_schedtick = tick;
         p->sysmon_schedwhen = now;
+        p->sysmon_look = now + LOOK_US * TZ_NSEC_PER_USEC;
+        p->sysmon_used = -1;
     }
     if (now - p->sysmon_schedwhen >= SLICE_MS * TZ_NSEC_PER_MSEC ||
         tz_load_rlx(&p->timer_next) <= now) {
@@ -70,22 +142,24 @@ static void ask_to_look(struct tz_p *p, int64_t now)
     }
 }
 
-// True when something was done: look again soon.
+// True when something was done, or is to be soon: look again soon.
 static bool watch(int64_t now)
 {
+    bool asked = false;
     uint64_t handoffs = tz_load_rlx(&tz_sched.handoffs);
     int64_t due = INT64_MAX;
     for (uint32_t i = 0; i < tz_sched.nprocs; i++) {
         struct tz_p *p = tz_sched.allp[i];
         retake_one(p, now);
         ask_to_look(p, now);
+        asked = take_running(p, now) || asked;
         int64_t t = tz_load_rlx(&p->timer_next);
         if (t < due)
             due = t;
     }
     if (due <= now && tz_load(&tz_sched.npidle))
         tz_wakep();
-    return tz_load_rlx(&tz_sched.handoffs) != handoffs;
+    return asked || tz_load_rlx(&tz_sched.handoffs) != handoffs;
 }
 
 static bool nothing_runs(void)

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// sched/take.c: goroutines whose P is taken while they run code of the program.
+//
+// A goroutine may block in the kernel without having said so, or compute for
+// long. When others wait, sysmon asks for its P by the signal. The handler does
+// what the enter of a declared call does (publishes the goroutine's state, gives
+// the P the status SYSCALL, so that anybody may take it), and then either makes
+// the interrupted system call in its place (os/call.h) or just returns: the code
+// goes on without a P, at the kernel's mercy. At the beginning of the next
+// critical section (base/tls.h) the thread waits for a P; the goroutine does not
+// change its thread for that, since the code may hold a lock of pthread's or the
+// address of errno.
+//
+//     sysmon                   handler on the thread         later, there
+//     m->take = 1, signal      G NO_P; nop RUN or REST
+//                              P RUNNING -> SYSCALL
+//     P SYSCALL -> IDLE        … makes the call …            crit_enter:
+//     hands it off             nop RUN, unless stopping      nop REST
+//                              returns                       P; G RUNNING; NONE
+//
+// A thread in RUN has to be stopped with the world; one in REST stands for itself:
+// it passes the gate before it runs again. Neither takes a lock in the handler.
+// Who stops the world looks at all of them once every P has stopped: one that
+// was in between is in RUN by then, for it is so before its P is let go.
+//
+// Go has a signal for its asynchronous preemption (preempt.go), which switches to
+// another goroutine on the thread; it hands off only calls that it is told of.
+
+#include "os/call.h"
+#include "os/futex.h"
+#include "os/sig.h"
+#include "sched/preempt.h"
+#include "sched/proc.h"
+
+enum { RED_ZONE = 128 };
+
+static TZ_NO_SANITIZE void count_stopped(void)
+{
+    if (tz_xadd(&tz_sched.stopwait, -1u) == 1)
+        tz_futex_wake(&tz_sched.stopwait, 1);
+}
+
+// From RUN or ASKED to `to`, in which a scan may read what is published.
+static TZ_NO_SANITIZE void rest(struct tz_m *m, enum tz_nop to)
+{
+    if (tz_xchg(&m->nop, to) == TZ_NOP_ASKED)
+        count_stopped();
+}
+
+// To RUN, not while the world is stopped. In the state that a scan may read.
+static TZ_NO_SANITIZE void pass_gate(struct tz_m *m)
+{
+    for (;;) {
+        uint32_t epoch = tz_load_acq(&tz_sched.epoch);
+        tz_xchg(&m->nop, TZ_NOP_RUN); // before the look: a stop looks afterwards
+        if (!tz_load(&tz_sched.stopping))
+            return;
+        rest(m, TZ_NOP_REST);
+        while (tz_load(&tz_sched.stopping) &&
+               tz_load_acq(&tz_sched.epoch) == epoch)
+            tz_futex_sleep(&tz_sched.epoch, epoch, -1);
+    }
+}
+
+static TZ_NO_SANITIZE void publish(struct tz_tls *t, const struct tz_sigctx *c)
+{
+    struct tz_m *m = t->m;
+    m->stop_regs = c->regs;
+    m->stop_regs_size = c->regs_size;
+    uintptr_t sp = c->sp - RED_ZONE;
+    m->stop_sp = sp < t->g->stack.lo ? t->g->stack.lo : sp;
+}
+
+static TZ_NO_SANITIZE void withdraw(struct tz_m *m)
+{
+    m->stop_sp = 0;
+    m->stop_regs = NULL;
+    m->stop_regs_size = 0;
+}
+
+static TZ_NO_SANITIZE void give_up(struct tz_tls *t, enum tz_nop nop)
+{
+    struct tz_m *m = t->m;
+    struct tz_p *p = t->p;
+    tz_xadd(&tz_sched.nops, 1);
+    tz_store_rel(&t->g->status, TZ_G_NO_P);
+    m->oldp = p;
+    m->p = NULL;
+    tz_store_rlx(&p->m, NULL);
+    t->p = NULL;
+    t->cache = NULL;
+    t->taken = 1;
+    tz_store(&m->nop, nop);
+    tz_xchg(&p->status, TZ_P_SYSCALL); // publishes all the above
+    if (tz_load(&tz_sched.stopping)) // it has to take this P, and maybe waits
+        tz_futex_wake(&tz_sched.stopwait, 1);
+}
+
+TZ_NO_SANITIZE void tz_take_here(struct tz_tls *t, struct tz_sigctx *c)
+{
+    struct tz_m *m = t->m;
+    struct tz_call call;
+    bool blocks = tz_call_interrupted(c, m->call.nr >= 0 ? &m->call : NULL,
+                                      &call);
+    t->locks++;
+    publish(t, c);
+    give_up(t, TZ_NOP_REST);
+    tz_xadd_rlx(blocks ? &tz_sched.taken_blocked : &tz_sched.taken_busy, 1);
+    if (blocks)
+        tz_call_finish(c, &call, TZ_SIG_STOP);
+    tz_xadd(&tz_sched.busy_takers, 1);
+    pass_gate(m);
+    withdraw(m);
+    t->locks--;
+}
+
+TZ_NO_SANITIZE void tz_take_stop(struct tz_tls *t, struct tz_sigctx *c)
+{
+    struct tz_m *m = t->m;
+    t->locks++;
+    publish(t, c);
+    rest(m, TZ_NOP_STOPPED);
+    while (tz_load_acq(&m->nop) == TZ_NOP_STOPPED) { // with start's release
+        uint32_t epoch = tz_load_acq(&tz_sched.epoch);
+        if (tz_load_acq(&m->nop) == TZ_NOP_STOPPED)
+            tz_futex_sleep(&tz_sched.epoch, epoch, -1);
+    }
+    tz_xadd(&tz_sched.resuming, -1u);
+    withdraw(m);
+    t->locks--;
+}
+
+uint32_t tz_stop_ask_takers(void)
+{
+    uint32_t asked = 0;
+    if (tz_load(&tz_sched.nops) == 0)
+        return 0;
+    for (struct tz_m *m = tz_load_acq(&tz_sched.allm); m; m = m->alllink) {
+        if (tz_load(&m->nop) != TZ_NOP_RUN)
+            continue;
+        tz_xadd(&tz_sched.stopwait, 1);
+        if (tz_cas(&m->nop, TZ_NOP_RUN, TZ_NOP_ASKED)) {
+            tz_stop_signal(m);
+            asked++;
+        } else {
+            tz_xadd(&tz_sched.stopwait, -1u);
+        }
+    }
+    return asked;
+}
+
+// Waits in the global queue, tied to this thread: whoever comes to it there
+// passes a P on. Not without the lock: who gives a P up looks at the queue.
+static void wait_for_p(struct tz_m *m, struct tz_g *g)
+{
+    tz_lock_acquire(&tz_sched.lock);
+    struct tz_p *p = tz_pidle_get();
+    if (!p) {
+        tz_tie(m, g);
+        tz_sched.nmtied++;
+        tz_globrunq_put(g);
+    }
+    tz_lock_release(&tz_sched.lock);
+    if (p) {
+        tz_acquirep(p);
+        return;
+    }
+    tz_tied_sleep(m);
+    tz_untie(m, g);
+}
+
+static void take_back(void *arg, uintptr_t sp)
+{
+    struct tz_tls *t = arg;
+    struct tz_m *m = t->m;
+    struct tz_g *g = t->g;
+    struct tz_p *old = m->oldp;
+    m->oldp = NULL;
+    m->stop_sp = sp;
+    tz_xadd(&tz_sched.busy_takers, -1u);
+    rest(m, TZ_NOP_REST);
+    if (!tz_regain_p(t, old))
+        wait_for_p(m, g);
+    tz_store_rel(&g->status, TZ_G_RUNNING);
+    m->stop_sp = 0;
+    tz_store(&m->nop, TZ_NOP_NONE); // the P stops with the world from here on
+    tz_xadd(&tz_sched.nops, -1u);
+}
+
+void tz_port_take_back(void)
+{
+    if (tz_sched.forked)
+        tz_fatal("tuza is used in the child of a fork, where only its calling "
+                 "thread is left: call exec there, or _exit");
+    struct tz_tls *t = tz_tls_get();
+    TZ_CHECK(t->g && !t->p && t->locks == 1);
+    if (!tz_on_own_stack(t->g, tz_sp()))
+        tz_fatal("goroutine %llu uses tuza on a stack that is not its own",
+                 (unsigned long long)t->g->id);
+    t->taken = 0;
+    tz_ctx_spill(take_back, t);
+}
