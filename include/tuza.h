@@ -22,6 +22,7 @@
 #include "tuza/stats.h"
 #include "tuza/sync.h"
 #include "tuza/syscall.h"
+#include "tuza/thread.h"
 #include "tuza/time.h"
 
 #endif

@@ -296,3 +296,8 @@ void tz_call_finish(struct tz_sigctx *c, const struct tz_call *call, int keep)
 
 void tz_sig_block_all(void) {}
 void tz_sig_altstack_free(void) {}
+
+int tz_thread_others(void)
+{
+    return 0;
+}

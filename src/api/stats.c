@@ -29,7 +29,7 @@ static int give(void *to, size_t size, const void *from, size_t full)
 
 static void count_allocations(tuza_memstats *s)
 {
-    for (uint32_t i = 0; i < tz_sched.nprocs; i++) {
+    for (uint32_t i = 0; i < tz_sched.nallp; i++) {
         const struct tz_mcache *c = tz_sched.allp[i]->cache;
         s->total_alloc += tz_load_rlx(&c->bytes);
         s->mallocs += tz_load_rlx(&c->objects);

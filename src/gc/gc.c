@@ -123,7 +123,7 @@ static void cycle(void *arg)
     struct tz_gctrace *t = arg;
     t->stopped = tz_clock_now();
     finish_sweep(); // what has joined the lists since step 1
-    for (uint32_t i = 0; i < tz_sched.nprocs; i++)
+    for (uint32_t i = 0; i < tz_sched.nallp; i++)
         tz_mcache_flush(tz_sched.allp[i]->cache);
     tz_stack_gc_begin(); // before the locks of foreign threads' caches
     tz_foreign_stop();

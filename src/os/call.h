@@ -10,7 +10,7 @@
 #include "os/sig.h"
 
 struct tz_call {
-    long nr;          // -1: not known
+    long nr;          // -1: not known, but that it has failed with EINTR
     uintptr_t arg[6];
     uintptr_t pc;     // behind the instruction that has made it
     int64_t since;    // when it was seen; clock ns
@@ -23,9 +23,9 @@ bool tz_call_look(int tid, struct tz_call *out);
 // The processor time that thread tid has used so far, in ns; -1 unknown.
 int64_t tz_call_cputime(int tid);
 
-// In a handler. Whether the interrupted code was about to make a call that
-// tz_call_finish does, or was in the one that was seen (NULL: none was).
-// *out gets it.
+// In a handler. Whether the interrupted code is about to make a call that
+// tz_call_finish does, or was in one that a signal has ended. What was seen of it
+// (NULL: nothing) helps to know it. *out gets it.
 bool tz_call_interrupted(const struct tz_sigctx *c, const struct tz_call *seen,
                          struct tz_call *out);
 

@@ -7,11 +7,14 @@
 // A signal ends a call that blocks in one of two ways, by which the handler knows
 // it again. Most are to be made once more: the address is that of the
 // instruction, rax the number. The others have failed: the address is the one
-// behind, rax is -EINTR. All argument registers are as the call found them.
-// Making the call again in the handler is all there is to the former. Of the latter
+// behind, as rcx says, rax is -EINTR, and the number is not there any more: who
+// saw the call knows it, or the instruction in front tells, as in libc's functions.
+// All argument registers are as the call found them. Making the call again in
+// the handler is all there is to the former. Of the latter
 //
 //  - poll, nanosleep and futex with a time: the kernel has kept when they end for
-//    restart_syscall, which until the handler returns is ours to make;
+//    restart_syscall, which until the handler returns is ours to make, even where
+//    the number is not known: it fails for others;
 //  - select, pselect and ppoll have been given back what is left of their time;
 //  - epoll_wait is made again with what its time was less what has passed since
 //    somebody saw it;
@@ -199,6 +202,19 @@ static TZ_NO_SANITIZE bool is_instruction(uintptr_t pc)
     return code[0] == 0x0f && code[1] == 0x05;
 }
 
+// The number of the call that was made by the instruction in front of pc, when
+// that is preceded by `mov $number, %eax`; -1: it is not.
+static TZ_NO_SANITIZE long number_in_code(uintptr_t pc)
+{
+    enum { MOV_EAX = 0xb8, MOV_BYTES = 5, BOTH_BYTES = MOV_BYTES + 2 };
+    if ((pc - BOTH_BYTES) / 4096 != (pc - 1) / 4096)
+        return -1; // there may be nothing
+    const volatile uint8_t *code = (const volatile uint8_t *)(pc - BOTH_BYTES);
+    if (code[0] != MOV_EAX)
+        return -1;
+    return (long)(code[1] | code[2] << 8 | code[3] << 16 | code[4] << 24);
+}
+
 TZ_NO_SANITIZE bool tz_call_interrupted(const struct tz_sigctx *c,
                                         const struct tz_call *seen,
                                         struct tz_call *out)
@@ -206,12 +222,17 @@ TZ_NO_SANITIZE bool tz_call_interrupted(const struct tz_sigctx *c,
     const ucontext_t *uc = c->uc;
     const greg_t *r = uc->uc_mcontext.gregs;
     registers(r, out);
-    out->since = seen ? seen->since : 0;
-    bool failed = seen && c->pc == seen->pc && r[REG_RAX] == -EINTR;
-    if (failed) {
-        out->nr = seen->nr;
+    out->since = 0;
+    if (r[REG_RAX] == -EINTR && (uintptr_t)r[REG_RCX] == c->pc &&
+        is_instruction(c->pc - 2)) {
         out->pc = c->pc;
-        return same_arguments(seen, out) && how_of(out) != NOT_OURS;
+        if (seen && seen->pc == c->pc && same_arguments(seen, out)) {
+            out->nr = seen->nr;
+            out->since = seen->since;
+        } else {
+            out->nr = number_in_code(c->pc);
+        }
+        return out->nr < 0 || how_of(out) != NOT_OURS;
     }
     out->nr = (long)r[REG_RAX];
     out->pc = c->pc + 2;
@@ -278,7 +299,7 @@ void tz_call_finish(struct tz_sigctx *c, const struct tz_call *call, int keep)
     uint64_t during = mask | kept, all = ~UINT64_C(0);
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &during, NULL, MASK_BYTES);
     long result;
-    if (failed && how_of(call) == KEPT) {
+    if (failed && (call->nr < 0 || how_of(call) == KEPT)) {
         result = syscall(RESTART);
         result = result == -1 ? -errno : result;
     } else {

@@ -242,3 +242,17 @@ void tz_sig_mask_use(const int *unblocked, int n)
         sigdelset(&mask, unblocked[i]);
     pthread_sigmask(SIG_SETMASK, &mask, NULL);
 }
+
+void tz_sig_unblock(const int *signos, int n, sigset_t *before)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (int i = 0; i < n; i++)
+        sigaddset(&set, signos[i]);
+    pthread_sigmask(SIG_UNBLOCK, &set, before);
+}
+
+void tz_sig_mask_restore(const sigset_t *before)
+{
+    pthread_sigmask(SIG_SETMASK, before, NULL);
+}

@@ -3,6 +3,8 @@
 #ifndef TZ_OS_SIG_H
 #define TZ_OS_SIG_H
 
+#include <signal.h>
+
 #include "base/base.h"
 
 // What an interrupted thread was doing.
@@ -37,5 +39,9 @@ void tz_sig_block_all(void);
 void tz_sig_mask_remember(void);
 // Gives the calling thread the program's mask, with n signals unblocked.
 void tz_sig_mask_use(const int *unblocked, int n);
+
+// Unblocks n signals for the calling thread; *before gets its mask, to restore.
+void tz_sig_unblock(const int *signos, int n, sigset_t *before);
+void tz_sig_mask_restore(const sigset_t *before);
 
 #endif

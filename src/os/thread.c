@@ -29,6 +29,7 @@
 #include <signal.h>
 
 #include "base/atomic.h"
+#include "base/san.h"
 #include "os/space.h"
 #include "os/thread.h"
 
@@ -43,6 +44,7 @@ struct start {
 enum slot_state { FREE, TAKEN };
 
 static struct start slots[SLOTS];
+static uint32_t running; // threads of ours; atomic, from before they begin
 
 static struct start *take_slot(void)
 {
@@ -65,6 +67,7 @@ static void *run(void *slot)
     void *arg = s->arg;
     leave_slot(s);
     fn(arg);
+    tz_xadd(&running, -1u);
     return NULL;
 }
 
@@ -103,12 +106,21 @@ int tz_thread_start(void (*fn)(void *), void *arg, size_t stack_size)
     s->fn = fn;
     s->arg = arg;
     pthread_sigmask(SIG_SETMASK, &all, &before);
+    tz_xadd(&running, 1);
     int err = create_detached(s, stack_size);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (err)
+    if (err) {
         leave_slot(s);
+        tz_xadd(&running, -1u);
+    }
     errno = saved;
     return -err;
+}
+
+int tz_thread_others(void)
+{
+    int all = tz_thread_count();
+    return TZ_TSAN || all < 0 ? 0 : all - (int)tz_load(&running) - 1;
 }
 
 void tz_thread_yield(void)

@@ -22,6 +22,13 @@ int tz_thread_signal(int tid, int signo);
 // The calling thread's thread pointer: identifies its TLS (os/tlsroots.h).
 uintptr_t tz_thread_pointer(void);
 
+// Threads of the process that tz_thread_start has not started, but for one, that
+// which has started the runtime; 0 or less: none, or the system does not tell.
+// ThreadSanitizer's own do not count: none are seen in its builds.
+int tz_thread_others(void);
+// All threads of the process; -1: the system does not tell.
+int tz_thread_count(void);
+
 void tz_thread_yield(void);        // sched_yield
 void tz_thread_sleep(int64_t ns);  // without the signal wrappers of libc
 void tz_thread_name(const char *); // at most 15 bytes, for debuggers

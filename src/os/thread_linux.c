@@ -12,6 +12,7 @@
 #include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -47,6 +48,15 @@ void tz_thread_stack(uintptr_t *lo, uintptr_t *hi)
     }
     errno = saved;
     TZ_CHECK(*lo < *hi);
+}
+
+int tz_thread_count(void)
+{
+    struct stat st;
+    int saved = errno;
+    int err = stat("/proc/self/task", &st);
+    errno = saved;
+    return err ? -1 : (int)st.st_nlink - 2; // a folder each, and its own two
 }
 
 int tz_thread_id(void)

@@ -28,6 +28,7 @@ static struct {
     struct tz_lock lock;
     struct tz_g **leaf[LEAVES]; // LEAF pointers to blocks each; const once set
     uint32_t count;    // Gs made; atomic, release after they are complete
+    struct tz_g *single; // the rest of a chain, for foreign threads; by lock
     struct tz_g *free; // full chains that no P keeps; guarded by lock
 } allgs = { .lock = TZ_LOCK_INIT(TZ_RANK_ALLGS) };
 
@@ -79,6 +80,20 @@ static bool make_block(void)
     return true;
 }
 
+struct tz_g *tz_g_get_foreign(void)
+{
+    tz_lock_acquire(&allgs.lock);
+    struct tz_g *g = NULL;
+    if (!allgs.single && (allgs.free || make_block()))
+        allgs.single = pop_chain();
+    if (allgs.single) {
+        g = allgs.single;
+        allgs.single = g->link;
+    }
+    tz_lock_release(&allgs.lock);
+    return g;
+}
+
 // Numbers are taken 16 at a time: with one P they are in order of creation.
 static TZ_NOINLINE void take_ids(struct tz_p *p)
 {
@@ -89,9 +104,9 @@ static TZ_NOINLINE void take_ids(struct tz_p *p)
 void tz_sched_counts(uint64_t *now, uint64_t *started)
 {
     uint64_t ended = 0, spawned = 0;
-    for (uint32_t i = 0; i < tz_sched.nprocs; i++)
+    for (uint32_t i = 0; i < tz_sched.nallp; i++)
         ended += tz_load_acq(&tz_sched.allp[i]->ended); // before its spawn
-    for (uint32_t i = 0; i < tz_sched.nprocs; i++)
+    for (uint32_t i = 0; i < tz_sched.nallp; i++)
         spawned += tz_load_rlx(&tz_sched.allp[i]->spawned);
     *started = spawned;
     *now = spawned - ended;

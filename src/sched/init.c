@@ -20,30 +20,48 @@
 #include "sched/proc.h"
 #include "sched/split.h"
 
-static struct tz_p *make_p(uint32_t id, bool alone)
+struct tz_p *tz_p_make(uint32_t id)
 {
     struct tz_p *p = tz_persist_alloc(sizeof *p, TZ_CACHE_LINE);
     if (!p)
         return NULL;
     p->id = id;
-    p->alone = alone;
     p->cache = tz_mcache_make();
     p->stacks = tz_stackcache_make();
     return p->cache && p->stacks && tz_port_p_init(p) == 0 ? p : NULL;
 }
 
-// The other threads do not exist here, and nobody will release their locks.
-static void in_fork_child(void) { tz_sched.forked = true; }
+// No handler stops the thread in between, or asks for its P.
+static void before_fork(void) { tz_tls_get()->locks++; }
+static void after_fork(void)
+{
+    struct tz_tls *t = tz_tls_get();
+    if (--t->locks == 0 && tz_load_rlx(&t->stop))
+        tz_port_stop_here();
+}
+
+// The other threads do not exist here, and nobody will release their locks: any
+// critical section is the end (take.c), allocations included.
+static void in_fork_child(void)
+{
+    struct tz_tls *t = tz_tls_get();
+    tz_sched.forked = true;
+    t->cache = NULL;
+    t->stop = 0;
+    t->taken = 1;
+    t->locks--;
+}
 
 int tz_sched_init(uint32_t nprocs)
 {
     TZ_CHECK(nprocs >= 1 && nprocs <= TZ_MAXPROCS);
     for (uint32_t i = 0; i < nprocs; i++) {
-        tz_sched.allp[i] = make_p(i, nprocs == 1);
+        tz_sched.allp[i] = tz_p_make(i);
         if (!tz_sched.allp[i])
             return -ENOMEM;
     }
-    tz_sched.nprocs = nprocs;
+    tz_sched.nprocs = tz_sched.nallp = nprocs;
+    tz_sched.allp[0]->alone = nprocs == 1;
     tz_sched.most_takers = 4 * nprocs;
     tz_sched.on_valgrind = tz_san_on_valgrind();
     tz_lock_acquire(&tz_sched.lock);
@@ -54,11 +72,15 @@ int tz_sched_init(uint32_t nprocs)
     tz_sig_mask_remember();
     tz_sig_pc_init();
     tz_module_init();
-    pthread_atfork(NULL, NULL, in_fork_child);
+    pthread_atfork(before_fork, after_fork, in_fork_child);
     int err = tz_preempt_init();
     if (!err)
         err = tz_template_start();
-    return err ? err : tz_sysmon_start();
+    if (!err)
+        err = tz_sysmon_start();
+    if (!err)
+        tz_store_rel(&tz_sched.started, 1); // with tuza_attach
+    return err;
 }
 
 // The world is stopped: for ever. Tells tuza_run's caller, who waits on another

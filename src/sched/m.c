@@ -15,6 +15,7 @@
 #include "os/vm.h"
 #include "sched/preempt.h"
 #include "sched/proc.h"
+#include "tuza/thread.h"
 
 struct tz_m *tz_m_make(void)
 {
@@ -36,14 +37,35 @@ struct tz_m *tz_m_make(void)
     return m;
 }
 
-// The calling thread becomes m's, on its g0.
-void tz_m_adopt(struct tz_m *m)
+static void seed(struct tz_tls *t)
 {
-    struct tz_tls *t = tz_tls_get();
     uint64_t seed[2];
     tz_env_random(seed);
     t->rand[0] = seed[0];
     t->rand[1] = seed[1];
+}
+
+// m is complete, and others may find it.
+static void publish(struct tz_m *m, struct tz_tls *t)
+{
+    t->m = m;
+    tz_lock_acquire(&tz_sched.lock);
+    m->tls = t;
+    bool listed = m->listed;
+    m->listed = true;
+    tz_lock_release(&tz_sched.lock);
+    if (listed)
+        return;
+    do
+        m->alllink = tz_load_acq(&tz_sched.allm);
+    while (!tz_cas_rel(&tz_sched.allm, m->alllink, m));
+}
+
+// The calling thread becomes m's, on its g0.
+void tz_m_adopt(struct tz_m *m)
+{
+    struct tz_tls *t = tz_tls_get();
+    seed(t);
     m->tp = tz_thread_pointer();
     m->tid = tz_thread_id();
     tz_thread_stack(&m->g0.stack.lo, &m->g0.stack.hi);
@@ -56,29 +78,24 @@ void tz_m_adopt(struct tz_m *m)
     // executed program may have inherited blocked.
     static const int ours[] = { TZ_SIG_STOP, SIGSEGV };
     tz_sig_mask_use(ours, tz_countof(ours));
-    t->m = m;
     t->g = &m->g0;
-    tz_lock_acquire(&tz_sched.lock);
-    m->tls = t;
-    bool listed = m->listed;
-    m->listed = true;
-    tz_lock_release(&tz_sched.lock);
-    if (listed)
-        return;
-    do // published last: who walks the list sees a complete M
-        m->alllink = tz_load_acq(&tz_sched.allm);
-    while (!tz_cas_rel(&tz_sched.allm, m->alllink, m));
+    publish(m, t);
 }
 
-void tz_m_leave(struct tz_m *m)
+void tz_m_join(struct tz_m *m, struct tz_tls *t)
 {
-    struct tz_tls *t = tz_tls_get();
+    seed(t);
+    m->tp = tz_thread_pointer();
+    m->tid = tz_thread_id();
+    tz_xadd(&tz_sched.mcount, 1);
+    publish(m, t);
+}
+
+void tz_m_part(struct tz_m *m, struct tz_tls *t)
+{
     tz_lock_acquire(&tz_sched.lock);
     m->tls = NULL;
     m->tp = 0;
-    m->curg = NULL;
-    m->link = tz_sched.mfree;
-    tz_sched.mfree = m;
     tz_xadd(&tz_sched.mcount, -1u);
     tz_checkdead();
     tz_lock_release(&tz_sched.lock);
@@ -92,7 +109,11 @@ void tz_m_end(struct tz_m *m)
     if (m->p)
         tz_handoffp(tz_releasep());
     tz_sig_block_all(); // no handler of ours may find a thread without M
-    tz_m_leave(m);
+    tz_m_part(m, tz_tls_get());
+    tz_lock_acquire(&tz_sched.lock);
+    m->link = tz_sched.mfree;
+    tz_sched.mfree = m;
+    tz_lock_release(&tz_sched.lock);
     if (tz_thread_id() == getpid())
         for (;;) // the end of the first thread would be seen as that of all
             tz_thread_sleep(INT64_MAX);
@@ -158,8 +179,38 @@ static void refused(struct tz_threadask *a)
         tz_startm(p, false);
 }
 
+// What the threads are for that goroutines hold.
+static TZ_NORETURN TZ_COLD void too_many_threads(void)
+{
+    uint32_t declared = 0, undeclared = 0, tied = 0, running = 0;
+    for (struct tz_m *m = tz_load_acq(&tz_sched.allm); m; m = m->alllink) {
+        const struct tz_g *g = tz_load_rlx(&m->curg);
+        uint32_t status = g ? tz_load_rlx(&g->status) : TZ_G_DEAD;
+        declared += status == TZ_G_SYSCALL;
+        undeclared += status == TZ_G_NO_P;
+        running += status == TZ_G_RUNNING;
+        tied += !g && m->tied;
+    }
+    tz_fatal("thread limit: %u threads, and another goroutine wants to run "
+             "(tuza_max_threads)\n"
+             "\t%u are in declared calls, %u have lost their P in undeclared "
+             "calls or loops, %u run, %u wait for goroutines that are tied to "
+             "them; these are listed below, with where they were spawned",
+             tz_load(&tz_sched.mcount), declared, undeclared, running, tied);
+}
+
+int tuza_max_threads(int n)
+{
+    uint32_t old = tz_load(&tz_sched.max_threads);
+    if (n > 0)
+        old = tz_xchg(&tz_sched.max_threads, (uint32_t)n);
+    return (int)old;
+}
+
 void tz_m_start(struct tz_p *p, bool spinning)
 {
+    if (tz_load(&tz_sched.mcount) >= tz_load(&tz_sched.max_threads))
+        too_many_threads();
     struct tz_m *m = tz_m_make();
     tz_lock_acquire(&tz_sched.lock);
     bool stopping = tz_load(&tz_sched.stopping);

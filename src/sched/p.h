@@ -10,7 +10,8 @@ enum tz_pstatus {
     TZ_P_IDLE,    // on the idle list, or on its way to a thread
     TZ_P_RUNNING, // an M holds it
     TZ_P_SYSCALL, // its M is in a declared call; anybody may take it
-    TZ_P_STOPPED  // the world is stopped
+    TZ_P_STOPPED, // the world is stopped
+    TZ_P_DEAD     // retired, and nobody runs it: there are to be fewer
 };
 
 // Stress builds shrink the queue so that its overflow is ordinary.
@@ -37,7 +38,9 @@ struct tz_p {
     struct tz_g *gfree, *gfull;   // dead Gs: a chain in use, and a full one
                                   // or none; owned by the P
     uint32_t ngfree;              // in gfree; owned by the P
-    bool alone;                   // there is no other P; const after init
+    bool alone;                   // there is no other P, and never was
+    bool retired;                 // is to be given up; changes while the world
+                                  // is stopped
     uint64_t goid, goid_end;      // numbers to give away; owned by the P
     uint64_t spawned, ended;      // goroutines, on this P; atomic, owner writes
     uint64_t most;                // of spawned - ended so far; likewise

@@ -127,6 +127,14 @@ static void set_running(struct tz_tls *t, struct tz_g *g)
     tz_store_rlx(&t->p->schedtick, t->p->schedtick + 1);
 }
 
+void tz_g0_main(void *m)
+{
+    fiber_arrive(&((struct tz_m *)m)->g0);
+    after_switch();
+    tz_schedule();
+    tz_throw("the scheduler of an attached thread has ended");
+}
+
 // The next goroutine without blocking and without looking far; NULL: let g0
 // look. Every 61st time g0 looks anyway, for the global queue and timers.
 static struct tz_g *next_here(struct tz_p *p)
@@ -383,6 +391,8 @@ void tz_yield(void)
 void tz_goexit(void)
 {
     tz_crit_enter();
+    if (!tz_need_g("tuza_goexit")->fn)
+        tz_fatal("tuza_goexit on an attached thread: it is to return");
     tz_leave(tz_need_g("tuza_goexit"), commit_exit, NULL, true);
     tz_throw("a goroutine that had ended was resumed");
 }

@@ -65,19 +65,24 @@ static TZ_NO_SANITIZE bool on_stop(struct tz_sigctx *c)
     uint32_t sent = tz_load_acq(&m->stop_sent);
     bool ours = sent != m->stop_seen; // or a late one, or somebody else's
     m->stop_seen = sent;
-    bool take = tz_load_rlx(&m->take) && tz_xchg(&m->take, 0);
-    if (!is_program(t, c))
+    bool take = tz_load_rlx(&m->take) && tz_xchg(&m->take, 0) && t->p &&
+                t->p->schedtick == tz_load_rlx(&m->take_tick);
+    if (!ours || !is_program(t, c))
         return ours; // it polls soon, or is asked again
-    if (!t->p) {
-        if (tz_load(&m->nop) == TZ_NOP_ASKED && may_wait(c))
-            tz_take_stop(t, c);
-    } else if (tz_load_rlx(&t->stop)) {
-        if (may_wait(c))
-            stop_with_p(t, c);
-    } else if (take && t->p->schedtick == tz_load_rlx(&m->take_tick)) {
-        tz_take_here(t, c);
-    }
-    return ours;
+    struct tz_call call;
+    bool in_call = tz_call_interrupted(c, m->call.nr < 0 ? NULL : &m->call,
+                                       &call);
+    if (in_call && t->p) // whatever was asked: a call is not to fail for it
+        tz_take_here(t, c, &call);
+    else if (in_call)
+        tz_take_call(t, c, &call);
+    else if (!t->p && tz_load(&m->nop) == TZ_NOP_ASKED && may_wait(c))
+        tz_take_stop(t, c);
+    else if (t->p && tz_load_rlx(&t->stop) && may_wait(c))
+        stop_with_p(t, c);
+    else if (take)
+        tz_take_here(t, c, NULL);
+    return true;
 }
 
 static TZ_NO_SANITIZE bool on_fault(struct tz_sigctx *c)

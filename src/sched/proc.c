@@ -23,6 +23,7 @@ struct tz_sched tz_sched = {
     .lock = TZ_LOCK_INIT(TZ_RANK_SCHED),
     .world = TZ_LOCK_INIT(TZ_RANK_WORLD),
     .sleep_until = INT64_MAX,
+    .max_threads = 10000,
 };
 
 TZ_WEAK int tz_port_p_init(struct tz_p *p)
@@ -81,6 +82,10 @@ struct tz_p *tz_pidle_get(void)
 void tz_pidle_put(struct tz_p *p)
 {
     TZ_DCHECK(tz_load_rlx(&p->status) == TZ_P_IDLE && !p->m);
+    if (tz_unlikely(p->retired)) {
+        tz_p_retire(p);
+        return;
+    }
     p->link = tz_sched.pidle;
     tz_sched.pidle = p;
     tz_store(&tz_sched.npidle, tz_sched.npidle + 1);
@@ -88,7 +93,7 @@ void tz_pidle_put(struct tz_p *p)
 
 bool tz_regain_p(struct tz_tls *t, struct tz_p *old)
 {
-    if (tz_load_rlx(&old->status) == TZ_P_SYSCALL &&
+    if (old && tz_load_rlx(&old->status) == TZ_P_SYSCALL &&
         tz_cas(&old->status, TZ_P_SYSCALL, TZ_P_RUNNING)) {
         tz_wirep(t, old);
         tz_poll_later(t);
@@ -163,12 +168,12 @@ void tz_wakep(void)
 
 void tz_handoffp(struct tz_p *p)
 {
-    if (!tz_runq_empty(p) || tz_load(&tz_sched.runqsize)) {
+    if (!p->retired && (!tz_runq_empty(p) || tz_load(&tz_sched.runqsize))) {
         tz_startm(p, false);
         return;
     }
     // Nobody looks and nobody is idle to be woken: this P must look.
-    if (tz_load(&tz_sched.nmspinning) + tz_load(&tz_sched.npidle) == 0 &&
+    if (!p->retired && tz_load(&tz_sched.nmspinning) + tz_load(&tz_sched.npidle) == 0 &&
         tz_cas(&tz_sched.nmspinning, 0, 1)) {
         tz_startm(p, true);
         return;
@@ -179,7 +184,7 @@ void tz_handoffp(struct tz_p *p)
         tz_lock_release(&tz_sched.lock);
         return;
     }
-    if (tz_sched.runqsize) {
+    if (tz_sched.runqsize && !p->retired) {
         tz_lock_release(&tz_sched.lock);
         tz_startm(p, false);
         return;
@@ -187,6 +192,8 @@ void tz_handoffp(struct tz_p *p)
     int64_t due = tz_load_rlx(&p->timer_next);
     tz_pidle_put(p);
     tz_lock_release(&tz_sched.lock);
+    if (tz_unlikely(p->retired))
+        tz_wakep(); // for what it has had queued
     if (due != INT64_MAX)
         tz_sched_timer_added(due);
 }
@@ -202,7 +209,7 @@ void tz_sched_timer_added(int64_t when)
 static int64_t first_timer(void)
 {
     int64_t first = INT64_MAX;
-    for (uint32_t i = 0; i < tz_sched.nprocs; i++) {
+    for (uint32_t i = 0; i < tz_sched.nallp; i++) {
         int64_t t = tz_load(&tz_sched.allp[i]->timer_next);
         if (t < first)
             first = t;
@@ -252,7 +259,7 @@ static struct tz_g *take_global(struct tz_p *p, uint32_t max)
 // timers and what they are about to run.
 static struct tz_g *steal(struct tz_p *p)
 {
-    uint32_t n = tz_sched.nprocs;
+    uint32_t n = tz_sched.nallp;
     for (int round = 0; round < 4; round++) {
         uint32_t at = tz_rand_n(n);
         for (uint32_t i = 0; i < n; i++, at = at + 1 == n ? 0 : at + 1) {
@@ -337,7 +344,7 @@ static bool any_work(void)
 {
     if (tz_load(&tz_sched.runqsize))
         return true;
-    for (uint32_t i = 0; i < tz_sched.nprocs; i++)
+    for (uint32_t i = 0; i < tz_sched.nallp; i++)
         if (!tz_runq_empty(tz_sched.allp[i]))
             return true;
     return false;
@@ -371,6 +378,23 @@ static void give_up_p(struct tz_m *m)
         return;
     }
     stopm(m, until);
+}
+
+// The P is one too many: what it has queued is for others.
+static void give_up_retired(struct tz_m *m)
+{
+    tz_lock_acquire(&tz_sched.lock);
+    bool stopping = tz_load(&tz_sched.stopping);
+    if (!stopping)
+        tz_pidle_put(tz_releasep());
+    tz_lock_release(&tz_sched.lock);
+    if (stopping)
+        return;
+    if (m->spinning) {
+        m->spinning = false;
+        TZ_CHECK(tz_xadd(&tz_sched.nmspinning, -1u) > 0);
+    }
+    tz_wakep();
 }
 
 // A goroutine has had its time and yielded, to the ring: the global queue, the
@@ -409,6 +433,10 @@ struct tz_g *tz_findrunnable(void)
         }
         if (tz_load(&tz_sched.stopping))
             tz_stop_in_place(p);
+        if (tz_unlikely(p->retired)) {
+            give_up_retired(m);
+            continue;
+        }
         bool fired = check_timers(p), look = tz_load_rlx(&p->look);
         struct tz_g *g = NULL;
         if (look)

@@ -25,11 +25,14 @@ struct tz_sched {
     struct tz_g *runq, *runqtail; // global queue; guarded by lock
     uint32_t runqsize;            // atomic; written with lock
 
-    uint32_t nprocs;             // const after init
+    uint32_t started;            // atomic; init is over
+    uint32_t nprocs;             // Ps that are not retired; changes while the
+    uint32_t nallp;              // world is stopped, like the number of all
     struct tz_p *allp[TZ_MAXPROCS];
     struct tz_m *allm;           // atomic; push only
     struct tz_m *mfree;          // Ms without a thread; guarded by lock
     uint32_t mcount;             // Ms made; atomic
+    uint32_t max_threads;        // atomic; of mcount
     uint64_t goid;               // numbers given to Ps; atomic
     uint64_t peak;               // most that were seen at once; atomic
     uint64_t handoffs;           // atomic
@@ -52,6 +55,7 @@ struct tz_sched {
                            // INT64_MAX; written with lock
     uint32_t split;        // atomic; there is split code (split.c)
     uint32_t thin;         // atomic; 0, or 1 + the order of thin segments
+    uint32_t maybe_dead;   // atomic; all seemed to be asleep
     uint32_t sysmon_idle;  // atomic, a futex; sysmon sleeps for good
 
     int (*main_fn)(int, char **); // const after init, with the next two
@@ -71,6 +75,7 @@ TZ_INLINE struct tz_m *tz_getm(void) { return tz_tls_get()->m; }
 // counted; and a dead one to keep, which has been.
 struct tz_g *tz_g_get(struct tz_p *p);
 void tz_g_put(struct tz_p *p, struct tz_g *g);
+struct tz_g *tz_g_get_foreign(void); // a dead one, for good; NULL without memory
 
 // runq.c: the local queue. put: by the owner of p; next: as runnext.
 void tz_runq_put(struct tz_p *p, struct tz_g *g, bool next);
@@ -100,6 +105,8 @@ struct tz_p *tz_releasep(void);
 bool tz_regain_p(struct tz_tls *t, struct tz_p *old);
 struct tz_p *tz_pidle_get(void);       // with the lock; NULL while stopping
 void tz_pidle_put(struct tz_p *p);     // with the lock
+struct tz_p *tz_p_make(uint32_t id);   // init.c; NULL without memory
+void tz_p_retire(struct tz_p *p);      // resize.c; with the lock, no thread has p
 void tz_startm(struct tz_p *p, bool spinning); // p NULL: an idle one
 void tz_wakep(void);
 void tz_handoffp(struct tz_p *p);
@@ -111,10 +118,14 @@ struct tz_g *tz_findrunnable(void);
 void tz_m_end(struct tz_m *m);
 void tz_m_start(struct tz_p *p, bool spinning);
 void tz_m_adopt(struct tz_m *m);       // the calling thread becomes m's
-void tz_m_leave(struct tz_m *m);       // and is no longer: m is for others
+// The thread of t and m belong together from here on; no longer.
+void tz_m_join(struct tz_m *m, struct tz_tls *t);
+void tz_m_part(struct tz_m *m, struct tz_tls *t);
 struct tz_m *tz_m_make(void);
 
-// park.c: leaves the current goroutine g, whose status is set, for the next
+// park.c: the first function of a scheduler that has a stack of its own.
+void tz_g0_main(void *m);
+// Leaves the current goroutine g, whose status is set, for the next
 // one; commit runs when its stack is free. Returns when g runs again.
 void tz_leave(struct tz_g *g, bool (*commit)(struct tz_g *, void *), void *arg,
               bool dying);
@@ -142,9 +153,17 @@ void tz_tied_ends(struct tz_g *g); // and so does this thread, soon
 void tz_untie(struct tz_m *m, struct tz_g *g);
 
 // take.c. In a handler on the thread of t, whose goroutine runs code of the
-// program: gives its P up, and finishes the system call that it was in.
+// program: gives its P up, and finishes the system call that it was in, if any.
 struct tz_sigctx;
-void tz_take_here(struct tz_tls *t, struct tz_sigctx *c);
+void tz_take_here(struct tz_tls *t, struct tz_sigctx *c,
+                  const struct tz_call *call);
+// One that has none: finishes the call.
+void tz_take_call(struct tz_tls *t, struct tz_sigctx *c,
+                  const struct tz_call *call);
+// The same as if it had been asked, outside of a handler, at the end of a critical
+// section; and what such a goroutine does first in the next one, spilled at sp.
+void tz_let_go(struct tz_tls *t);
+void tz_take_back(void *tls, uintptr_t sp);
 // The same thread without a P: stands still while the world is stopped.
 void tz_take_stop(struct tz_tls *t, struct tz_sigctx *c);
 
@@ -165,6 +184,7 @@ void tz_g_drop_links(struct tz_stackcache *c, struct tz_g *g);
 // preempt.c, deadlock.c, sysmon.c
 int tz_preempt_init(void);
 void tz_checkdead(void); // with the sched lock
+void tz_deadlock_look(int64_t now); // sysmon, when tz_sched.maybe_dead
 int tz_sysmon_start(void);
 void tz_sysmon_wake(void);
 

@@ -103,7 +103,7 @@ void tz_port_stop_here(void)
 // Ps whose threads are in calls, or have just lost them in a handler.
 static void take_syscalls(void)
 {
-    for (uint32_t i = 0; i < tz_sched.nprocs; i++) {
+    for (uint32_t i = 0; i < tz_sched.nallp; i++) {
         struct tz_p *p = tz_sched.allp[i];
         if (tz_load(&p->status) == TZ_P_SYSCALL &&
             tz_cas(&p->status, TZ_P_SYSCALL, TZ_P_STOPPED)) {
@@ -143,7 +143,7 @@ void tz_stop_signal(struct tz_m *m)
 // keeps its thread-local object until it has had the lock.
 static void ask_to_poll(bool signal)
 {
-    for (uint32_t i = 0; i < tz_sched.nprocs; i++) {
+    for (uint32_t i = 0; i < tz_sched.nallp; i++) {
         struct tz_p *p = tz_sched.allp[i];
         struct tz_m *m = tz_load_rlx(&p->m);
         if (!m || tz_load_acq(&p->status) != TZ_P_RUNNING)
@@ -199,6 +199,15 @@ static void let_resume(void)
         tz_thread_yield();
 }
 
+// With the lock, under which they become DEAD.
+static uint32_t living_ps(void)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < tz_sched.nallp; i++)
+        n += tz_load(&tz_sched.allp[i]->status) != TZ_P_DEAD;
+    return n;
+}
+
 static bool stop_world(void)
 {
     struct tz_tls *t = tz_tls_get();
@@ -209,7 +218,7 @@ static bool stop_world(void)
         return false;
     let_resume();
     tz_lock_acquire(&tz_sched.lock);
-    tz_store(&tz_sched.stopwait, tz_sched.nprocs);
+    tz_store(&tz_sched.stopwait, living_ps());
     tz_store(&tz_sched.stopping, 1);
     ask_to_poll(false);
     tz_stop_ask_takers();
@@ -224,8 +233,10 @@ static bool stop_world(void)
 static struct tz_p *restart_ps(const struct tz_p *mine)
 {
     struct tz_p *work = NULL;
-    for (uint32_t i = tz_sched.nprocs; i-- > 0;) {
+    for (uint32_t i = tz_sched.nallp; i-- > 0;) {
         struct tz_p *p = tz_sched.allp[i];
+        if (tz_load_rlx(&p->status) == TZ_P_DEAD)
+            continue;
         TZ_CHECK(tz_load_rlx(&p->status) == TZ_P_STOPPED);
         if (p->m) {
             if (p != mine)

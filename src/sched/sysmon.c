@@ -148,7 +148,7 @@ static bool watch(int64_t now)
     bool asked = false;
     uint64_t handoffs = tz_load_rlx(&tz_sched.handoffs);
     int64_t due = INT64_MAX;
-    for (uint32_t i = 0; i < tz_sched.nprocs; i++) {
+    for (uint32_t i = 0; i < tz_sched.nallp; i++) {
         struct tz_p *p = tz_sched.allp[i];
         retake_one(p, now);
         ask_to_look(p, now);
@@ -166,7 +166,7 @@ static bool nothing_runs(void)
 {
     if (tz_load(&tz_sched.stopping))
         return true;
-    for (uint32_t i = 0; i < tz_sched.nprocs; i++) {
+    for (uint32_t i = 0; i < tz_sched.nallp; i++) {
         uint32_t status = tz_load(&tz_sched.allp[i]->status);
         if (status == TZ_P_RUNNING || status == TZ_P_SYSCALL)
             return false;
@@ -190,16 +190,22 @@ static void sysmon_main(void *arg)
     int quiet = 0;
     for (;;) {
         if (nothing_runs()) {
+            if (tz_load(&tz_sched.maybe_dead))
+                tz_deadlock_look(tz_clock_now());
             tz_store(&tz_sched.sysmon_idle, 1);
-            if (nothing_runs()) // with tz_acquirep's store of a status
+            // With tz_acquirep's store of a status, and tz_checkdead's.
+            bool dead = tz_load(&tz_sched.maybe_dead);
+            if (nothing_runs())
                 tz_futex_sleep(&tz_sched.sysmon_idle, 1,
-                               100 * TZ_NSEC_PER_MSEC);
+                               (dead ? 10 : 100) * TZ_NSEC_PER_MSEC);
             tz_store(&tz_sched.sysmon_idle, 0);
             if (!tz_load(&tz_sched.stopping) && nothing_runs())
                 sweep();
             tick_us = TICK_MIN_US;
             quiet = 0;
         }
+        if (tz_load(&tz_sched.maybe_dead))
+            tz_deadlock_look(tz_clock_now());
         tz_thread_sleep(tick_us * TZ_NSEC_PER_USEC);
         int64_t now = tz_clock_now();
         quiet = watch(now) ? 0 : quiet + 1;

@@ -96,21 +96,35 @@ static TZ_NO_SANITIZE void give_up(struct tz_tls *t, enum tz_nop nop)
         tz_futex_wake(&tz_sched.stopwait, 1);
 }
 
-TZ_NO_SANITIZE void tz_take_here(struct tz_tls *t, struct tz_sigctx *c)
+// Comes to rest with what is published; makes the call, if there is one.
+static TZ_NO_SANITIZE void go_on(struct tz_m *m, struct tz_sigctx *c,
+                                 const struct tz_call *call)
 {
-    struct tz_m *m = t->m;
-    struct tz_call call;
-    bool blocks = tz_call_interrupted(c, m->call.nr >= 0 ? &m->call : NULL,
-                                      &call);
+    if (call)
+        tz_call_finish(c, call, TZ_SIG_STOP);
+    pass_gate(m);
+    withdraw(m);
+}
+
+TZ_NO_SANITIZE void tz_take_here(struct tz_tls *t, struct tz_sigctx *c,
+                                 const struct tz_call *call)
+{
     t->locks++;
     publish(t, c);
     give_up(t, TZ_NOP_REST);
-    tz_xadd_rlx(blocks ? &tz_sched.taken_blocked : &tz_sched.taken_busy, 1);
-    if (blocks)
-        tz_call_finish(c, &call, TZ_SIG_STOP);
+    tz_xadd_rlx(call ? &tz_sched.taken_blocked : &tz_sched.taken_busy, 1);
     tz_xadd(&tz_sched.busy_takers, 1);
-    pass_gate(m);
-    withdraw(m);
+    go_on(t->m, c, call);
+    t->locks--;
+}
+
+TZ_NO_SANITIZE void tz_take_call(struct tz_tls *t, struct tz_sigctx *c,
+                                 const struct tz_call *call)
+{
+    t->locks++;
+    publish(t, c);
+    rest(t->m, TZ_NOP_REST);
+    go_on(t->m, c, call);
     t->locks--;
 }
 
@@ -169,7 +183,7 @@ static void wait_for_p(struct tz_m *m, struct tz_g *g)
     tz_untie(m, g);
 }
 
-static void take_back(void *arg, uintptr_t sp)
+void tz_take_back(void *arg, uintptr_t sp)
 {
     struct tz_tls *t = arg;
     struct tz_m *m = t->m;
@@ -189,14 +203,20 @@ static void take_back(void *arg, uintptr_t sp)
 
 void tz_port_take_back(void)
 {
+    struct tz_tls *t = tz_tls_get();
     if (tz_sched.forked)
         tz_fatal("tuza is used in the child of a fork, where only its calling "
                  "thread is left: call exec there, or _exit");
-    struct tz_tls *t = tz_tls_get();
     TZ_CHECK(t->g && !t->p && t->locks == 1);
     if (!tz_on_own_stack(t->g, tz_sp()))
         tz_fatal("goroutine %llu uses tuza on a stack that is not its own",
                  (unsigned long long)t->g->id);
     t->taken = 0;
-    tz_ctx_spill(take_back, t);
+    tz_ctx_spill(tz_take_back, t);
+}
+
+void tz_let_go(struct tz_tls *t)
+{
+    tz_xadd(&tz_sched.busy_takers, 1);
+    give_up(t, TZ_NOP_RUN);
 }

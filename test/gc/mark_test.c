@@ -317,7 +317,7 @@ static void mark_twice(void *arg)
         ;
     while (!tz_central_swept())
         sched_yield();
-    for (uint32_t i = 0; i < tz_sched.nprocs; i++)
+    for (uint32_t i = 0; i < tz_sched.nallp; i++)
         tz_mcache_flush(tz_sched.allp[i]->cache);
     static const uint32_t workers[3] = { 1, 2, 2 };
     for (int k = 0; k < 3; k++) {

@@ -138,7 +138,7 @@ static void look(void *arg)
     }
     for (struct tz_m *m = tz_sched.allm; m; m = m->alllink)
         need_persistent(m, sizeof *m, "an M");
-    for (uint32_t i = 0; i < tz_sched.nprocs; i++) {
+    for (uint32_t i = 0; i < tz_sched.nallp; i++) {
         struct tz_p *p = tz_sched.allp[i];
         need_persistent(p, sizeof *p, "a P");
         need_persistent(p->cache, sizeof *p->cache, "a P's cache");

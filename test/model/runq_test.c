@@ -19,7 +19,7 @@ static void make(uint32_t nprocs)
     static const char *const p_name[] = { "p0", "p1", "p2" };
     static const char *const g_name[] = { "g0", "g1", "g2", "g3",
                                           "g4", "g5", "g6", "g7" };
-    tz_sched.nprocs = nprocs;
+    tz_sched.nprocs = tz_sched.nallp = nprocs;
     for (uint32_t i = 0; i < PS; i++) {
         proc[i].id = i;
         tz_sched.allp[i] = &proc[i];

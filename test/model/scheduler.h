@@ -21,7 +21,7 @@ static inline void make_scheduler(uint32_t nprocs)
 {
     static const char *const name[] = { "p0", "p1", "p2", "p3" };
     model_name(&tz_sched, sizeof tz_sched, "sched");
-    tz_sched.nprocs = nprocs;
+    tz_sched.nprocs = tz_sched.nallp = nprocs;
     for (uint32_t i = nprocs; i-- > 0;) {
         struct tz_p *p = model_alloc(sizeof *p, TZ_CACHE_LINE);
         model_name(p, sizeof *p, name[i]);
@@ -87,7 +87,7 @@ static inline void all_have_run(void)
                    "sleep",
                    ended, expected);
     model_need(tz_sched.runqsize == 0);
-    for (uint32_t i = 0; i < tz_sched.nprocs; i++)
+    for (uint32_t i = 0; i < tz_sched.nallp; i++)
         model_need(tz_runq_empty(tz_sched.allp[i]));
     model_need(tz_sched.nmspinning == 0);
     model_need(tz_sched.npidle == tz_sched.nprocs);

@@ -68,7 +68,7 @@ static void while_stopped_blind(void *arg)
     model_need(!stopped && users == 0);
     stopped = 1;
     model_touch(&data, sizeof data, true);
-    for (uint32_t i = 0; i < tz_sched.nprocs; i++)
+    for (uint32_t i = 0; i < tz_sched.nallp; i++)
         model_need(tz_load_rlx(&tz_sched.allp[i]->status) == TZ_P_STOPPED);
     model_step("the world is stopped");
     model_need(users == 0);

@@ -17,8 +17,8 @@ static int nprocs; // of them that are there
 static void make_n_procs(int n)
 {
     nprocs = n;
-    tz_sched.nprocs = (uint32_t)n;
-    for (uint32_t i = 0; i < tz_sched.nprocs; i++) {
+    tz_sched.nprocs = tz_sched.nallp = (uint32_t)n;
+    for (uint32_t i = 0; i < tz_sched.nallp; i++) {
         proc[i] = aligned_alloc(TZ_CACHE_LINE, sizeof *proc[i]);
         memset(proc[i], 0, sizeof *proc[i]);
         proc[i]->id = i;
@@ -180,7 +180,7 @@ END_TEST
 
 static void need_alone(bool alone)
 {
-    for (uint32_t i = 0; i < tz_sched.nprocs; i++)
+    for (uint32_t i = 0; i < tz_sched.nallp; i++)
         need_eq(tz_sched.allp[i]->alone, alone);
 }
 

@@ -53,7 +53,7 @@ static void nothing_moves(void *arg)
         sched_yield();
     for (int i = 0; i < SPINNERS; i++)
         need_eq(tz_load_rlx(&spun[i].n), before[i]);
-    for (uint32_t i = 0; i < tz_sched.nprocs; i++)
+    for (uint32_t i = 0; i < tz_sched.nallp; i++)
         need_eq(tz_load(&tz_sched.allp[i]->status), TZ_P_STOPPED);
 }
 
