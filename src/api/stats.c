@@ -29,7 +29,7 @@ static int give(void *to, size_t size, const void *from, size_t full)
 
 static void count_allocations(tuza_memstats *s)
 {
-    for (uint32_t i = 0; i < tz_sched.nallp; i++) {
+    for (uint32_t i = 0; i < tz_nallp(); i++) {
         const struct tz_mcache *c = tz_sched.allp[i]->cache;
         s->total_alloc += tz_load_rlx(&c->bytes);
         s->mallocs += tz_load_rlx(&c->objects);
@@ -99,7 +99,7 @@ int tuza_memstats_read(tuza_memstats *st)
 int tuza_schedstats_read(tuza_schedstats *st)
 {
     tuza_schedstats s = { .peak = tz_sched_peak(),
-                          .maxprocs = tz_sched.nprocs,
+                          .maxprocs = tz_load_rlx(&tz_sched.nprocs),
                           .handoffs = tz_load_rlx(&tz_sched.handoffs) };
     struct tz_gcstats gc;
     tz_gc_stats(&gc);

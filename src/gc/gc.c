@@ -123,7 +123,7 @@ static void cycle(void *arg)
     struct tz_gctrace *t = arg;
     t->stopped = tz_clock_now();
     finish_sweep(); // what has joined the lists since step 1
-    for (uint32_t i = 0; i < tz_sched.nallp; i++)
+    for (uint32_t i = 0; i < tz_nallp(); i++)
         tz_mcache_flush(tz_sched.allp[i]->cache);
     tz_stack_gc_begin(); // before the locks of foreign threads' caches
     tz_foreign_stop();
@@ -197,7 +197,7 @@ void tz_gc_collect(bool force)
     struct tz_gctrace t = { .since_start = tz_clock_now() - gc.start,
                             .forced = force };
     tz_roots_snapshot(); // may wait for the dynamic linker's lock: not inside
-    tz_worker_want((uint32_t)tz_min(tz_sched.nprocs, (size_t)tz_ncpu()) - 1);
+    tz_worker_want((uint32_t)tz_min(tz_load_rlx(&tz_sched.nprocs), (size_t)tz_ncpu()) - 1);
     tz_crit_enter();
     finish_sweep();
     size_t over = tz_limit_over(0);
@@ -214,7 +214,7 @@ void tz_gc_collect(bool force)
     if (force)
         tz_stack_give_back();
     if (tz_env.gctrace)
-        tz_gctrace_print(&t, tz_sched.nprocs);
+        tz_gctrace_print(&t, tz_load_rlx(&tz_sched.nprocs));
 }
 
 // At every allocation under stress: then each of them, not just one of those

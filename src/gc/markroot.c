@@ -95,9 +95,10 @@ uint32_t tz_markroot_prepare(void)
 {
     roots.n = 0;
     tz_roots_each_data(add_data, NULL);
+    uintptr_t tp;
     for (struct tz_m *m = tz_load_acq(&tz_sched.allm); m; m = m->alllink)
-        if (m->tp) // it has a thread
-            tz_roots_each_tls(m->tp, add, NULL);
+        if ((tp = tz_load_rlx(&m->tp)) != 0) // it has a thread
+            tz_roots_each_tls(tp, add, NULL);
     tz_roots_each_tls(tz_sched.caller_tp, add, NULL);
     tz_persist_each(TZ_PERSIST_ROOTS, add, NULL);
     size_t ngs = tz_allg_count();

@@ -152,7 +152,7 @@ static void appear(void *arg, uintptr_t sp)
     struct tz_tls *t = tz_tls_get();
     m->stop_sp = sp;
     m->oldp = NULL;
-    m->curg = f->g;
+    tz_store_rlx(&m->curg, f->g);
     tz_m_join(m, t);
     t->g = f->g;
     tz_xadd(&tz_sched.nops, 1);
@@ -197,11 +197,12 @@ static void disappear(struct foreign *f)
     f->attached = 0;
     f->g->ties = 0;
     tz_untie(m, f->g);
-    tz_handoffp(tz_releasep());
     tz_store_rel(&f->g->status, TZ_G_DEAD);
-    m->curg = NULL;
+    tz_store_rlx(&m->curg, NULL);
     f->g->m = NULL;
+    struct tz_p *p = tz_releasep(); // on its way: the world does not stop yet
     tz_m_part(m, t);
+    tz_handoffp(p);
 }
 
 int tuza_detach(void)

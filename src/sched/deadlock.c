@@ -26,7 +26,7 @@ static bool something_queued(void)
 {
     if (tz_sched.runqsize)
         return true;
-    for (uint32_t i = 0; i < tz_sched.nallp; i++) {
+    for (uint32_t i = 0; i < tz_nallp(); i++) {
         struct tz_p *p = tz_sched.allp[i];
         if (!tz_runq_empty(p) || tz_load(&p->timer_next) != INT64_MAX)
             return true;
@@ -57,7 +57,7 @@ void tz_checkdead(void)
 static uint64_t ticks(void)
 {
     uint64_t n = 0;
-    for (uint32_t i = 0; i < tz_sched.nallp; i++)
+    for (uint32_t i = 0; i < tz_nallp(); i++)
         n += tz_load_rlx(&tz_sched.allp[i]->schedtick);
     return n;
 }

@@ -104,9 +104,9 @@ static TZ_NOINLINE void take_ids(struct tz_p *p)
 void tz_sched_counts(uint64_t *now, uint64_t *started)
 {
     uint64_t ended = 0, spawned = 0;
-    for (uint32_t i = 0; i < tz_sched.nallp; i++)
+    for (uint32_t i = 0; i < tz_nallp(); i++)
         ended += tz_load_acq(&tz_sched.allp[i]->ended); // before its spawn
-    for (uint32_t i = 0; i < tz_sched.nallp; i++)
+    for (uint32_t i = 0; i < tz_nallp(); i++)
         spawned += tz_load_rlx(&tz_sched.allp[i]->spawned);
     *started = spawned;
     *now = spawned - ended;

@@ -85,8 +85,8 @@ void tz_m_adopt(struct tz_m *m)
 void tz_m_join(struct tz_m *m, struct tz_tls *t)
 {
     seed(t);
-    m->tp = tz_thread_pointer();
-    m->tid = tz_thread_id();
+    tz_store_rlx(&m->tp, tz_thread_pointer());
+    tz_store_rlx(&m->tid, tz_thread_id());
     tz_xadd(&tz_sched.mcount, 1);
     publish(m, t);
 }
@@ -95,7 +95,7 @@ void tz_m_part(struct tz_m *m, struct tz_tls *t)
 {
     tz_lock_acquire(&tz_sched.lock);
     m->tls = NULL;
-    m->tp = 0;
+    tz_store_rlx(&m->tp, 0);
     tz_xadd(&tz_sched.mcount, -1u);
     tz_checkdead();
     tz_lock_release(&tz_sched.lock);
@@ -106,10 +106,12 @@ void tz_m_part(struct tz_m *m, struct tz_tls *t)
 
 void tz_m_end(struct tz_m *m)
 {
-    if (m->p)
-        tz_handoffp(tz_releasep());
     tz_sig_block_all(); // no handler of ours may find a thread without M
+    // While its P is on its way the world does not stop: nobody scans this thread.
+    struct tz_p *p = m->p ? tz_releasep() : NULL;
     tz_m_part(m, tz_tls_get());
+    if (p)
+        tz_handoffp(p);
     tz_lock_acquire(&tz_sched.lock);
     m->link = tz_sched.mfree;
     tz_sched.mfree = m;

@@ -209,7 +209,7 @@ void tz_sched_timer_added(int64_t when)
 static int64_t first_timer(void)
 {
     int64_t first = INT64_MAX;
-    for (uint32_t i = 0; i < tz_sched.nallp; i++) {
+    for (uint32_t i = 0; i < tz_nallp(); i++) {
         int64_t t = tz_load(&tz_sched.allp[i]->timer_next);
         if (t < first)
             first = t;
@@ -259,7 +259,7 @@ static struct tz_g *take_global(struct tz_p *p, uint32_t max)
 // timers and what they are about to run.
 static struct tz_g *steal(struct tz_p *p)
 {
-    uint32_t n = tz_sched.nallp;
+    uint32_t n = tz_nallp();
     for (int round = 0; round < 4; round++) {
         uint32_t at = tz_rand_n(n);
         for (uint32_t i = 0; i < n; i++, at = at + 1 == n ? 0 : at + 1) {
@@ -344,7 +344,7 @@ static bool any_work(void)
 {
     if (tz_load(&tz_sched.runqsize))
         return true;
-    for (uint32_t i = 0; i < tz_sched.nallp; i++)
+    for (uint32_t i = 0; i < tz_nallp(); i++)
         if (!tz_runq_empty(tz_sched.allp[i]))
             return true;
     return false;
@@ -457,7 +457,7 @@ struct tz_g *tz_findrunnable(void)
         // At most half as many look as there are Ps at work.
         if (m->spinning ||
             2 * tz_load(&tz_sched.nmspinning) <
-                tz_sched.nprocs - tz_load(&tz_sched.npidle)) {
+                tz_load_rlx(&tz_sched.nprocs) - tz_load(&tz_sched.npidle)) {
             if (!m->spinning)
                 start_spinning(m);
             g = steal(p);

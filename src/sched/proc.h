@@ -68,6 +68,12 @@ struct tz_sched {
 };
 extern struct tz_sched tz_sched;
 
+// How many of allp there are.
+TZ_INLINE uint32_t tz_nallp(void)
+{
+    return tz_load_acq(&tz_sched.nallp); // with resize.c
+}
+
 // What a thread is: its own M, or NULL.
 TZ_INLINE struct tz_m *tz_getm(void) { return tz_tls_get()->m; }
 

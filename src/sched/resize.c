@@ -33,8 +33,8 @@ static void add(uint32_t i)
         if (!p)
             return;
         tz_sched.allp[i] = p;
-        tz_sched.nallp = i + 1;
         tz_store(&p->status, TZ_P_DEAD);
+        tz_store_rel(&tz_sched.nallp, i + 1); // with tz_nallp
     }
     p->retired = false;
     if (tz_load(&p->status) == TZ_P_DEAD) // start makes it idle
@@ -67,8 +67,8 @@ static void resize(void *arg)
         n = tz_sched.nallp; // memory was refused
     for (uint32_t i = n; i < now; i++)
         drop(i);
-    tz_sched.nprocs = n;
-    tz_sched.most_takers = 4 * n;
+    tz_store_rlx(&tz_sched.nprocs, n);
+    tz_store_rlx(&tz_sched.most_takers, 4 * n);
 }
 
 int tuza_maxprocs(int n)

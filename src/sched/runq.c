@@ -218,7 +218,7 @@ struct tz_g *tz_globrunq_get(struct tz_p *p, uint32_t max)
     uint32_t size = tz_sched.runqsize;
     if (size == 0)
         return NULL;
-    uint32_t n = (uint32_t)tz_min(size / tz_sched.nprocs + 1, size);
+    uint32_t n = (uint32_t)tz_min(size / tz_load_rlx(&tz_sched.nprocs) + 1, size);
     n = (uint32_t)tz_min(n, max ? max : TZ_RUNQ_SIZE / 2);
     struct tz_g *g = tz_sched.runq;
     tz_sched.runq = g->link;

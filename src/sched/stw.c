@@ -103,7 +103,7 @@ void tz_port_stop_here(void)
 // Ps whose threads are in calls, or have just lost them in a handler.
 static void take_syscalls(void)
 {
-    for (uint32_t i = 0; i < tz_sched.nallp; i++) {
+    for (uint32_t i = 0; i < tz_nallp(); i++) {
         struct tz_p *p = tz_sched.allp[i];
         if (tz_load(&p->status) == TZ_P_SYSCALL &&
             tz_cas(&p->status, TZ_P_SYSCALL, TZ_P_STOPPED)) {
@@ -136,14 +136,14 @@ static void take_ps(struct tz_p *mine)
 void tz_stop_signal(struct tz_m *m)
 {
     tz_xadd(&m->stop_sent, 1);
-    tz_thread_signal(m->tid, TZ_SIG_STOP);
+    tz_thread_signal(tz_load_rlx(&m->tid), TZ_SIG_STOP);
 }
 
 // Sets the flags of those that run with a P. With the lock: an M with a thread
 // keeps its thread-local object until it has had the lock.
 static void ask_to_poll(bool signal)
 {
-    for (uint32_t i = 0; i < tz_sched.nallp; i++) {
+    for (uint32_t i = 0; i < tz_nallp(); i++) {
         struct tz_p *p = tz_sched.allp[i];
         struct tz_m *m = tz_load_rlx(&p->m);
         if (!m || tz_load_acq(&p->status) != TZ_P_RUNNING)
@@ -203,7 +203,7 @@ static void let_resume(void)
 static uint32_t living_ps(void)
 {
     uint32_t n = 0;
-    for (uint32_t i = 0; i < tz_sched.nallp; i++)
+    for (uint32_t i = 0; i < tz_nallp(); i++)
         n += tz_load(&tz_sched.allp[i]->status) != TZ_P_DEAD;
     return n;
 }
@@ -233,7 +233,7 @@ static bool stop_world(void)
 static struct tz_p *restart_ps(const struct tz_p *mine)
 {
     struct tz_p *work = NULL;
-    for (uint32_t i = tz_sched.nallp; i-- > 0;) {
+    for (uint32_t i = tz_nallp(); i-- > 0;) {
         struct tz_p *p = tz_sched.allp[i];
         if (tz_load_rlx(&p->status) == TZ_P_DEAD)
             continue;

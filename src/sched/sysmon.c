@@ -77,7 +77,7 @@ static bool take_blocked(struct tz_p *p, struct tz_m *m, int64_t now)
 {
     if (now < p->sysmon_look)
         return false;
-    int64_t used = tz_call_cputime(m->tid), since = p->sysmon_used;
+    int64_t used = tz_call_cputime(tz_load_rlx(&m->tid)), since = p->sysmon_used;
     p->sysmon_used = used;
     p->sysmon_look = now + (now - p->sysmon_schedwhen);
     if (used < 0 || used != since) {
@@ -87,7 +87,7 @@ static bool take_blocked(struct tz_p *p, struct tz_m *m, int64_t now)
         return false;
     }
     struct tz_call call;
-    if (!tz_call_look(m->tid, &call))
+    if (!tz_call_look(tz_load_rlx(&m->tid), &call))
         return false;
     m->call = call; // with the exchange of `take`; a handler that reads it now
                     // compares it with its registers
@@ -100,7 +100,7 @@ static bool take_blocked(struct tz_p *p, struct tz_m *m, int64_t now)
 static bool take_busy(struct tz_p *p, struct tz_m *m, int64_t now)
 {
     if (now - p->sysmon_schedwhen < (SLICE_MS + 1) * TZ_NSEC_PER_MSEC ||
-        tz_load(&tz_sched.busy_takers) >= tz_sched.most_takers)
+        tz_load(&tz_sched.busy_takers) >= tz_load_rlx(&tz_sched.most_takers))
         return false;
     m->call.nr = -1;
     ask_for_p(p, m);
@@ -148,7 +148,7 @@ static bool watch(int64_t now)
     bool asked = false;
     uint64_t handoffs = tz_load_rlx(&tz_sched.handoffs);
     int64_t due = INT64_MAX;
-    for (uint32_t i = 0; i < tz_sched.nallp; i++) {
+    for (uint32_t i = 0; i < tz_nallp(); i++) {
         struct tz_p *p = tz_sched.allp[i];
         retake_one(p, now);
         ask_to_look(p, now);
@@ -166,7 +166,7 @@ static bool nothing_runs(void)
 {
     if (tz_load(&tz_sched.stopping))
         return true;
-    for (uint32_t i = 0; i < tz_sched.nallp; i++) {
+    for (uint32_t i = 0; i < tz_nallp(); i++) {
         uint32_t status = tz_load(&tz_sched.allp[i]->status);
         if (status == TZ_P_RUNNING || status == TZ_P_SYSCALL)
             return false;

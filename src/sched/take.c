@@ -26,6 +26,7 @@
 // Go has a signal for its asynchronous preemption (preempt.go), which switches to
 // another goroutine on the thread; it hands off only calls that it is told of.
 
+#include "base/san.h"
 #include "os/call.h"
 #include "os/futex.h"
 #include "os/sig.h"
@@ -43,6 +44,7 @@ static TZ_NO_SANITIZE void count_stopped(void)
 // From RUN or ASKED to `to`, in which a scan may read what is published.
 static TZ_NO_SANITIZE void rest(struct tz_m *m, enum tz_nop to)
 {
+    tz_san_release(&tz_sched.epoch);
     if (tz_xchg(&m->nop, to) == TZ_NOP_ASKED)
         count_stopped();
 }
@@ -53,8 +55,10 @@ static TZ_NO_SANITIZE void pass_gate(struct tz_m *m)
     for (;;) {
         uint32_t epoch = tz_load_acq(&tz_sched.epoch);
         tz_xchg(&m->nop, TZ_NOP_RUN); // before the look: a stop looks afterwards
-        if (!tz_load(&tz_sched.stopping))
+        if (!tz_load(&tz_sched.stopping)) {
+            tz_san_acquire(&tz_sched.epoch);
             return;
+        }
         rest(m, TZ_NOP_REST);
         while (tz_load(&tz_sched.stopping) &&
                tz_load_acq(&tz_sched.epoch) == epoch)
@@ -90,6 +94,8 @@ static TZ_NO_SANITIZE void give_up(struct tz_tls *t, enum tz_nop nop)
     t->p = NULL;
     t->cache = NULL;
     t->taken = 1;
+    tz_san_release(&tz_sched.epoch);
+    tz_san_release(&p->status);
     tz_store(&m->nop, nop);
     tz_xchg(&p->status, TZ_P_SYSCALL); // publishes all the above
     if (tz_load(&tz_sched.stopping)) // it has to take this P, and maybe waits
@@ -140,6 +146,7 @@ TZ_NO_SANITIZE void tz_take_stop(struct tz_tls *t, struct tz_sigctx *c)
             tz_futex_sleep(&tz_sched.epoch, epoch, -1);
     }
     tz_xadd(&tz_sched.resuming, -1u);
+    tz_san_acquire(&tz_sched.epoch);
     withdraw(m);
     t->locks--;
 }

@@ -44,7 +44,7 @@ enum { SPINS = 4, SPIN_PAUSES = 30 };
 // costs a microsecond.
 static bool can_spin(unsigned spins)
 {
-    uint32_t others = tz_sched.nprocs - 1;
+    uint32_t others = tz_load_rlx(&tz_sched.nprocs) - 1;
     if (spins >= SPINS || others <= tz_load_rlx(&tz_sched.npidle) +
                                         tz_load_rlx(&tz_sched.nmspinning))
         return false;

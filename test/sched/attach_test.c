@@ -107,14 +107,14 @@ IN_GOROUTINES(threads_that_end_attached_leave_nothing, 2)
 
 static void *spin_attached(void *arg)
 {
-    volatile int *stop = arg;
+    int *stop = arg;
     void **hidden = NULL;
     if (tuza_attach() != 0)
         abort();
     hidden = tuza_alloc(sizeof *hidden);
     hidden[0] = (void *)0x77;
     __atomic_add_fetch(&counted, 1, __ATOMIC_SEQ_CST);
-    while (!*stop)
+    while (!__atomic_load_n(stop, __ATOMIC_RELAXED))
         ;
     if (hidden[0] != (void *)0x77)
         abort();
@@ -126,15 +126,15 @@ static void *spin_attached(void *arg)
 IN_GOROUTINES(an_attached_thread_is_stopped_and_scanned, 1)
 {
     pthread_t t;
-    volatile int stop = 0;
-    need_eq(pthread_create(&t, NULL, spin_attached, (void *)&stop), 0);
+    int stop = 0;
+    need_eq(pthread_create(&t, NULL, spin_attached, &stop), 0);
     wait_for(&counted, 1);
     for (int i = 0; i < 20; i++) {
         tuza_gc();
         for (int j = 0; j < 100; j++)
             memset(tuza_alloc(8), 0xee, 8);
     }
-    stop = 1;
+    __atomic_store_n(&stop, 1, __ATOMIC_SEQ_CST);
     pthread_join(t, NULL);
 }
 

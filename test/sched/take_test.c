@@ -128,7 +128,7 @@ static int ticks_alone(int ms)
 static void block_once(int *had, int *alone)
 {
     pthread_t outside;
-    ended = 0;
+    __atomic_store_n(&ended, 0, __ATOMIC_SEQ_CST);
     need_eq(pthread_create(&outside, NULL, hold, NULL), 0);
     while (sem_wait(&locked) != 0)
         ;
@@ -139,7 +139,7 @@ static void block_once(int *had, int *alone)
     while (__atomic_load_n(&ended, __ATOMIC_SEQ_CST) < MANY)
         tuza_sleep(1000 * 1000);
     int took_ms = (int)((now_ns() - since) / 1000000);
-    *had = ticks;
+    *had = __atomic_load_n(&ticks, __ATOMIC_SEQ_CST);
     need(took_ms <= 3000); // one after another: 15 s
     int after = ticks_alone(HOLD_MS / 2);
     *alone = (before < after ? before : after) * took_ms / (HOLD_MS / 2);
@@ -192,7 +192,7 @@ static void sleep_undeclared(void *arg)
     need_eq(nanosleep(&t, NULL), 0);
     need_eq((intptr_t)keep[0], 0x5a5a); // it was scanned meanwhile
     memset(tuza_alloc(64), 1, 64);      // has a P again
-    *(int *)arg = 1;
+    __atomic_store_n((int *)arg, 1, __ATOMIC_SEQ_CST);
 }
 
 // Collections, the world stopped each time, while the P of one is taken.
@@ -212,13 +212,13 @@ IN_GOROUTINES(collections_do_not_disturb_an_undeclared_call, 1)
     }
 }
 
-static volatile int spinning, let_go;
+static int spinning, let_go; // atomic
 
 static void spin(void *arg)
 {
     (void)arg;
-    spinning = 1;
-    while (!let_go)
+    __atomic_store_n(&spinning, 1, __ATOMIC_RELAXED);
+    while (!__atomic_load_n(&let_go, __ATOMIC_RELAXED))
         ;
     memset(tuza_alloc(100), 1, 100);
     __atomic_add_fetch(&ended, 1, __ATOMIC_SEQ_CST);
@@ -228,13 +228,13 @@ static void spin(void *arg)
 IN_GOROUTINES(a_loop_without_calls_loses_its_p, 1)
 {
     need_eq(tuza_spawn(spin, NULL), 0);
-    while (!spinning)
+    while (!__atomic_load_n(&spinning, __ATOMIC_RELAXED))
         tuza_yield();
     for (int i = 0; i < 5; i++)
         tuza_sleep(1000 * 1000);
     need(tz_load(&tz_sched.taken_busy) >= 1);
     tuza_gc(); // stops it as well
-    let_go = 1;
+    __atomic_store_n(&let_go, 1, __ATOMIC_SEQ_CST);
     while (!__atomic_load_n(&ended, __ATOMIC_SEQ_CST))
         tuza_yield();
 }
@@ -245,7 +245,7 @@ IN_GOROUTINES(s3_33_the_world_stops_while_four_goroutines_spin, 2)
         need_eq(tuza_spawn(spin, NULL), 0);
     for (int i = 0; i < 10; i++)
         tuza_gc();
-    let_go = 1;
+    __atomic_store_n(&let_go, 1, __ATOMIC_SEQ_CST);
     while (__atomic_load_n(&ended, __ATOMIC_SEQ_CST) < 4)
         tuza_yield();
 }
@@ -260,7 +260,7 @@ static void *let_go_later(void *arg)
         most_takers = n > most_takers ? n : most_takers;
         sched_yield();
     }
-    let_go = 1;
+    __atomic_store_n(&let_go, 1, __ATOMIC_SEQ_CST);
     return NULL;
 }
 
@@ -297,7 +297,7 @@ static void be_interrupted(void *arg)
     need_eq(r, -1);
     need_eq(errno, EINTR);
     need(rest.tv_sec >= 2);
-    *(int *)arg = 1;
+    __atomic_store_n((int *)arg, 1, __ATOMIC_SEQ_CST);
 }
 
 static int interrupt_it(int argc, char **argv)
