@@ -197,9 +197,11 @@ void tz_take_back(void *arg, uintptr_t sp)
     struct tz_g *g = t->g;
     struct tz_p *old = m->oldp;
     m->oldp = NULL;
-    m->stop_sp = sp;
     tz_xadd(&tz_sched.busy_takers, -1u);
-    rest(m, TZ_NOP_REST);
+    if (tz_load_rlx(&m->nop) != TZ_NOP_REST) { // it is not new (attach.c)
+        m->stop_sp = sp;
+        rest(m, TZ_NOP_REST);
+    }
     if (!tz_regain_p(t, old))
         wait_for_p(m, g);
     tz_store_rel(&g->status, TZ_G_RUNNING);
