@@ -59,6 +59,9 @@ typedef struct tuza_schedstats {
     uint64_t threads;    /* that the runtime has made or runs on */
     uint64_t maxprocs;
     uint64_t handoffs; /* Ps taken from blocking calls */
+    uint64_t taken_blocked; /* of goroutines in calls that were not declared */
+    uint64_t taken_busy;    /* of goroutines that computed for 11 ms */
+    uint64_t without_p;     /* goroutines that run, or are in such a call, now */
 } tuza_schedstats;
 
 /* What protects the low end of a stack: a zone that faults, by a marker in the

@@ -2,8 +2,9 @@
 /* tuza/syscall.h: calls that block the thread.
  *
  * While a goroutine is in such a call, its thread waits in the kernel and other
- * goroutines run on other threads. Declare the call, so that the scheduler
- * knows at once and a collection need not wait for it.
+ * goroutines run on other threads. A call that is not declared is noticed after
+ * a while: sysmon finds the thread in the kernel and takes its P for others. Declare
+ * it, so that the scheduler knows at once and a collection need not wait for it.
  */
 #ifndef TUZA_SYSCALL_H
 #define TUZA_SYSCALL_H

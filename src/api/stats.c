@@ -100,7 +100,11 @@ int tuza_schedstats_read(tuza_schedstats *st)
 {
     tuza_schedstats s = { .peak = tz_sched_peak(),
                           .maxprocs = tz_load_rlx(&tz_sched.nprocs),
-                          .handoffs = tz_load_rlx(&tz_sched.handoffs) };
+                          .handoffs = tz_load_rlx(&tz_sched.handoffs),
+                          .taken_blocked =
+                              tz_load_rlx(&tz_sched.taken_blocked),
+                          .taken_busy = tz_load_rlx(&tz_sched.taken_busy),
+                          .without_p = tz_load_rlx(&tz_sched.nops) };
     struct tz_gcstats gc;
     tz_gc_stats(&gc);
     tz_sched_counts(&s.goroutines, &s.created);

@@ -10,7 +10,7 @@
 // with nothing changed in between; and not while there are threads that others
 // have made, which may still ready somebody, or attach.
 //
-// Go's checkdead reports at first sight, and has been wrong (issue 40368).
+// Go's checkdead reports at first sight, and has been wrong (Go issue 40368).
 
 #include "os/thread.h"
 #include "sched/proc.h"

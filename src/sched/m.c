@@ -66,8 +66,8 @@ void tz_m_adopt(struct tz_m *m)
 {
     struct tz_tls *t = tz_tls_get();
     seed(t);
-    m->tp = tz_thread_pointer();
-    m->tid = tz_thread_id();
+    tz_store_rlx(&m->tp, tz_thread_pointer());
+    tz_store_rlx(&m->tid, tz_thread_id());
     tz_thread_stack(&m->g0.stack.lo, &m->g0.stack.hi);
 #if TZ_TSAN
     m->g0.fiber = __tsan_get_current_fiber();

@@ -91,7 +91,7 @@ static void *attach_and_end(void *arg)
     return NULL; // without a detach
 }
 
-// As Go's tests of foreign threads that come and go (issue 18146).
+// As Go's tests of foreign threads that come and go (Go issue 18146).
 IN_GOROUTINES(threads_that_end_attached_leave_nothing, 2)
 {
     for (int i = 0; i < 200; i++) {
