@@ -361,12 +361,16 @@ IN_GOROUTINES(bug147_synchronous_send_waits, 2)
 // fixedbugs/issue10958.go, issue19182.go: loops of which no compiler can say
 // that they end stop neither a collection nor those who yield.
 
-static volatile int corner[3];
+static int corner[3]; // atomic
+
+static int look_at(int i) { return tz_load_rlx(&corner[i]); }
+
+static void go_on(int i, int n) { tz_store_rlx(&corner[i], look_at(i) + n); }
 
 tuza_fn(stand_in_corner_1)
 {
-    while (!(corner[0] & 1) && !tz_load_rlx(&stop))
-        corner[0] += 2;
+    while (!(look_at(0) & 1) && !tz_load_rlx(&stop))
+        go_on(0, 2);
     tuza_waitgroup_done(&group);
 }
 
@@ -375,22 +379,22 @@ tuza_fn(stand_in_corner_2, int, middle) // a loop with two entrances
     if (middle)
         goto middle_of_loop;
 loop:
-    if (corner[1] & 1 || tz_load_rlx(&stop)) {
+    if (look_at(1) & 1 || tz_load_rlx(&stop)) {
         tuza_waitgroup_done(&group);
         return;
     }
-    corner[1]++;
+    go_on(1, 1);
 middle_of_loop:
-    corner[1]++;
+    go_on(1, 1);
     goto loop;
 }
 
 tuza_fn(stand_in_corner_3)
 {
-    while (!(corner[2] & 1) && !tz_load_rlx(&stop)) {
-        while ((corner[2] & 3) == 2 && !tz_load_rlx(&stop))
-            corner[2] += 4;
-        corner[2] += 4;
+    while (!(look_at(2) & 1) && !tz_load_rlx(&stop)) {
+        while ((look_at(2) & 3) == 2 && !tz_load_rlx(&stop))
+            go_on(2, 4);
+        go_on(2, 4);
     }
     tuza_waitgroup_done(&group);
 }
@@ -402,7 +406,7 @@ IN_GOROUTINES(issue10958_tight_loops, 4)
     tuza_go(stand_in_corner_2, 0);
     tuza_go(stand_in_corner_3);
     for (int i = 0; i < 3; i++)
-        while (corner[i] == 0)
+        while (look_at(i) == 0)
             tuza_yield();
     for (int i = 0; i < 10; i++)
         tuza_gc();
