@@ -23,8 +23,8 @@ fail() {
 sed -nE 's|^ +TZ_RANK_([A-Z_]+), *// ([a-z]+): .*|\1 \2|p' os/lockrank.h \
     >"$work/rows"
 # RANK ROOM, of each lock in the sources.
-grep -rnoE 'TZ_LOCK_INIT\(TZ_RANK_[A-Z_]+|tz_lock_init\([^,]+, TZ_RANK_[A-Z_]+' \
-    --include='*.c' --include='*.h' . |
+made='(TZ_LOCK_INIT\(|tz_lock_init\([^,]+, )TZ_RANK_[A-Z_]+'
+grep -rnoE "$made" --include='*.c' --include='*.h' . |
     sed -nE 's|^\./([a-z]+)/[^:]+:[0-9]+:.*TZ_RANK_([A-Z_]+)$|\2 \1|p' |
     sort -u >"$work/locks"
 
@@ -50,11 +50,11 @@ done <"$work/locks"
 # that says which.
 while IFS=: read -r file line text; do
     name=$(sed -nE 's/.*struct tz_lock ([a-z_]+);.*/\1/p' <<<"$text")
-    grep -qE "\.$name = TZ_LOCK_INIT\(|tz_lock_init\(&[a-z]+(\[[a-z]\]\.|->|\.)$name," \
+    of="[a-z]+(\[[a-z]\]\.|->|\.)$name" # central[i].lock, c->lock, p.lock
+    grep -qE "\.$name = TZ_LOCK_INIT\(|tz_lock_init\(&$of," \
         "$(dirname "$file")"/*.c ||
         fail "$file:$line: lock '$name' is given no rank in its room"
-done < <(grep -rnE 'struct tz_lock [a-z_]+;' --include='*.c' --include='*.h' \
-    .)
+done < <(grep -rnE 'struct tz_lock [a-z_]+;' --include='*.[ch]' .)
 [ "$failed" = 0 ] && echo "$(wc -l <"$work/rows") ranks, $(wc -l \
     <"$work/locks") kinds of locks"
 exit "$failed"

@@ -72,8 +72,8 @@ IN_GOROUTINES(stack_mem, BATCH)
     for (int b = 0, n = scaled(BATCHES); b < n; b++)
         a_batch();
     tuza_memstats after = memstats();
-    // A stack is 256 KiB of addresses, and each P may keep 64 of them; were none
-    // used again, there would be 2 GiB.
+    // A stack is 256 KiB of addresses, and each P may keep 64 of them; were
+    // none used again, there would be 2 GiB.
     need(after.stack_sys <= before.stack_sys + 64ull * BATCH * 256 * 1024);
     need(after.stack_inuse <= before.stack_inuse + (4 << 20));
 }
