@@ -7,6 +7,17 @@
 #include "support/goroutines.h"
 
 static tuza_waitgroup group;
+static uint32_t begun; // atomic
+
+// Returns when n goroutines have come here: so that they run at once, as far as
+// there are processors, and not one after the other.
+static void begin_with(uint32_t n)
+{
+    tz_xadd(&begun, 1);
+    for (int i = 1; tz_load(&begun) < n; i++)
+        if (i % 1000 == 0)
+            tuza_yield();
+}
 
 // TestXadduintptr, TestHammer32, TestHammer64: additions, exchanges and
 // compare-and-swaps of many add up.
@@ -17,6 +28,7 @@ static uint8_t bits;   // atomic
 
 tuza_fn(hammer, int, way, int, n)
 {
+    begin_with(6);
     for (int i = 0; i < n; i++) {
         uint32_t a;
         uint64_t b;
@@ -38,9 +50,9 @@ tuza_fn(hammer, int, way, int, n)
     tuza_waitgroup_done(&group);
 }
 
-IN_GOROUTINES(hammered_sums, 4)
+IN_GOROUTINES(hammered_sums, 6)
 {
-    int n = scaled(100000);
+    int n = scaled(500000);
     tuza_waitgroup_add(&group, 6);
     for (int i = 0; i < 6; i++)
         tuza_go(hammer, i % 3, n);
@@ -60,6 +72,7 @@ static void whole(uint64_t v)
 
 tuza_fn(exchange, uint64_t, me, int, n)
 {
+    begin_with(4);
     for (int i = 0; i < n; i++) {
         uint64_t mine = (me << 24 | (uint64_t)i) * UINT64_C(0x100000001);
         whole(tz_xchg(&halves, mine));
@@ -81,6 +94,7 @@ IN_GOROUTINES(no_torn_words, 4)
 
 tuza_fn(set_and_clear, uint8_t, bit, int, n)
 {
+    begin_with(8);
     for (int i = 0; i < n; i++) {
         need(!(tz_xor_bits(&bits, bit) & bit)); // an atomic or
         need(tz_load(&bits) & bit);
@@ -90,11 +104,11 @@ tuza_fn(set_and_clear, uint8_t, bit, int, n)
     tuza_waitgroup_done(&group);
 }
 
-IN_GOROUTINES(bitwise_contended, 4)
+IN_GOROUTINES(bitwise_contended, 8)
 {
     tuza_waitgroup_add(&group, 8);
     for (int i = 0; i < 8; i++)
-        tuza_go(set_and_clear, (uint8_t)(1 << i), scaled(20000));
+        tuza_go(set_and_clear, (uint8_t)(1 << i), scaled(100000));
     tuza_waitgroup_wait(&group);
     need_eq(bits, 0);
 }
@@ -122,7 +136,11 @@ static uint32_t done_with[2] __attribute__((aligned(64))); // atomic
 tuza_fn(store_then_look, int, me, int, n)
 {
     int he = !me;
+    uint64_t seed = (uint64_t)me + 1;
+    begin_with(2);
     for (uint32_t i = 1; i < (uint32_t)n; i++) {
+        for (volatile uint32_t k = rnd(&seed, 64); k > 0; k--)
+            ; // who was waited for would always be first
         tz_store(&sc.x[me], i);
         tz_store(&sc.saw[me][i % 3], tz_load(&sc.x[he]));
         tz_store(&done_with[me], i);
@@ -137,8 +155,8 @@ tuza_fn(store_then_look, int, me, int, n)
 IN_GOROUTINES(store_load_seq_cst, 2)
 {
     tuza_waitgroup_add(&group, 2);
-    tuza_go(store_then_look, 0, scaled(200000));
-    tuza_go(store_then_look, 1, scaled(200000));
+    tuza_go(store_then_look, 0, scaled(500000));
+    tuza_go(store_then_look, 1, scaled(500000));
     tuza_waitgroup_wait(&group);
 }
 

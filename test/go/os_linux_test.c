@@ -17,6 +17,7 @@
 
 #include "base/san.h"
 #include "os/lock.h"
+#include "os/note.h"
 #include "os/vm.h"
 #include "sched/template.h"
 #include "support/goroutines.h"
@@ -189,13 +190,35 @@ tuza_fn(await_value, tuza_chan(int), c)
     tuza_waitgroup_done(&group);
 }
 
-static void spurious_wake_ups(void)
+static pthread_t begin_signals(void)
 {
     pthread_t thread;
     struct sigaction sa = { .sa_handler = on_io, .sa_flags = SA_ONSTACK };
-    tuza_chan(int) c = tuza_chan_make(int, 0);
     need_eq(sigaction(SIGIO, &sa, NULL), 0);
     need_eq(pthread_create(&thread, NULL, signal_all_the_time, NULL), 0);
+    return thread;
+}
+
+// The thread's sleep by itself. A goroutine's has sysmon besides, which wakes
+// who has overslept.
+START_TEST(spurious_wake_ups_of_a_thread)
+{
+    struct tz_note n;
+    pthread_t thread = begin_signals();
+    tz_note_clear(&n);
+    int64_t t = tuza_now();
+    need(!tz_note_sleep_for(&n, TUZA_MS(300)));
+    t = tuza_now() - t;
+    need(t >= TUZA_MS(300) && t < TUZA_SEC(10));
+    tz_store(&stop, 1);
+    pthread_join(thread, NULL);
+}
+END_TEST
+
+static void spurious_wake_ups(void)
+{
+    tuza_chan(int) c = tuza_chan_make(int, 0);
+    pthread_t thread = begin_signals();
     tuza_waitgroup_add(&group, 1);
     tuza_go(await_value, c);
     int64_t t = tuza_now();
@@ -314,6 +337,7 @@ int main(void)
         phys_page_size,
         newosproc0,
         nonblocking_pipe,
+        spurious_wake_ups_of_a_thread,
         spurious_wake_ups_on_one_proc,
         spurious_wake_ups_on_two_procs,
         lfstack_stress,

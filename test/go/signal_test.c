@@ -4,10 +4,12 @@
 // crash_cgo_test.go and src/cmd/cgo/internal/test observe without calls back
 // into Go, retold: signals, faults, forks and threads beside goroutines.
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -167,12 +169,24 @@ ENDS(exec_signal_mask, 3, 0)
 
 static int pipe_fd[2];
 
+// Each thread: the kernel would choose one that waits for nothing.
+static void signal_each_thread(void)
+{
+    DIR *d = opendir("/proc/self/task");
+    struct dirent *e;
+    need(d != NULL);
+    while ((e = readdir(d)) != NULL)
+        if (e->d_name[0] != '.')
+            syscall(SYS_tgkill, getpid(), atoi(e->d_name), SIGURG);
+    closedir(d);
+}
+
 static void *signal_the_process(void *arg)
 {
-    const struct timespec us = { 0, 50 * 1000 };
+    const struct timespec us = { 0, 200 * 1000 };
     (void)arg;
     while (!tz_load_rlx(&stop)) {
-        kill(getpid(), SIGURG);
+        signal_each_thread();
         nanosleep(&us, NULL);
     }
     return NULL;
