@@ -4,6 +4,8 @@
 // src/sync/atomic/atomic_test.go, retold for the atomics of base/atomic.h, with
 // goroutines on several threads.
 
+#include <sched.h>
+
 #include "support/goroutines.h"
 
 static tuza_waitgroup group;
@@ -50,15 +52,21 @@ tuza_fn(hammer, int, way, int, n)
     tuza_waitgroup_done(&group);
 }
 
+// In rounds, so that on a busy machine some are at once.
+enum { ROUNDS = 10 };
+
 IN_GOROUTINES(hammered_sums, 6)
 {
-    int n = scaled(500000);
-    tuza_waitgroup_add(&group, 6);
-    for (int i = 0; i < 6; i++)
-        tuza_go(hammer, i % 3, n);
-    tuza_waitgroup_wait(&group);
-    need_eq(tz_load(&sum32), 6 * n);
-    need_eq(tz_load(&sum64), 6 * UINT64_C(0x100000001) * (uint64_t)n);
+    int n = scaled(100000), all = 6 * ROUNDS * n;
+    for (int round = 0; round < ROUNDS; round++) {
+        tz_store(&begun, 0);
+        tuza_waitgroup_add(&group, 6);
+        for (int i = 0; i < 6; i++)
+            tuza_go(hammer, i % 3, n);
+        tuza_waitgroup_wait(&group);
+    }
+    need_eq(tz_load(&sum32), all);
+    need_eq(tz_load(&sum64), UINT64_C(0x100000001) * (uint64_t)all);
 }
 
 // hammerSwapUint64: what is exchanged has never two halves of two values.
@@ -106,11 +114,14 @@ tuza_fn(set_and_clear, uint8_t, bit, int, n)
 
 IN_GOROUTINES(bitwise_contended, 8)
 {
-    tuza_waitgroup_add(&group, 8);
-    for (int i = 0; i < 8; i++)
-        tuza_go(set_and_clear, (uint8_t)(1 << i), scaled(100000));
-    tuza_waitgroup_wait(&group);
-    need_eq(bits, 0);
+    for (int round = 0; round < ROUNDS; round++) {
+        tz_store(&begun, 0);
+        tuza_waitgroup_add(&group, 8);
+        for (int i = 0; i < 8; i++)
+            tuza_go(set_and_clear, (uint8_t)(1 << i), scaled(20000));
+        tuza_waitgroup_wait(&group);
+        need_eq(bits, 0);
+    }
 }
 
 // TestStoreLoadSeqCst32: of two that each store and then look at the other's,
@@ -123,22 +134,38 @@ static struct {
 } sc;
 
 
-// Waits for the other at step i, not for long without the processor.
+// Waits for the other at step i. On a busy machine it may not have a processor.
 static void await(uint32_t *p, uint32_t i)
 {
-    for (int n = 1; tz_load(p) < i; n++)
+    for (int n = 1; tz_load_acq(p) < i; n++)
         if (n % 1000 == 0)
-            tuza_yield();
+            sched_yield();
+}
+
+// Where two that go step by step end: at n, or after two seconds. The first of
+// them says so in a step that the other has to wait for.
+static uint32_t last; // atomic
+
+static void begin_steps(int n) { tz_store(&last, (uint32_t)n); }
+
+static void look_at_clock(uint32_t i, int64_t start)
+{
+    if (i % 1024 == 0 && i + 2 < tz_load(&last) &&
+        tuza_now() - start > TUZA_SEC(2))
+        tz_store(&last, i + 2);
 }
 
 static uint32_t done_with[2] __attribute__((aligned(64))); // atomic
 
-tuza_fn(store_then_look, int, me, int, n)
+tuza_fn(store_then_look, int, me)
 {
     int he = !me;
     uint64_t seed = (uint64_t)me + 1;
+    int64_t start = tuza_now();
     begin_with(2);
-    for (uint32_t i = 1; i < (uint32_t)n; i++) {
+    for (uint32_t i = 1; i < tz_load(&last); i++) {
+        if (me == 0)
+            look_at_clock(i, start);
         for (volatile uint32_t k = rnd(&seed, 64); k > 0; k--)
             ; // who was waited for would always be first
         tz_store(&sc.x[me], i);
@@ -155,8 +182,9 @@ tuza_fn(store_then_look, int, me, int, n)
 IN_GOROUTINES(store_load_seq_cst, 2)
 {
     tuza_waitgroup_add(&group, 2);
-    tuza_go(store_then_look, 0, scaled(500000));
-    tuza_go(store_then_look, 1, scaled(500000));
+    begin_steps(scaled(500000));
+    tuza_go(store_then_look, 0);
+    tuza_go(store_then_look, 1);
     tuza_waitgroup_wait(&group);
 }
 
@@ -169,20 +197,21 @@ static struct {
     double b;
 } message[2];
 
-tuza_fn(exchange_messages, int, me, int, n)
+tuza_fn(exchange_messages, int, me)
 {
-    int he = !me;
-    for (uint32_t i = 1; i < (uint32_t)n; i++) {
-        if (me == (int)(i & 1)) {
-            message[me].a = (int)i;
-            message[me].b = i;
-            tz_store_rel(&message[me].mark, i);
+    int64_t start = tuza_now();
+    for (uint32_t i = 1; i < tz_load(&last); i++) {
+        int writer = (int)(i & 1);
+        if (me != writer) {
+            await(&message[writer].mark, i);
+            need(message[writer].a == (int)i && message[writer].b == i);
             continue;
         }
-        for (int k = 1; tz_load_acq(&message[he].mark) != i; k++)
-            if (k % 1000 == 0)
-                tuza_yield();
-        need(message[he].a == (int)i && message[he].b == i);
+        if (me == 0)
+            look_at_clock(i, start);
+        message[me].a = (int)i;
+        message[me].b = i;
+        tz_store_rel(&message[me].mark, i);
     }
     tuza_waitgroup_done(&group);
 }
@@ -190,8 +219,9 @@ tuza_fn(exchange_messages, int, me, int, n)
 IN_GOROUTINES(store_load_rel_acq, 2)
 {
     tuza_waitgroup_add(&group, 2);
-    tuza_go(exchange_messages, 0, scaled(200000));
-    tuza_go(exchange_messages, 1, scaled(200000));
+    begin_steps(scaled(200000));
+    tuza_go(exchange_messages, 0);
+    tuza_go(exchange_messages, 1);
     tuza_waitgroup_wait(&group);
 }
 

@@ -377,8 +377,9 @@ START_TEST(faults_are_survived)
 }
 END_TEST
 
-// TestSetgidStress, issue 1435, issue 6997: libc changes the identity of all
-// threads by a signal to each and waits for them, while the world is stopped.
+// setgid_linux.go, issue1435.go, issue6997_linux.go: libc changes the identity
+// of all threads by a signal to each and waits for them, while the world is
+// stopped.
 
 static int threads_of_other_group(unsigned gid)
 {
