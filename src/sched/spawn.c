@@ -81,6 +81,8 @@ static void run_call(void *args)
 
 int tuza_spawn_at(void (*fn)(void *), void *arg, const char *site)
 {
+    if (tz_unlikely(!fn)) // here, where the trace shows who asked
+        tz_fatal("go of a NULL function, at %s", site);
     struct call c = { fn, arg };
     return tz_spawn(run_call, &c, sizeof c, NULL, site);
 }

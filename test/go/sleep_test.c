@@ -237,6 +237,174 @@ IN_GOROUTINES(adjust_timers, 2)
     }
 }
 
+// TestAfterStop: a stop tells whether it came in time.
+
+IN_GOROUTINES(after_stop, 2)
+{
+    struct ring late = { .rang = 0 }, soon = { .rang = 0 };
+    tz_timer_init(&late.t, ring_it, &late);
+    tz_timer_init(&soon.t, ring_it, &soon);
+    need_eq(tz_timer_start(&late.t, tuza_now() + TUZA_SEC(60)), 0);
+    need_eq(tz_timer_start(&soon.t, tuza_now() + TUZA_MS(1)), 0);
+    until_rung(&soon);
+    need(!tz_timer_stop(&soon.t));
+    need(tz_timer_stop(&late.t));
+    need(!tz_timer_stop(&late.t));
+    need(!late.rang);
+}
+
+// TestReset: a timer that is given a later time does not come at the first.
+
+static int reset_works(int64_t d)
+{
+    struct ring r = { .rang = 0 };
+    tz_timer_init(&r.t, ring_it, &r);
+    need_eq(tz_timer_start(&r.t, tuza_now() + 2 * d), 0);
+    tuza_sleep(d);
+    if (!tz_timer_stop(&r.t))
+        return 0; // the machine was slow
+    int64_t again = tuza_now() + 2 * d;
+    need_eq(tz_timer_start(&r.t, again), 0);
+    tuza_sleep(d);
+    int early = __atomic_load_n(&r.rang, __ATOMIC_ACQUIRE);
+    need(!early || tuza_now() >= again);
+    until_rung(&r);
+    need(tuza_now() >= again);
+    need(!tz_timer_stop(&r.t));
+    return !early;
+}
+
+IN_GOROUTINES(reset, 2)
+{
+    for (int64_t d = TUZA_MS(10); d < TUZA_SEC(1); d *= 2)
+        if (reset_works(d))
+            return;
+    ck_abort_msg("timers come early");
+}
+
+// TestStopResult: a timer whose stop says that it came too late does ring.
+
+tuza_fn(race_two_timers, int, n, int_chan, finished)
+{
+    struct ring r[2];
+    for (int i = 0; i < n; i++) {
+        int first;
+        for (int k = 0; k < 2; k++) {
+            r[k].rang = 0;
+            tz_timer_init(&r[k].t, ring_it, &r[k]);
+            need_eq(tz_timer_start(&r[k].t, tuza_now() + TUZA_MS(1)), 0);
+        }
+        while (!__atomic_load_n(&r[first = i % 2].rang, __ATOMIC_ACQUIRE))
+            tuza_yield();
+        if (!tz_timer_stop(&r[!first].t))
+            until_rung(&r[!first]);
+        else
+            need(!r[!first].rang);
+        need(!tz_timer_stop(&r[first].t)); // before its memory goes
+    }
+    tuza_send(finished, 1);
+}
+
+IN_GOROUTINES(stop_result, 4)
+{
+    int n = scaled(200);
+    int_chan finished = tuza_chan_make(int, 0);
+    for (int i = 0; i < n; i++)
+        tuza_go(race_two_timers, 20, finished);
+    for (int i = 0; i < n; i++)
+        tuza_recv(finished, NULL);
+}
+
+// TestAfterFuncStarvation: of two that pass values one can always run, on the
+// only P; a timer that is due comes all the same.
+
+static int enough; // atomic
+
+static void say_enough(void *arg)
+{
+    (void)arg;
+    __atomic_store_n(&enough, 1, __ATOMIC_RELAXED);
+}
+
+tuza_fn(send_until_enough, int_chan, c)
+{
+    while (!__atomic_load_n(&enough, __ATOMIC_RELAXED))
+        tuza_send(c, 1);
+    tuza_close(c);
+}
+
+tuza_fn(receive_all, int_chan, c, int_chan, finished)
+{
+    tuza_range(v, c)
+    {
+        need_eq(v, 1);
+    }
+    tuza_send(finished, 1);
+}
+
+IN_GOROUTINES(after_func_starvation, 1)
+{
+    struct tz_timer t;
+    int_chan c = tuza_chan_make(int, 1), finished = tuza_chan_make(int, 0);
+    tz_timer_init(&t, say_enough, NULL);
+    need_eq(tz_timer_start(&t, tuza_now() + TUZA_US(1)), 0);
+    tuza_go(send_until_enough, c);
+    tuza_go(receive_all, c, finished);
+    tuza_recv(finished, NULL);
+    need(!tz_timer_stop(&t));
+}
+
+// tick_test.go: TestLongAdjustTimers. Thousands of short sleeps build heaps up;
+// then a stream of delays that are never waited for to the end. Delays that
+// were stopped must not slow those down that follow.
+
+tuza_fn(nap_once, int_chan, finished)
+{
+    tuza_sleep(TUZA_US(10));
+    tuza_send(finished, 1);
+}
+
+tuza_fn(queue_up, int_chan, in, int_chan, out)
+{
+    enum { MOST = 32 };
+    int q[MOST], first = 0, n = 0, v;
+    for (;;) {
+        int got = tuza_select(TUZA_SEND(n > 0 ? out : NULL, &q[first % MOST]),
+                              TUZA_RECV(n < MOST ? in : NULL, &v));
+        if (got == 0)
+            first++, n--;
+        else if (v < 0)
+            return;
+        else
+            q[(first + n++) % MOST] = v;
+    }
+}
+
+IN_GOROUTINES(long_adjust_timers, 2)
+{
+    enum { TRY = 20 };
+    int sleepers = scaled(5000), n = scaled(5000);
+    int_chan finished = tuza_chan_make(int, (size_t)sleepers);
+    int_chan in = tuza_chan_make(int, 0), out = tuza_chan_make(int, 0);
+    int64_t start = tuza_now();
+    for (int i = 0; i < sleepers; i++)
+        tuza_go(nap_once, finished);
+    for (int i = 0; i < sleepers; i++)
+        tuza_recv(finished, NULL);
+    tuza_go(queue_up, in, out);
+    for (int i = 0; i < n; i++) {
+        for (int k = 0, v; k < TRY; k++)
+            tuza_send(in, v = i * TRY + k);
+        for (int k = 0, v; k < TRY; k++) {
+            need_eq(tuza_select(TUZA_RECV(out, &v), TUZA_AFTER(TUZA_SEC(5))),
+                    0);
+            need_eq(v, i * TRY + k);
+        }
+    }
+    tuza_send(in, -1);
+    need(tuza_now() - start < TUZA_SEC(60));
+}
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -244,7 +412,10 @@ int main(void)
         after_stress,         after_queuing,
         timer_stop_stress,    sleep_zero_deadlock,
         overflow_sleep,       timer_modified_earlier,
-        adjust_timers,        NULL,
+        adjust_timers,        after_stop,
+        reset,                stop_result,
+        after_func_starvation, long_adjust_timers,
+        NULL,
     };
     return api_check("go/sleep", tests);
 }
