@@ -2,8 +2,8 @@
 // test: no-i386 no-arm no-arm64
 // test/sched/vectors_amd64_test.c: no vector or x87 register of a goroutine is
 // lost to a million signals, stops of the world and foreign ones, whose
-// handlers use these registers themselves. (Kernels 5.2 to 5.4 lost them: Go
-// issue 35777.)
+// handlers use these registers themselves. (Kernels 5.2 to 5.4 lost them:
+// Go issue 35777.)
 //
 // Two goroutines each hold patterns of their own in all registers that the CPU
 // has, in loops without calls, and look whether they still have them: SSE, AVX
