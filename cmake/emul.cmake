@@ -7,7 +7,7 @@ if(NOT TUZA_PRESET STREQUAL release OR NOT CMAKE_SYSTEM_NAME STREQUAL Linux)
 endif()
 
 set(emul_root ${PROJECT_SOURCE_DIR}/test/emul)
-foreach(name hostile vmalimit)
+foreach(name hostile vmalimit rough)
     add_library(emul_${name} MODULE ${emul_root}/${name}.c)
     target_link_libraries(emul_${name} PRIVATE ${CMAKE_DL_LIBS})
     set_target_properties(emul_${name} PROPERTIES OUTPUT_NAME ${name}
@@ -16,9 +16,11 @@ endforeach()
 
 add_executable(emul_probe ${emul_root}/probe.c)
 set_target_properties(emul_probe PROPERTIES OUTPUT_NAME probe)
-set(programs emul_probe)
+add_executable(emul_lostwake ${emul_root}/lostwake.c)
+set_target_properties(emul_lostwake PROPERTIES OUTPUT_NAME lostwake)
+set(programs emul_probe emul_lostwake)
 if(TARGET tuza_static) # users' programs
-    foreach(name parked grow)
+    foreach(name parked grow beside)
         add_executable(emul_${name} ${emul_root}/${name}.c)
         target_link_libraries(emul_${name} PRIVATE tuza_static)
         set_target_properties(emul_${name} PROPERTIES OUTPUT_NAME ${name})
