@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // bench/blocking_bench.c: what TUZA_BLOCKING costs a call that turns out to be
-// short: the P has gone to another thread, which looks for work, and comes back.
+// short: the P goes to another thread, which looks for work, and comes back.
 
 #include <sys/syscall.h>
 #include <tuza.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// bench/getppid_bench.c: the shortest system call, declared.
+// bench/getppid_bench.c: the shortest system call, declared; and without
+// that (raw).
 
 #include <sys/syscall.h>
 #include <tuza.h>
@@ -16,5 +17,11 @@ TUZA_MAIN
     int64_t start = bench_cpu_ns();
     for (int i = 0; i < CALLS; i++)
         ok &= TUZA_SYSCALL(syscall(SYS_getppid)) == parent;
-    return bench_report(bench_cpu_ns() - start, CALLS, ok);
+    int64_t declared = bench_cpu_ns();
+    for (int i = 0; i < CALLS; i++)
+        ok &= syscall(SYS_getppid) == parent;
+    double raw = (double)(bench_cpu_ns() - declared) / CALLS;
+    printf("value=%.3f check=%s raw=%.2f\n",
+           (double)(declared - start) / CALLS, ok ? "ok" : "fail", raw);
+    return ok ? 0 : 1;
 }

@@ -3,7 +3,8 @@
 // sends to another, which waits: the other P sleeps, wakes, takes the goroutine
 // and runs it, while the first computes on. Value: the median
 //   wall  from before the send until the other runs
-//   cpu   of the send, and of all other threads until they sleep again
+//   cpu   of the send, and of all other threads until they sleep again; less
+//         what these take in a window of the same length without a send
 //
 // The one that computes stays on its thread; a wake where it did not, or where
 // the other ran on the same thread, does not count.
@@ -15,7 +16,8 @@
 
 #include "bench.h"
 
-enum { WAKES = 500, REST_NS = 200 * 1000, LOST_NS = 1000 * 1000 * 1000 };
+enum { WAKES = 300, REST_NS = 200 * 1000, WINDOW_NS = 400 * 1000,
+       LOST_NS = 1000 * 1000 * 1000 };
 
 static int64_t woken_at; // atomic; 0: not yet
 static long woken_on;    // written before woken_at
@@ -37,25 +39,35 @@ struct wake {
     int64_t wall, cpu;
 };
 
-// False when it does not count.
-static int wake(tuza_chan(char) bell, struct wake *w)
+// Waits until the other has run; how long from `start`, 0: it never did.
+static int64_t wait_woken(int64_t start)
+{
+    int64_t at;
+    while (!(at = __atomic_load_n(&woken_at, __ATOMIC_ACQUIRE)))
+        if (bench_wall_ns() - start > LOST_NS)
+            return 0;
+    return at - start;
+}
+
+// One window, with a send or without. False when it does not count.
+static int window(tuza_chan(char) bell, int send, struct wake *w)
 {
     long here = thread();
     __atomic_store_n(&woken_at, 0, __ATOMIC_RELAXED);
     bench_spin_ns(REST_NS); // until the other P is idle
-    int64_t all = bench_cpu_ns();
+    int64_t all = bench_cpu_ns(), sending = 0;
     int64_t mine = bench_clock_ns(CLOCK_THREAD_CPUTIME_ID);
-    int64_t start = bench_wall_ns(), at;
-    tuza_send(bell, 1);
-    int64_t send = bench_clock_ns(CLOCK_THREAD_CPUTIME_ID) - mine;
-    while (!(at = __atomic_load_n(&woken_at, __ATOMIC_ACQUIRE)))
-        if (bench_wall_ns() - start > LOST_NS)
-            return 0;
-    bench_spin_ns(REST_NS);
+    int64_t start = bench_wall_ns();
+    w->wall = 0;
+    if (send) {
+        tuza_send(bell, 1);
+        sending = bench_clock_ns(CLOCK_THREAD_CPUTIME_ID) - mine;
+        w->wall = wait_woken(start);
+    }
+    bench_spin_ns(start + WINDOW_NS - bench_wall_ns());
     mine = bench_clock_ns(CLOCK_THREAD_CPUTIME_ID) - mine;
-    w->wall = at - start;
-    w->cpu = bench_cpu_ns() - all - mine + send;
-    return thread() == here && woken_on != here;
+    w->cpu = bench_cpu_ns() - all - mine + sending;
+    return thread() == here && (!send || (w->wall && woken_on != here));
 }
 
 TUZA_MAIN
@@ -66,9 +78,9 @@ TUZA_MAIN
     int ok = tuza_go(sleeper, bell) == 0;
     uint32_t n = 0;
     for (int i = 0; i < WAKES; i++) {
-        struct wake w;
-        if (wake(bell, &w))
-            times[n++] = wall ? w.wall : w.cpu;
+        struct wake with, without;
+        if (window(bell, 0, &without) && window(bell, 1, &with))
+            times[n++] = wall ? with.wall : with.cpu - without.cpu;
     }
     ok &= n >= WAKES / 2;
     return bench_report(ok ? bench_percentile(times, n, 50) : 0, 1, ok);

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -23,8 +24,11 @@ func compute(number int32, group *sync.WaitGroup) {
 }
 
 func waitTurn(number int32, group *sync.WaitGroup) {
+	for began == 0 {
+		runtime.Gosched()
+	}
 	waited = -1
-	if began != 0 && atomic.LoadInt32(&end) < number {
+	if atomic.LoadInt32(&end) < number {
 		waited = wallNs() - began
 	}
 	atomic.StoreInt32(&end, number)

@@ -10,9 +10,10 @@ import (
 )
 
 const (
-	wakes  = 500
-	restNs = 200 * 1000
-	lostNs = 1000 * 1000 * 1000
+	wakes    = 300
+	restNs   = 200 * 1000
+	windowNs = 400 * 1000
+	lostNs   = 1000 * 1000 * 1000
 )
 
 var (
@@ -33,24 +34,33 @@ func sleeper(bell chan byte) {
 	}
 }
 
-func wake(bell chan byte) (wall, cpu int64, counts bool) {
+func waitWoken(start int64) int64 {
+	for {
+		if at := atomic.LoadInt64(&wokenAt); at != 0 {
+			return at - start
+		}
+		if wallNs()-start > lostNs {
+			return 0
+		}
+	}
+}
+
+func window(bell chan byte, send bool) (wall, cpu int64, counts bool) {
 	here := thread()
 	atomic.StoreInt64(&wokenAt, 0)
 	spinNs(restNs)
-	all := cpuNs()
+	all, sending := cpuNs(), int64(0)
 	mine := clockNs(threadCPUTime)
-	start, at := wallNs(), int64(0)
-	bell <- 1
-	send := clockNs(threadCPUTime) - mine
-	for at = 0; at == 0; at = atomic.LoadInt64(&wokenAt) {
-		if wallNs()-start > lostNs {
-			return
-		}
+	start := wallNs()
+	if send {
+		bell <- 1
+		sending = clockNs(threadCPUTime) - mine
+		wall = waitWoken(start)
 	}
-	spinNs(restNs)
+	spinNs(start + windowNs - wallNs())
 	mine = clockNs(threadCPUTime) - mine
-	return at - start, cpuNs() - all - mine + send,
-		thread() == here && wokenOn != here
+	cpu = cpuNs() - all - mine + sending
+	return wall, cpu, thread() == here && (!send || wall != 0 && wokenOn != here)
 }
 
 func main() {
@@ -59,11 +69,12 @@ func main() {
 	go sleeper(bell)
 	times := []int64{}
 	for i := 0; i < wakes; i++ {
-		wall, cpu, counts := wake(bell)
-		if counts && byWall {
+		_, idle, quiet := window(bell, false)
+		wall, cpu, counts := window(bell, true)
+		if quiet && counts && byWall {
 			times = append(times, wall)
-		} else if counts {
-			times = append(times, cpu)
+		} else if quiet && counts {
+			times = append(times, cpu-idle)
 		}
 	}
 	if len(times) < wakes/2 {
