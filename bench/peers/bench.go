@@ -6,16 +6,39 @@ package main
 import (
 	"fmt"
 	"os"
+	"sort"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
-func cpuNs() int64 {
-	const processCPUTime = 2 // CLOCK_PROCESS_CPUTIME_ID
+const ( // of clock_gettime
+	processCPUTime = 2
+	threadCPUTime  = 3
+)
+
+func clockNs(clock uintptr) int64 {
 	var t syscall.Timespec
-	syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, processCPUTime,
+	syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, clock,
 		uintptr(unsafe.Pointer(&t)), 0)
 	return t.Nano()
+}
+
+func cpuNs() int64 { return clockNs(processCPUTime) }
+
+var origin = time.Now()
+
+func wallNs() int64 { return int64(time.Since(origin)) }
+
+func spinNs(ns int64) {
+	for end := wallNs() + ns; wallNs() < end; {
+	}
+}
+
+// Sorts them.
+func percentile(times []int64, percent int) int64 {
+	sort.Slice(times, func(i, j int) bool { return times[i] < times[j] })
+	return times[(len(times)*percent+99)/100-1]
 }
 
 func report(ns int64, operations uint64, ok bool) {
