@@ -12,6 +12,7 @@
 
 #include "arch/ctx.h"
 #include "base/print.h"
+#include "diag/diag.h"
 #include "gc/gc.h"
 #include "gc/pacer.h"
 #include "mem/limit.h"
@@ -105,6 +106,8 @@ static int start(int (*fn)(int, char **), int argc, char **argv,
     if ((err = tz_gc_init(c.gc_percent)) != 0)
         return err;
     if ((err = tz_sched_init((uint32_t)c.maxprocs)) != 0)
+        return err;
+    if ((err = tz_dump_init()) != 0)
         return err;
     tz_pacer_update(); // all that is needed for a start is mapped now
     return tz_main_spawn(fn, argc, argv, exit_when_done);

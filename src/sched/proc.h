@@ -47,6 +47,8 @@ struct tz_sched {
     uint32_t split;        // atomic; there is split code (split.c)
     uint32_t thin;         // atomic; 0, or 1 + the order of thin segments
     uint32_t sysmon_idle;  // atomic, a futex; sysmon sleeps for good
+    int64_t now_coarse;    // atomic; the clock at sysmon's last tick, which
+                           // may be a tenth of a second ago; 0 before it
 
     int (*main_fn)(int, char **); // const after init, with the next two
     int argc;

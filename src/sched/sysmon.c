@@ -128,6 +128,7 @@ static void sysmon_main(void *arg)
         }
         tz_thread_sleep(tick_us * TZ_NSEC_PER_USEC);
         int64_t now = tz_clock_now();
+        tz_store_rlx(&tz_sched.now_coarse, now); // read where it parks
         quiet = watch(now) ? 0 : quiet + 1;
         tz_scavenge_tick(now);
         tz_stack_tick(now);
