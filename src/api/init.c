@@ -105,9 +105,9 @@ static int start(int (*fn)(int, char **), int argc, char **argv,
     tz_stack_init(tz_thin_init(c.stack_size), tz_env.stack_guard);
     if ((err = tz_gc_init(c.gc_percent)) != 0)
         return err;
-    if ((err = tz_sched_init((uint32_t)c.maxprocs)) != 0)
+    if ((err = tz_diag_init()) != 0)
         return err;
-    if ((err = tz_dump_init()) != 0)
+    if ((err = tz_sched_init((uint32_t)c.maxprocs)) != 0)
         return err;
     tz_pacer_update(); // all that is needed for a start is mapped now
     return tz_main_spawn(fn, argc, argv, exit_when_done);

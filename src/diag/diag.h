@@ -3,8 +3,14 @@
 #ifndef TZ_DIAG_DIAG_H
 #define TZ_DIAG_DIAG_H
 
-// At start-up, before the first goroutine runs: the handler of SIGQUIT. 0, or
-// -errno.
+#include "base/base.h"
+
+// Once, when the settings are known and no other thread of the runtime is there
+// yet. 0, or -errno.
+int tz_diag_init(void);
+
+// Its parts: the handler of SIGQUIT; the lines of TUZADEBUG=schedtrace.
 int tz_dump_init(void);
+void tz_schedtrace_init(void);
 
 #endif

@@ -13,4 +13,7 @@ int tz_port_p_init(struct tz_p *p);
 // a goroutine, in a critical section, by any thread that holds a P.
 int tz_port_timers_run(struct tz_p *p, int64_t now);
 
+// sysmon looks around, now. On its thread, without locks.
+void tz_port_tick(int64_t now);
+
 #endif

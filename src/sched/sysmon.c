@@ -17,6 +17,7 @@
 #include "os/clock.h"
 #include "os/futex.h"
 #include "os/thread.h"
+#include "sched/port.h"
 #include "sched/proc.h"
 #include "sched/split.h"
 
@@ -26,6 +27,8 @@ enum {
     LONG_CALL_MS = 10,
     SLICE_MS = 10
 };
+
+TZ_WEAK void tz_port_tick(int64_t now) { (void)now; }
 
 static void retake_one(struct tz_p *p, int64_t now)
 {
@@ -132,6 +135,7 @@ static void sysmon_main(void *arg)
         quiet = watch(now) ? 0 : quiet + 1;
         tz_scavenge_tick(now);
         tz_stack_tick(now);
+        tz_port_tick(now);
         if (quiet == 0)
             tick_us = TICK_MIN_US;
         else if (quiet > 50 && tick_us < TICK_MAX_US)
