@@ -11,8 +11,11 @@
 #include "os/sig.h"
 #include "os/thread.h"
 #include "os/vm.h"
+#include "sched/port.h"
 #include "sched/preempt.h"
 #include "sched/proc.h"
+
+TZ_WEAK void tz_port_m_start(struct tz_m *m) { (void)m; }
 
 struct tz_m *tz_m_make(void)
 {
@@ -52,6 +55,7 @@ void tz_m_adopt(struct tz_m *m)
     do // published last: who walks the list sees a complete M
         m->alllink = tz_load_acq(&tz_sched.allm);
     while (!tz_cas_rel(&tz_sched.allm, m->alllink, m));
+    tz_port_m_start(m);
 }
 
 // m has a thread now, or never will: takes it off the list, and the P that

@@ -8,6 +8,8 @@
 #include "sched/template.h"
 #include "stack/unwind.h"
 
+struct tz_profm;
+
 // Lives in persistent memory, never freed; idle ones are reused.
 struct tz_m {
     struct tz_g g0;      // the scheduler's own context, on the thread's stack
@@ -25,6 +27,8 @@ struct tz_m {
     struct tz_m *link;    // idle or starting list; guarded by the sched lock
     struct tz_threadask ask; // for its thread
     struct tz_m *alllink; // all Ms; const after it is published
+
+    struct tz_profm *prof; // the profiler's; atomic, set once
 
     // What the next context does for the one that switched away, once its
     // stack is no longer in use.

@@ -4,7 +4,7 @@
 #ifndef TZ_SCHED_PORT_H
 #define TZ_SCHED_PORT_H
 
-#include "sched/p.h"
+#include "sched/m.h"
 
 // A new P: give it its timers. 0, or -ENOMEM.
 int tz_port_p_init(struct tz_p *p);
@@ -12,6 +12,10 @@ int tz_port_p_init(struct tz_p *p);
 // Runs the timers of p that are due at now, and returns how many ran. On g0 or
 // a goroutine, in a critical section, by any thread that holds a P.
 int tz_port_timers_run(struct tz_p *p, int64_t now);
+
+// The calling thread has become m's, which others see from now on. Outside of
+// handlers, without locks.
+void tz_port_m_start(struct tz_m *m);
 
 // sysmon looks around, now. On its thread, without locks.
 void tz_port_tick(int64_t now);
