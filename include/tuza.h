@@ -16,6 +16,7 @@
 #include "tuza/go.h"
 #include "tuza/limit.h"
 #include "tuza/mem.h"
+#include "tuza/metrics.h"
 #include "tuza/os.h"
 #include "tuza/run.h"
 #include "tuza/split.h"

@@ -7,5 +7,6 @@
 int tz_diag_init(void)
 {
     tz_schedtrace_init();
+    tz_metrics_init();
     return tz_dump_init();
 }

@@ -9,8 +9,10 @@
 // yet. 0, or -errno.
 int tz_diag_init(void);
 
-// Its parts: the handler of SIGQUIT; the lines of TUZADEBUG=schedtrace.
+// Its parts: the handler of SIGQUIT; the lines of TUZADEBUG=schedtrace; the
+// histograms.
 int tz_dump_init(void);
 void tz_schedtrace_init(void);
+void tz_metrics_init(void);
 
 #endif

@@ -17,6 +17,11 @@ int tz_port_timers_run(struct tz_p *p, int64_t now);
 // handlers, without locks.
 void tz_port_m_start(struct tz_m *m);
 
+// The world was stopped: how long it took until all had stopped, and until it
+// ran again, from when that was asked for. By who stopped it, on the system
+// stack.
+void tz_port_stw_latency(int64_t stopping_ns, int64_t total_ns);
+
 // sysmon looks around, now. On its thread, without locks.
 void tz_port_tick(int64_t now);
 
