@@ -26,6 +26,7 @@
 
 #include "base/port.h"
 #include "base/print.h"
+#include "base/san.h"
 #include "diag/diag.h"
 #include "diag/symbol.h"
 #include "diag/trace.h"
@@ -41,7 +42,9 @@ enum {
     LABEL_MAX = 80
 };
 
-static const char *state_of(const struct tz_g *g, uint32_t status)
+// Here and below: of a G that its thread may be changing.
+TZ_NO_SANITIZE static const char *state_of(const struct tz_g *g,
+                                           uint32_t status)
 {
     switch (status) {
     case TZ_G_RUNNABLE:
@@ -71,7 +74,8 @@ TZ_NO_SANITIZE static void quote(char *to, const char *text)
     to[n] = 0;
 }
 
-static void head(struct tz_out *o, const struct tz_g *g, uint32_t status)
+TZ_NO_SANITIZE static void head(struct tz_out *o, const struct tz_g *g,
+                                uint32_t status)
 {
     char minutes[40] = "", label[LABEL_MAX + 40] = "", text[LABEL_MAX + 4];
     int64_t since = tz_load_rlx(&g->wait_since);
@@ -87,7 +91,7 @@ static void head(struct tz_out *o, const struct tz_g *g, uint32_t status)
            state_of(g, status), minutes, label);
 }
 
-static void created_by(struct tz_out *o, const struct tz_g *g)
+TZ_NO_SANITIZE static void created_by(struct tz_out *o, const struct tz_g *g)
 {
     struct tz_symbol s = { .start = 0 };
     uintptr_t pc = g->spawn_pc;
@@ -102,8 +106,9 @@ static void created_by(struct tz_out *o, const struct tz_g *g)
 }
 
 // at: where the current goroutine stands, NULL for others and when unknown.
-static void dump_g(struct tz_out *o, const struct tz_g *g, bool current,
-                   const struct tz_machine *at, bool trace)
+TZ_NO_SANITIZE static void dump_g(struct tz_out *o, const struct tz_g *g,
+                                  bool current, const struct tz_machine *at,
+                                  bool trace)
 {
     uint32_t status = tz_load_rlx(&g->status);
     bool entry = false, frames = false;

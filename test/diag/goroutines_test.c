@@ -316,6 +316,13 @@ static int idle_main(int argc, char **argv)
     tuza_sleep(TUZA_SEC(60));
     return 0;
 }
+static void beside(void *(*fn)(void *))
+{
+    pthread_t t;
+    ck_assert_int_eq(pthread_create(&t, NULL, fn, NULL), 0);
+    pthread_detach(t);
+}
+
 // From a thread that does not take the signal itself.
 static void *quit_when_idle(void *arg)
 {
@@ -331,8 +338,7 @@ static void *quit_when_idle(void *arg)
 }
 static void idle_child(void)
 {
-    pthread_t t;
-    ck_assert_int_eq(pthread_create(&t, NULL, quit_when_idle, NULL), 0);
+    beside(quit_when_idle);
     tuza_run_main(idle_main, 0, NULL, NULL);
 }
 
@@ -350,7 +356,6 @@ static int wait_for_read(int argc, char **argv)
 {
     (void)argv;
     tuza_waitgroup_add(&done, 1);
-    need_eq(pipe(pipe_fd), 0);
     if (argc)
         tuza_go(caller); // in read, which a plain thread ends
     tuza_waitgroup_wait(&done);
@@ -371,8 +376,8 @@ static void *write_there(void *arg)
 }
 static void reader_child(void)
 {
-    pthread_t t;
-    ck_assert_int_eq(pthread_create(&t, NULL, write_there, NULL), 0);
+    ck_assert_int_eq(pipe(pipe_fd), 0);
+    beside(write_there);
     tuza_run_main(wait_for_read, 1, NULL, NULL);
 }
 

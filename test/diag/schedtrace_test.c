@@ -57,13 +57,12 @@ START_TEST(a_line_comes_every_so_many_milliseconds)
     api_ended_with(e, 0, (const char *[]){ NULL });
     int n = api_count_lines(e->text, LINE);
     ck_assert_int_eq(n, api_count_lines(e->text, ""));
-    ck_assert_int_ge(n, 2);  // 50 on a machine that has nothing else to do
-    ck_assert_int_le(n, 50);
-    // The first is due after one period, and times grow.
-    long last = 19;
+    ck_assert_int_ge(n, 2); // 50 on a machine that has nothing else to do
+    // Never sooner than a period after the one before, or the start.
+    long last = 0;
     for (const char *at = e->text; (at = strstr(at, "SCHED ")); at++) {
         long ms = strtol(at + 6, NULL, 10);
-        ck_assert_int_gt(ms, last);
+        ck_assert_int_ge(ms, last + 19); // both are cut to whole ones
         last = ms;
     }
 }
