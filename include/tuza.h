@@ -12,9 +12,11 @@
 
 #include "tuza/base.h"
 #include "tuza/chan.h"
+#include "tuza/debug.h"
 #include "tuza/go.h"
 #include "tuza/limit.h"
 #include "tuza/mem.h"
+#include "tuza/metrics.h"
 #include "tuza/os.h"
 #include "tuza/run.h"
 #include "tuza/split.h"

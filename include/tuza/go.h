@@ -52,8 +52,10 @@ TUZA_END
     struct name##_tuza_args fields;                                            \
     static void name params;                                                   \
     static void name##_tuza_run(void *tuza__p)
+/* Always inlined: whose call of tuza_spawn_copy it is, reports tell. */
+#define TUZA__PACK __attribute__((unused, always_inline)) static inline int
 #define TUZA__FN_PACK(name, params, ...)                                       \
-    __attribute__((unused)) static inline int name##_tuza_go params            \
+    TUZA__PACK name##_tuza_go params                                           \
     {                                                                          \
         struct name##_tuza_args tuza__a = { __VA_ARGS__ };                     \
         return tuza_spawn_copy(name##_tuza_run, &tuza__a, sizeof tuza__a,      \
@@ -67,7 +69,7 @@ TUZA_END
 #define TUZA__FN_1(f)                                                          \
     static void f(void);                                                       \
     static void f##_tuza_run(__attribute__((unused)) void *tuza__p) { f(); }   \
-    __attribute__((unused)) static inline int f##_tuza_go(TUZA__S)             \
+    TUZA__PACK f##_tuza_go(TUZA__S)                                            \
     {                                                                          \
         return tuza_spawn_copy(f##_tuza_run, 0, 0, #f, tuza__site);            \
     }                                                                          \

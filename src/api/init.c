@@ -12,6 +12,7 @@
 
 #include "arch/ctx.h"
 #include "base/print.h"
+#include "diag/diag.h"
 #include "gc/gc.h"
 #include "gc/pacer.h"
 #include "mem/limit.h"
@@ -103,6 +104,8 @@ static int start(int (*fn)(int, char **), int argc, char **argv,
     tz_central_init();
     tz_stack_init(tz_thin_init(c.stack_size), tz_env.stack_guard);
     if ((err = tz_gc_init(c.gc_percent)) != 0)
+        return err;
+    if ((err = tz_diag_init()) != 0)
         return err;
     if ((err = tz_sched_init((uint32_t)c.maxprocs)) != 0)
         return err;

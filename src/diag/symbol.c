@@ -20,25 +20,47 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/atomic.h"
 #include "base/print.h"
+#include "os/clock.h"
 #include "os/module.h"
+#include "os/thread.h"
 
-enum { NAME = 64, CACHED = 256, CHUNK = 8192, SECTIONS_MAX = 4096 };
+enum { CACHED = 256, CHUNK = 8192, SECTIONS_MAX = 4096 };
 #define READ_MAX ((uint64_t)256 * 1024 * 1024)
 
 struct found {
     uintptr_t place; // 0: nothing here
     uintptr_t start; // 0: no symbol
-    char name[NAME];
+    char name[TZ_SYMBOL_NAME];
 };
 
-// Used by the one thread that reports.
+// Used by one thread at a time.
 static struct {
+    uint32_t busy; // atomic
     struct found cache[CACHED];
-    uint64_t read;   // bytes of tables so far
-    char program[NAME]; // its file, without folders; empty until it is needed
+    uint64_t read; // bytes of tables since begin
     char chunk[CHUNK];
 } symbols;
+
+bool tz_symbol_begin(bool anyway)
+{
+    int64_t start = tz_clock_now();
+    while (!tz_cas_acq(&symbols.busy, 0, 1)) {
+        if (!anyway)
+            return false;
+        if (tz_clock_now() - start > TZ_NSEC_PER_SEC)
+            break; // its owner is the one that failed, or stands still
+        tz_thread_yield();
+    }
+    symbols.read = 0;
+    return true;
+}
+
+void tz_symbol_end(void)
+{
+    tz_store_rel(&symbols.busy, 0); // with begin
+}
 
 static bool read_at(int fd, void *to, size_t n, uint64_t at)
 {
@@ -91,7 +113,7 @@ static bool search_table(int fd, const ElfW(Shdr) *table,
     }
     if (!best.st_value || best.st_name >= strings->sh_size)
         return false;
-    ssize_t n = pread(fd, out->name, NAME - 1,
+    ssize_t n = pread(fd, out->name, TZ_SYMBOL_NAME - 1,
                       (off_t)(strings->sh_offset + best.st_name));
     out->name[n > 0 ? n : 0] = 0;
     out->start = best.st_value;
@@ -120,38 +142,29 @@ static void search_file(const struct tz_module *m, struct found *out)
     close(fd);
 }
 
-// The last part of the module's path.
-static const char *name_of(const struct tz_module *m)
+// "libc" of "/lib/x86_64-linux-gnu/libc.so.6".
+static void name_module(const struct tz_module *m, char *to, size_t size)
 {
-    char path[512];
     const char *slash = strrchr(m->path, '/');
-    if (m->path[0])
-        return slash ? slash + 1 : m->path;
-    if (!symbols.program[0]) {
-        ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-        path[n > 0 ? n : 0] = 0;
-        slash = strrchr(path, '/');
-        tz_format(symbols.program, NAME, "%s", slash ? slash + 1 : "program");
-    }
-    return symbols.program;
+    const char *name = !m->path[0] ? "main" : slash ? slash + 1 : m->path;
+    tz_format(to, size, "%.*s", (int)strcspn(name, "."), name);
 }
 
-void tz_symbol_format(uintptr_t pc, uintptr_t place, char *text, size_t size)
+void tz_symbol_find(uintptr_t place, struct tz_symbol *out)
 {
     struct tz_module m;
-    if (!tz_module_find(place, &m)) {
-        tz_format(text, size, "%p", (void *)pc);
+    *out = (struct tz_symbol){ .start = 0 };
+    if (!tz_module_find(place, &m))
         return;
-    }
+    out->base = m.base;
+    name_module(&m, out->module, sizeof out->module);
     struct found *f = &symbols.cache[(place ^ place >> 9) % CACHED];
     if (f->place != place) {
         *f = (struct found){ .place = place };
         search_file(&m, f);
     }
-    const char *module = name_of(&m);
-    if (f->start)
-        tz_format(text, size, "%s+0x%zx (%s)", f->name, (size_t)(pc - f->start),
-                  module);
-    else
-        tz_format(text, size, "%s+0x%zx", module, (size_t)(pc - m.base));
+    if (f->start) {
+        out->start = f->start;
+        memcpy(out->name, f->name, sizeof out->name);
+    }
 }

@@ -1,20 +1,28 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// diag/trace.c: the frames of a goroutine, for reports.
+// diag/trace.c: the frames of a goroutine, in the form of Go's traces.
 //
-//         deeper+0x2a (prog) 4711 times
-//         ... 12 more
-//         goroutine_main+0x99 (libtuza.so.0)
+//         main.deeper (4711 times)(...)
+//                 ??:0 +0x2a
+//         ...additional frames elided...
+//         libtuza.goroutine_main(...)
+//                 ??:0 +0x99
 //
 // The innermost TOP lines and the outermost LAST; a function that calls itself
-// from one place is one line. The current goroutine's walk starts where a fault
-// interrupted it, or else right here, perhaps on the system stack or the signal
-// stack: then it goes on where the goroutine left its own. Others are parked or
-// in a declared call when we look, but run on meanwhile: their stacks are read
-// by copies of what is still there.
+// from one place is one line. Where Go has file and line there is "??:0": the
+// symbol tables do not tell. The offset is from the start of the function, or of
+// the file where the function has no name ("main.??").
+//
+// The current goroutine's walk starts where a signal interrupted it, or else
+// right here, perhaps on the system stack or the signal stack: then it goes on
+// where the goroutine left its own. Others are parked, stopped or in a declared
+// call when we look, but run on meanwhile: their stacks are read by copies of
+// what is still there.
 
 #include "diag/trace.h"
 
 #include <signal.h>
+#include <string.h>
+#include <ucontext.h>
 
 #include "base/print.h"
 #include "base/san.h"
@@ -29,26 +37,54 @@ struct line {
     size_t times;
 };
 
-static void print_line(const struct line *l)
+// What is printed of a goroutine.
+struct walk {
+    struct tz_out *out;
+    const struct tz_g *g;
+    bool entry; // the function that it began with was among the frames
+};
+
+// The trampoline of tuza_fn(f, …) is f_tuza_run; it may contain f itself.
+TZ_NO_SANITIZE static bool is_entry(const struct tz_g *g, const char *symbol)
 {
-    char text[200];
-    tz_symbol_format(l->pc, l->place, text, sizeof text);
+    size_t n = g->name ? strlen(g->name) : 0;
+    return n && !strncmp(symbol, g->name, n) &&
+           (!symbol[n] || !strncmp(symbol + n, "_tuza_run", 9));
+}
+
+static void print_line(struct walk *w, const struct line *l)
+{
+    struct tz_symbol s = { .start = 0 };
+    char text[200], times[32] = "";
+    size_t offset = 0;
+    if (w->out->names)
+        tz_symbol_find(l->place, &s);
+    if (s.start) {
+        tz_format(text, sizeof text, "%s.%s", s.module, s.name);
+        offset = l->pc - s.start;
+        w->entry |= is_entry(w->g, s.name);
+    } else if (s.module[0]) {
+        tz_format(text, sizeof text, "%s.??", s.module);
+        offset = l->pc - s.base;
+    } else {
+        tz_format(text, sizeof text, "%p", (void *)l->pc);
+    }
     if (l->times > 1)
-        tz_print("\t%s %zu times\n", text, l->times);
-    else
-        tz_print("\t%s\n", text);
+        tz_format(times, sizeof times, " (%zu times)", l->times);
+    tz_out(w->out, "%s%s(...)\n\t??:0 +0x%zx\n", text, times, offset);
 }
 
 // What has come to an end: prints it, or keeps it among the last.
-static void line_done(const struct line *l, struct line *last, size_t n)
+static void line_done(struct walk *w, const struct line *l, struct line *last,
+                      size_t n)
 {
     if (n < TOP)
-        print_line(l);
+        print_line(w, l);
     else
         last[n % LAST] = *l;
 }
 
-static void print_walk(struct tz_unwind *u)
+static void print_walk(struct walk *w, struct tz_unwind *u)
 {
     struct line now = { 0 }, last[LAST];
     size_t lines = 0, frames = 0;
@@ -59,21 +95,21 @@ static void print_walk(struct tz_unwind *u)
             continue;
         }
         if (now.times)
-            line_done(&now, last, lines++);
+            line_done(w, &now, last, lines++);
         now = (struct line){ pc, tz_unwind_place(u), 1 };
     } while (frames < WALK_MAX && tz_unwind_step(u));
-    line_done(&now, last, lines++);
+    line_done(w, &now, last, lines++);
     if (lines > TOP + LAST)
-        tz_print("\t... %zu more%s\n", lines - TOP - LAST,
-                 frames == WALK_MAX ? " at least" : "");
+        tz_out(w->out, "...additional frames elided...\n");
     for (size_t i = lines > TOP + LAST ? lines - LAST : TOP; i < lines; i++)
-        print_line(&last[i % LAST]);
+        print_line(w, &last[i % LAST]);
 }
 
 // Of the stacks that the thread may be on, the one sp lies in comes first.
 TZ_NO_SANITIZE static void walk_here(void *arg, uintptr_t sp)
 {
-    const struct tz_g *g = arg;
+    struct walk *w = arg;
+    const struct tz_g *g = w->g;
     struct tz_m *m = tz_getm();
     struct tz_machine at;
     struct tz_unwind u;
@@ -96,22 +132,46 @@ TZ_NO_SANITIZE static void walk_here(void *arg, uintptr_t sp)
     } else {
         return;
     }
-    print_walk(&u);
+    print_walk(w, &u);
 }
 
-TZ_NO_SANITIZE void tz_trace_current(void)
+TZ_NO_SANITIZE bool tz_trace_current(struct tz_out *o,
+                                     const struct tz_machine *at, bool *entry)
 {
     struct tz_g *g = tz_getg();
     struct tz_m *m = tz_getm();
+    struct walk w = { .out = o, .g = g };
     struct tz_unwind u;
     if (!g || !m || !g->started)
-        return;
-    if (m->fault) {
-        tz_unwind_start(&u, m->fault, g->stack.lo, g->stack.hi, g->links);
-        print_walk(&u);
+        return false;
+    if (at || m->fault) {
+        tz_unwind_start(&u, at ? at : m->fault, g->stack.lo, g->stack.hi,
+                        g->links);
+        print_walk(&w, &u);
     } else {
-        tz_ctx_spill(walk_here, g);
+        tz_ctx_spill(walk_here, &w);
     }
+    *entry = w.entry;
+    return true;
+}
+
+// One that was stopped where it ran, by a signal or at the end of a critical
+// section: what it left for the scan tells, while it is there.
+TZ_NO_SANITIZE static bool stopped_stands(const struct tz_m *m,
+                                          struct tz_machine *at)
+{
+    char frame[TZ_UNWIND_FRAME] TZ_ALIGNED(16);
+    ucontext_t uc;
+    const void *regs = m ? tz_load_rlx(&m->stop_regs) : NULL;
+    uintptr_t sp = m ? tz_load_rlx(&m->stop_sp) : 0;
+    if (!sp)
+        return false;
+    if (!regs)
+        return tz_peek(frame, sp, sizeof frame) &&
+               tz_machine_of_frame(frame, sp, at);
+    struct tz_sigctx c = { .uc = &uc };
+    return tz_peek(&uc, (uintptr_t)regs, sizeof uc) &&
+           tz_machine_of_signal(&c, at);
 }
 
 // Where a goroutine stands that does not run; false: that is not known.
@@ -132,19 +192,25 @@ TZ_NO_SANITIZE static bool other_stands(const struct tz_g *g,
         sp = g->syscall_sp;
         return tz_peek(&pc, sp - sizeof pc, sizeof pc) &&
                tz_machine_of_call(&g->syscall_regs, sp, pc, at);
+    case TZ_G_RUNNING:
+        return stopped_stands(tz_load_rlx(&g->m), at);
     default:
         return false;
     }
 }
 
-TZ_NO_SANITIZE void tz_trace_other(const struct tz_g *g)
+TZ_NO_SANITIZE bool tz_trace_other(struct tz_out *o, const struct tz_g *g,
+                                   bool *entry)
 {
     struct tz_machine at;
     struct tz_unwind u;
+    struct walk w = { .out = o, .g = g };
     if (!other_stands(g, &at))
-        return;
+        return false;
     // Links lie on the goroutine's stacks, which may go: not followed.
     tz_unwind_start(&u, &at, g->stack.lo, g->stack.hi, NULL);
     u.fleeting = true;
-    print_walk(&u);
+    print_walk(&w, &u);
+    *entry = w.entry;
+    return true;
 }

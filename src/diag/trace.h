@@ -3,12 +3,18 @@
 #ifndef TZ_DIAG_TRACE_H
 #define TZ_DIAG_TRACE_H
 
+#include "diag/out.h"
 #include "sched/g.h"
+#include "stack/unwind.h"
 
-// Prints a line for each frame, the innermost and outermost of many: of the
-// current goroutine, from where its fault was or from here; of another that is
-// not running. Prints nothing when nothing is known.
-void tz_trace_current(void);
-void tz_trace_other(const struct tz_g *g);
+// Prints two lines for each frame, the innermost and outermost of many; false,
+// and nothing, when nothing is known. *entry is whether the function that the
+// goroutine was started with is among them.
+//
+// Of the current goroutine, from `at`; NULL: from where its fault was, or here.
+bool tz_trace_current(struct tz_out *o, const struct tz_machine *at,
+                      bool *entry);
+// Of another that is parked, stopped or in a declared call.
+bool tz_trace_other(struct tz_out *o, const struct tz_g *g, bool *entry);
 
 #endif

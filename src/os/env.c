@@ -192,6 +192,15 @@ static void debug_gctrace(struct text value)
         refuse("TUZADEBUG: gctrace", value, "a number");
 }
 
+static void debug_schedtrace(struct text value)
+{
+    uint64_t v;
+    if (parse_number(value, INT32_MAX, &v))
+        tz_env.schedtrace = (int)v;
+    else
+        refuse("TUZADEBUG: schedtrace", value, "a number of milliseconds");
+}
+
 static void debug_stress(struct text value)
 {
     if (is(value, "gc"))
@@ -243,7 +252,7 @@ static const struct {
     void (*set)(struct text value);
 } debug_keys[] = {
     { "gctrace", debug_gctrace },   { "stress", debug_stress },
-    { "efence", debug_efence },     { "schedtrace", debug_accept },
+    { "efence", debug_efence },     { "schedtrace", debug_schedtrace },
     { "gcmode", debug_accept },     { "check", debug_accept },
     { "oscalls", debug_oscalls },   { "mapstack", debug_mapstack },
     { "hooks", debug_accept },      { "thp", debug_accept },

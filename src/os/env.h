@@ -20,6 +20,7 @@ struct tz_env {
     uint64_t memory_max;  // TUZAMEMMAX, likewise; UINT64_MAX off, 0 not set
     // TUZADEBUG keys:
     int gctrace;       // 1: a line a collection
+    int schedtrace;    // ms between lines about the scheduler; 0: none
     bool stress_gc;    // stress=gc: collect at every allocation
     bool stress_yield; // stress=yield: yield at each channel operation
     bool stress_steal; // stress=steal: steal before looking at home

@@ -28,6 +28,7 @@
 #include "os/sig.h"
 #include "os/thread.h"
 #include "os/vm.h"
+#include "sched/port.h"
 #include "sched/preempt.h"
 #include "sched/proc.h"
 #include "tuza/syscall.h"
@@ -184,6 +185,7 @@ int tuza_attach(void)
     become_g(f);
     tz_sig_unblock(ours, tz_countof(ours), &f->mask);
     tz_ctx_spill(appear, f);
+    tz_port_m_start(f->m);
     tz_let_go(t);
     t->locks--;
     return 0;

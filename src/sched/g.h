@@ -88,6 +88,9 @@ struct tz_g {
                            // its own thread
     uint32_t ties;         // calls of tuza_lock_thread; by its own thread
     const char *label;     // by tuza_set_label
+    int64_t wait_since;    // atomic; tz_sched.now_coarse when it last parked
+    uint64_t parent;       // id of who spawned it; 0: nobody did
+    uintptr_t spawn_pc;    // where that one's call of tuza_go returns to
     void *param;           // from whoever readied it; owned by the waiting op
     uint32_t select_done;  // atomic; 1 once a case of its select was taken
     int32_t saved_errno;   // of the last declared call

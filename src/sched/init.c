@@ -121,6 +121,7 @@ int tz_main_spawn(int (*fn)(int, char **), int argc, char **argv,
     g->args_size = 0;
     g->name = "main";
     g->site = "the start of the program";
+    g->parent = 0;
     tz_store_rel(&g->status, TZ_G_RUNNABLE);
     tz_runq_put(p, g, true);
     return 0;

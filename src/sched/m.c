@@ -13,9 +13,13 @@
 #include "os/sig.h"
 #include "os/thread.h"
 #include "os/vm.h"
+#include "sched/port.h"
 #include "sched/preempt.h"
 #include "sched/proc.h"
 #include "tuza/thread.h"
+
+TZ_WEAK void tz_port_m_start(struct tz_m *m) { (void)m; }
+TZ_WEAK void tz_port_m_stop(struct tz_m *m) { (void)m; }
 
 struct tz_m *tz_m_make(void)
 {
@@ -80,6 +84,7 @@ void tz_m_adopt(struct tz_m *m)
     tz_sig_mask_use(ours, tz_countof(ours));
     t->g = &m->g0;
     publish(m, t);
+    tz_port_m_start(m);
 }
 
 void tz_m_join(struct tz_m *m, struct tz_tls *t)
@@ -93,9 +98,11 @@ void tz_m_join(struct tz_m *m, struct tz_tls *t)
 
 void tz_m_part(struct tz_m *m, struct tz_tls *t)
 {
+    tz_port_m_stop(m);
     tz_lock_acquire(&tz_sched.lock);
     m->tls = NULL;
     tz_store_rlx(&m->tp, 0);
+    tz_store_rlx(&m->tid, 0);
     tz_xadd(&tz_sched.mcount, -1u);
     tz_checkdead();
     tz_lock_release(&tz_sched.lock);

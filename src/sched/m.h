@@ -9,6 +9,8 @@
 #include "sched/template.h"
 #include "stack/unwind.h"
 
+struct tz_profm;
+
 // How an M stands whose goroutine has lost its P.
 //
 //          taken           the world is to stop
@@ -48,6 +50,8 @@ struct tz_m {
     struct tz_threadask ask; // for its thread
     struct tz_m *alllink; // all Ms; const after it is published
     bool listed;          // it is: guarded by the sched lock
+
+    struct tz_profm *prof; // the profiler's; atomic, set once
 
     // What the next context does for the one that switched away, once its
     // stack is no longer in use.

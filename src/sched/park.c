@@ -353,6 +353,7 @@ void tz_park(bool (*commit)(struct tz_g *, void *), void *arg, enum tz_wait why)
     tz_crit_enter();
     struct tz_g *g = tz_need_g("parking");
     g->wait = (uint8_t)why;
+    tz_store_rlx(&g->wait_since, tz_load_rlx(&tz_sched.now_coarse));
     tz_store_rlx(&g->status, TZ_G_WAITING); // published by commit
     tz_leave(g, commit, arg, false);
     tz_crit_leave();

@@ -57,6 +57,8 @@ struct tz_sched {
     uint32_t thin;         // atomic; 0, or 1 + the order of thin segments
     uint32_t maybe_dead;   // atomic; all seemed to be asleep
     uint32_t sysmon_idle;  // atomic, a futex; sysmon sleeps for good
+    int64_t now_coarse;    // atomic; the clock at sysmon's last tick, which
+                           // may be a tenth of a second ago; 0 before it
 
     int (*main_fn)(int, char **); // const after init, with the next two
     int argc;

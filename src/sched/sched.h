@@ -43,9 +43,9 @@ TZ_INLINE void tz_yield_point(void)
         tz_yield();
 }
 
-// A new goroutine: see tuza_spawn_copy.
+// A new goroutine: see tuza_spawn_copy. pc: where the program's call returns to.
 int tz_spawn(void (*fn)(void *), const void *args, size_t size,
-             const char *name, const char *site);
+             const char *name, const char *site, const void *pc);
 TZ_NORETURN void tz_goexit(void);
 
 // Calls fn(arg) on the thread's system stack, or just calls it when already

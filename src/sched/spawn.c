@@ -38,10 +38,11 @@ static TZ_NOINLINE int copy_large(const void *args, size_t size, void **object)
 }
 
 int tz_spawn(void (*fn)(void *), const void *args, size_t size,
-             const char *name, const char *site)
+             const char *name, const char *site, const void *pc)
 {
-    if (tz_unlikely(!tz_getg()))
-        (void)tz_need_g("tuza_go");
+    struct tz_g *me = tz_getg();
+    if (tz_unlikely(!me))
+        me = tz_need_g("tuza_go");
     void *object = NULL;
     if (tz_unlikely(size > TZ_G_ARGS)) {
         int err = copy_large(args, size, &object);
@@ -55,6 +56,8 @@ int tz_spawn(void (*fn)(void *), const void *args, size_t size,
         g->fn = fn;
         g->name = name;
         g->site = site;
+        g->parent = me->id;
+        g->spawn_pc = (uintptr_t)pc;
         g->args_size = (uint32_t)size;
         if (tz_unlikely(object))
             g->args_object = object;
@@ -84,13 +87,14 @@ int tuza_spawn_at(void (*fn)(void *), void *arg, const char *site)
     if (tz_unlikely(!fn)) // here, where the trace shows who asked
         tz_fatal("go of a NULL function, at %s", site);
     struct call c = { fn, arg };
-    return tz_spawn(run_call, &c, sizeof c, NULL, site);
+    return tz_spawn(run_call, &c, sizeof c, NULL, site,
+                    __builtin_return_address(0));
 }
 
 int tuza_spawn_copy(void (*fn)(void *), const void *args, size_t size,
                     const char *name, const char *site)
 {
-    return tz_spawn(fn, args, size, name, site);
+    return tz_spawn(fn, args, size, name, site, __builtin_return_address(0));
 }
 
 void tuza_yield(void) { tz_yield(); }

@@ -31,11 +31,17 @@
 #include "os/clock.h"
 #include "os/futex.h"
 #include "os/thread.h"
+#include "sched/port.h"
 #include "sched/preempt.h"
 #include "sched/proc.h"
 
 enum { POLL_NS = 50 * 1000, RESIGNAL_NS = 1000 * 1000,
        RESIGNAL_LAST_NS = 20 * 1000, LAST_STOP_NS = 1000 * 1000 * 1000 };
+
+TZ_WEAK void tz_port_stw_latency(int64_t stopping_ns, int64_t total_ns)
+{
+    (void)stopping_ns, (void)total_ns;
+}
 
 static void count_down(void)
 {
@@ -300,12 +306,16 @@ struct world_call {
 static void world_call_there(void *arg)
 {
     struct world_call *c = arg;
+    int64_t start = tz_clock_now();
     while (!stop_world()) {
         tz_stop_in_place(tz_tls_get()->p);
         tz_thread_yield();
+        start = tz_clock_now(); // that was another's stop
     }
+    int64_t stopped = tz_clock_now();
     c->fn(c->arg);
     start_world();
+    tz_port_stw_latency(stopped - start, tz_clock_now() - start);
 }
 
 static void world_call_spilled(void *arg, uintptr_t sp)

@@ -19,6 +19,7 @@
 #include "os/clock.h"
 #include "os/futex.h"
 #include "os/thread.h"
+#include "sched/port.h"
 #include "sched/proc.h"
 #include "sched/split.h"
 
@@ -30,6 +31,8 @@ enum {
     LOOK_US = 50,  // a P whose goroutine has not changed for so long is looked at
     TAKERS = 4     // threads that may compute without a P, for each P
 };
+
+TZ_WEAK void tz_port_tick(int64_t now) { (void)now; }
 
 static void retake_one(struct tz_p *p, int64_t now)
 {
@@ -208,9 +211,11 @@ static void sysmon_main(void *arg)
             tz_deadlock_look(tz_clock_now());
         tz_thread_sleep(tick_us * TZ_NSEC_PER_USEC);
         int64_t now = tz_clock_now();
+        tz_store_rlx(&tz_sched.now_coarse, now); // read where it parks
         quiet = watch(now) ? 0 : quiet + 1;
         tz_scavenge_tick(now);
         tz_stack_tick(now);
+        tz_port_tick(now);
         if (quiet == 0)
             tick_us = TICK_MIN_US;
         else if (quiet > 50 && tick_us < TICK_MAX_US)

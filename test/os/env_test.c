@@ -195,7 +195,10 @@ END_TEST
 START_TEST(debug_keys_are_taken_each)
 {
     assert_told("TUZADEBUG",
-                "gctrace=2,stress=gc,,stress=yield,stress=steal,efence=1,", "");
+                "gctrace=2,stress=gc,,stress=yield,stress=steal,efence=1,"
+                "schedtrace=1000",
+                "");
+    ck_assert_int_eq(seen->schedtrace, 1000);
     ck_assert_int_eq(seen->gctrace, 2);
     ck_assert(seen->stress_gc && seen->stress_yield && seen->stress_steal);
     ck_assert(seen->efence);
@@ -205,7 +208,7 @@ END_TEST
 START_TEST(keys_of_other_rooms_are_accepted)
 {
     assert_told("TUZADEBUG",
-                "schedtrace=1000,gcmode=stw,check=1,oscalls=raw,mapstack=1,"
+                "gcmode=stw,check=1,oscalls=raw,mapstack=1,"
                 "hooks=1,thp=0",
                 "");
 }
@@ -269,8 +272,11 @@ END_TEST
 
 START_TEST(bad_values_of_keys_are_told)
 {
-    assert_told("TUZADEBUG", "gctrace=on,stress=all,efence=2,gctrace",
+    assert_told("TUZADEBUG",
+                "gctrace=on,schedtrace=1s,stress=all,efence=2,gctrace",
                 "tuza: TUZADEBUG: gctrace: \"on\" is not a number\n"
+                "tuza: TUZADEBUG: schedtrace: \"1s\" is not a number of "
+                "milliseconds\n"
                 "tuza: TUZADEBUG: stress: \"all\" is not gc, yield or steal\n"
                 "tuza: TUZADEBUG: efence: \"2\" is not 0 or 1\n"
                 "tuza: TUZADEBUG: \"gctrace\" is not of the form key=value\n");
