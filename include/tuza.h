@@ -12,6 +12,7 @@
 
 #include "tuza/base.h"
 #include "tuza/chan.h"
+#include "tuza/gc.h"
 #include "tuza/go.h"
 #include "tuza/limit.h"
 #include "tuza/mem.h"

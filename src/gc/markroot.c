@@ -13,7 +13,8 @@
 //   SYSCALL                 [syscall_sp, hi) and syscall_regs: both are of
 //                           the enter, and stay so until the goroutine runs
 //
-// Then the objects that are not collected, each by its kind. Everything else is
+// Then what records about objects keep (gc/special.c) and the objects that are
+// not collected, each by its kind. Everything else is
 // conservative. Not scanned: stacks of g0s and signal stacks,
 // where runtime code alone runs, which holds no object that nobody else does.
 
@@ -21,6 +22,7 @@
 
 #include "base/san.h"
 #include "gc/mark.h"
+#include "gc/special.h"
 #include "mem/mcentral.h"
 #include "mem/persist.h"
 #include "os/tlsroots.h"
@@ -100,7 +102,7 @@ uint32_t tz_markroot_prepare(void)
     tz_roots_each_tls(tz_sched.caller_tp, add, NULL);
     tz_persist_each(TZ_PERSIST_ROOTS, add, NULL);
     size_t ngs = tz_allg_count();
-    return roots.n + UNCOLLECTABLE_JOBS +
+    return roots.n + tz_special_jobs() + UNCOLLECTABLE_JOBS +
            (uint32_t)((ngs + GS_PER_JOB - 1) / GS_PER_JOB);
 }
 
@@ -206,6 +208,11 @@ TZ_NO_SANITIZE void tz_markroot(struct tz_gcwork *w, uint32_t i)
         return;
     }
     i -= roots.n;
+    if (i < tz_special_jobs()) {
+        tz_special_mark(w, i);
+        return;
+    }
+    i -= tz_special_jobs();
     if (i < UNCOLLECTABLE_JOBS) {
         tz_central_each_uncollectable(i, mark_span, w);
         return;

@@ -21,6 +21,7 @@ struct tz_env {
     // TUZADEBUG keys:
     int gctrace;       // 1: a line a collection
     bool stress_gc;    // stress=gc: collect at every allocation
+    uint32_t gc_every; // gcevery=k: the same, but at every k-th only; else 0
     bool stress_yield; // stress=yield: yield at each channel operation
     bool stress_steal; // stress=steal: steal before looking at home
     bool efence;       // efence=1: reserved
