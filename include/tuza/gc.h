@@ -91,6 +91,34 @@ TUZA_API void *tuza_ephemeron_key(tuza_ephemeron *e);
 TUZA_API void *tuza_ephemeron_get(tuza_ephemeron *e);
 TUZA_API int tuza_ephemeron_dead(tuza_ephemeron *e);
 
+/* --- Pins: an object is kept although nothing the collector sees refers to it,
+ * as while only foreign code knows its address. Counted: it stays until it was
+ * unpinned as often. What p points into is pinned. From any thread. 0; -EINVAL:
+ * no object there, or it is not pinned; -ENOMEM. Freeing a pinned object is
+ * fatal. */
+TUZA_API int tuza_pin(void *p);
+TUZA_API int tuza_unpin(void *p);
+
+/* --- Handles: a number for a pointer, for foreign code to keep in its place.
+ *
+ * Keeps what p points into until it is deleted. p may be anything. Never 0, but
+ * for want of memory. From any thread. A handle that was deleted, or never was
+ * one, is fatal, unless its number was given to 2^31 others in between (2^10
+ * where pointers have 32 bits). So is freeing an object that has one. */
+TUZA_API uintptr_t tuza_handle_new(void *p);
+TUZA_API void *tuza_handle_get(uintptr_t handle);
+TUZA_API void tuza_handle_delete(uintptr_t handle);
+
+/* --- Roots: memory of the program's own, as of malloc or mmap, in which
+ * pointers to objects count.
+ *
+ * The aligned words of [lo, hi) are looked at by each collection until the range
+ * is removed, which has to be done before the memory goes. Several may overlap.
+ * From any thread. 0; -EINVAL: hi is below lo; -ENOENT: no such range was added;
+ * -ENOMEM. */
+TUZA_API int tuza_root_add(const void *lo, const void *hi);
+TUZA_API int tuza_root_remove(const void *lo, const void *hi);
+
 TUZA_END
 
 #endif

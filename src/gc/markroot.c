@@ -2,8 +2,8 @@
 // gc/markroot.c: roots.
 //
 // Static data of every loaded object, the TLS blocks of every thread of the
-// runtime, the persistent memory that was asked for as roots, and the
-// goroutines: of each by its status the stack from where it stands, and what
+// runtime, the persistent memory that was asked for as roots, memory that the
+// user has named, and the goroutines: of each by its status the stack from where it stands, and what
 // registers were saved elsewhere than on the stack:
 //
 //   RUNNABLE, not started   its arguments
@@ -93,6 +93,17 @@ static void add_data(void *arg, uintptr_t lo, uintptr_t hi)
     }
 }
 
+static void add_users_roots(void)
+{
+    if (tz_special_count(TZ_SPECIAL_ROOT) == 0)
+        return;
+    for (uint32_t i = 1; i < tz_special_end(); i++) {
+        const struct tz_special *s = tz_special_at(i);
+        if (s->kind == TZ_SPECIAL_ROOT)
+            add(NULL, s->object, s->arg);
+    }
+}
+
 uint32_t tz_markroot_prepare(void)
 {
     roots.n = 0;
@@ -101,6 +112,7 @@ uint32_t tz_markroot_prepare(void)
         tz_roots_each_tls(m->tp, add, NULL);
     tz_roots_each_tls(tz_sched.caller_tp, add, NULL);
     tz_persist_each(TZ_PERSIST_ROOTS, add, NULL);
+    add_users_roots();
     size_t ngs = tz_allg_count();
     return roots.n + tz_special_jobs() + UNCOLLECTABLE_JOBS +
            (uint32_t)((ngs + GS_PER_JOB - 1) / GS_PER_JOB);

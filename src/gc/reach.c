@@ -26,6 +26,7 @@
 
 #include "gc/reach.h"
 
+#include "base/print.h"
 #include "gc/finalizer.h"
 #include "gc/mark.h"
 #include "gc/special.h"
@@ -202,6 +203,9 @@ void tz_port_object_freed(void *p)
             drop_weak(s);
         } else if (s->kind == TZ_SPECIAL_KEY) {
             drop_ephemeron(s);
+        } else if (s->kind == TZ_SPECIAL_PIN || s->kind == TZ_SPECIAL_HANDLE) {
+            tz_fatal("tuza_free: %p %s", p,
+                     s->kind == TZ_SPECIAL_PIN ? "is pinned" : "has a handle");
         }
     }
     tz_special_unlock();

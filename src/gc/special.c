@@ -89,7 +89,7 @@ static bool have_bucket(uint32_t i)
     return have((void **)special.bucket, i, sizeof *special.bucket[0]);
 }
 
-static uint32_t number_of(const struct tz_special *s)
+uint32_t tz_special_number(const struct tz_special *s)
 {
     for (uint32_t k = 0; k < BLOCKS && special.record[k]; k++) {
         size_t at = (size_t)(s - special.record[k]);
@@ -262,13 +262,13 @@ void tz_special_stop(struct tz_special *s)
     s->kind = TZ_SPECIAL_STOPPED;
 }
 
-void tz_special_done(struct tz_special *s) { give_back(s, number_of(s)); }
+void tz_special_done(struct tz_special *s) { give_back(s, tz_special_number(s)); }
 
 // --- numbers
 
 int64_t tz_special_id(const struct tz_special *s)
 {
-    return (int64_t)((uint64_t)(s->gen & INT32_MAX) << 32 | number_of(s));
+    return (int64_t)((uint64_t)(s->gen & INT32_MAX) << 32 | tz_special_number(s));
 }
 
 struct tz_special *tz_special_of(int64_t id)
@@ -308,12 +308,14 @@ void tz_special_mark(struct tz_gcwork *w, uint32_t job)
         case TZ_SPECIAL_CLEANUP:
         case TZ_SPECIAL_WEAK:
         case TZ_SPECIAL_RUN_CLEANUP:
+        case TZ_SPECIAL_HANDLE:
             mark_word(w, &s->arg);
             break;
         case TZ_SPECIAL_RUN_FINALIZER:
+        case TZ_SPECIAL_PIN:
             mark_word(w, &s->object);
             break;
-        default:
+        default: // ROOT: see markroot.c
             break;
         }
     }

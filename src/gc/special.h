@@ -17,6 +17,9 @@ enum tz_special_kind {
     TZ_SPECIAL_WEAK,      //             arg: the handle             arg
     TZ_SPECIAL_KEY,       // of an ephemeron, which arg is           none
     TZ_SPECIAL_EPHEMERON, // itself; arg: its key's record           none
+    TZ_SPECIAL_PIN,       // arg: how often                          object
+    TZ_SPECIAL_HANDLE,    // object: of arg, if it has one           arg
+    TZ_SPECIAL_ROOT,      // [object, arg) is memory of the user's   all of it
     // About none any more, queued or running:
     TZ_SPECIAL_RUN_FINALIZER, //         fn(object)                  object
     TZ_SPECIAL_RUN_CLEANUP,   //         fn(arg)                     arg
@@ -60,6 +63,9 @@ void tz_special_stop(struct tz_special *s);
 // A number for it, above 0, and back: NULL when that one was given back.
 int64_t tz_special_id(const struct tz_special *s);
 struct tz_special *tz_special_of(int64_t id);
+
+// Its number, which is free again once it was given back.
+uint32_t tz_special_number(const struct tz_special *s);
 
 // Records by number: [1, tz_special_end()), free ones among them.
 uint32_t tz_special_end(void);

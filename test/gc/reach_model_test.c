@@ -340,7 +340,7 @@ static void fuzz(int rounds)
     END_TEST                                                                   \
     static void at_every_##k##_body(void)                                      \
     {                                                                          \
-        fuzz(scaled(rounds));                                              \
+        fuzz(20 + scaled(rounds));                                              \
     }
 
 AT_EVERY(1, 60)
