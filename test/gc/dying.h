@@ -5,6 +5,7 @@
 #define TEST_GC_DYING_H
 
 #include "canary.h"
+#include "gc/special.h"
 
 // Runs fn(arg) in a goroutine of its own, so that no word of what it did is
 // left on this stack; the collector starts by itself meanwhile, as ever.
@@ -29,6 +30,17 @@ static inline void elsewhere(void (*fn)(void *), void *arg)
         tuza_yield();
 }
 
+// Whether a finalizer or a cleanup is queued or being run.
+static inline bool something_runs(void)
+{
+    tz_special_lock();
+    uint32_t n = tz_special_count(TZ_SPECIAL_RUN_FINALIZER) +
+                 tz_special_count(TZ_SPECIAL_RUN_CLEANUP) +
+                 tz_special_count(TZ_SPECIAL_STOPPED);
+    tz_special_unlock();
+    return n != 0;
+}
+
 // Collects and lets others run until *count has reached `enough`, a number of
 // which a few may be held by stale words; fails after many collections.
 static inline void collect_until(const int *count, int enough)
@@ -40,12 +52,8 @@ static inline void collect_until(const int *count, int enough)
         if (i % 4 == 3)
             scrub_stacks();
         tuza_gc();
-        int before;
-        do { // as long as they are being run
-            before = __atomic_load_n(count, __ATOMIC_SEQ_CST);
-            for (int k = 0; k < 50; k++)
-                tuza_yield();
-        } while (__atomic_load_n(count, __ATOMIC_SEQ_CST) != before);
+        while (something_runs())
+            tuza_yield();
     }
 }
 

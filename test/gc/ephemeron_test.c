@@ -176,8 +176,10 @@ static void finalize(void *obj)
 {
     void **p = obj;
     int i = (int)(*(uint64_t *)p[1] - CANARY);
-    if (tuza_ephemeron_key(pair[i]) != p[1] ||
-        *(uint64_t *)tuza_ephemeron_get(pair[i]) != CANARY + (uint64_t)i)
+    if (counted(&ran) == 0)
+        collect_well(); // the sweep is over
+    if (tuza_ephemeron_key(pair[i]) != p[1] || !is_there(hidden[i]) ||
+        tuza_ephemeron_get(pair[i]) != (void *)~hidden[i])
         count_one(&bad);
     count_one(&ran);
 }

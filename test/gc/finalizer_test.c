@@ -26,6 +26,8 @@ static struct thing *make_thing(int number)
 static void check_child(void *obj)
 {
     struct thing *t = obj;
+    if (tuza_object_of(t, NULL) == 0 || tuza_object_of(t->child, NULL) == 0)
+        count_one(&bad);
     if (t->whole != MARK || !t->child || t->child->whole != MARK ||
         t->child->number != t->number + 1000)
         count_one(&bad);
@@ -323,6 +325,32 @@ IN_GOROUTINES(a_finalizer_may_park_allocate_collect_and_free, 2)
     collect_until(&ran, most(N));
 }
 
+// The first collects and has others write over what is free: what is queued
+// behind it is whole, and so is its own object.
+static void collect_and_check(void *obj)
+{
+    if (counted(&ran) == 0)
+        collect_well();
+    check_child(obj);
+}
+
+static void make_collecting(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < N; i++) {
+        struct thing *t = make_thing(i);
+        t->child = make_thing(i + 1000);
+        need_eq(tuza_finalizer_set(t, collect_and_check), 0);
+    }
+}
+
+IN_GOROUTINES(s3_31_what_is_queued_is_kept_until_its_finalizer_has_returned, 1)
+{
+    elsewhere(make_collecting, NULL);
+    collect_until(&ran, most(N));
+    need_eq(bad, 0);
+}
+
 IN_GOROUTINES(allocation_alone_runs_finalizers_with_one_thread, 1)
 {
     elsewhere(make_families, NULL);
@@ -424,6 +452,7 @@ int main(void)
             objects_of_no_size_and_tiny_ones_are_finalized_each,
             keepalive_keeps_to_its_place,
             a_finalizer_may_park_allocate_collect_and_free,
+            s3_31_what_is_queued_is_kept_until_its_finalizer_has_returned,
             allocation_alone_runs_finalizers_with_one_thread,
             a_hundred_thousand_finalizers_run,
             the_finalizer_of_what_is_freed_does_not_run,
