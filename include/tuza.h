@@ -13,6 +13,7 @@
 #include "tuza/base.h"
 #include "tuza/chan.h"
 #include "tuza/debug.h"
+#include "tuza/gc.h"
 #include "tuza/go.h"
 #include "tuza/limit.h"
 #include "tuza/mem.h"

@@ -193,6 +193,7 @@ TZ_NO_SANITIZE static bool other_stands(const struct tz_g *g,
         return tz_peek(&pc, sp - sizeof pc, sizeof pc) &&
                tz_machine_of_call(&g->syscall_regs, sp, pc, at);
     case TZ_G_RUNNING:
+    case TZ_G_NO_P: // at rest in a handler
         return stopped_stands(tz_load_rlx(&g->m), at);
     default:
         return false;

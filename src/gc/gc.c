@@ -5,8 +5,9 @@
 //   2. stop the world
 //   3. take back what allocation caches hold, so that alloc bits are exact
 //   4. mark from the roots, in parallel when the heap is large
-//   5. hand every span to the sweep; set the next trigger
-//   6. start the world; sweep lazily and in the background
+//   5. decide what becomes of objects with records (reach.c)
+//   6. hand every span to the sweep; set the next trigger
+//   7. start the world; sweep lazily and in the background
 //
 // Sound without any help from the program, because nothing moves and nothing
 // runs while we mark. The price is a pause as long as the mark. A collection
@@ -19,6 +20,7 @@
 #include "gc/mark.h"
 #include "gc/markroot.h"
 #include "gc/pacer.h"
+#include "gc/reach.h"
 #include "gc/trace.h"
 #include "gc/worker.h"
 #include "mem/limit.h"
@@ -105,6 +107,7 @@ static uint64_t mark_all(uint64_t *roots)
     tz_worker_run(mark_worker, gc.nworkers);
     if (tz_work_dropped())
         tz_mark_again(&gc.work[0], gc.njobs);
+    tz_reach_finish(&gc.work[0], gc.njobs);
     uint64_t live = 0, stacks = 0;
     *roots = 0;
     for (uint32_t i = 0; i < gc.nworkers; i++) {
@@ -128,6 +131,7 @@ static void cycle(void *arg)
     tz_stack_gc_begin(); // before the locks of foreign threads' caches
     tz_foreign_stop();
     tz_free_flush();
+    tz_reach_begin();
     t->heap_before = tz_load_rlx(&tz_mem.live);
     t->goal = tz_load_rlx(&tz_mem.trigger);
     gc.nworkers = t->workers = want_workers();
@@ -144,6 +148,7 @@ static void cycle(void *arg)
                                       .began = t->stopping,
                                       .ended = t->marked });
     tz_scavenge_pace(tz_load_rlx(&tz_mem.trigger));
+    tz_reach_end();
     tz_central_flip();
     tz_foreign_start();
     tz_stack_gc_end();
@@ -211,6 +216,7 @@ void tz_gc_collect(bool force)
     tz_pacer_resume(t.end);
     count_pause((uint64_t)(t.end - t.stopping));
     tz_store_rel(&gc.busy, 0); // with the next collector's CAS
+    tz_reach_wake();
     if (force)
         tz_stack_give_back();
     if (tz_env.gctrace)

@@ -162,7 +162,8 @@ TZ_NO_SANITIZE void tz_mark_range(struct tz_gcwork *w, uintptr_t lo,
     uintptr_t base = tz_mem.region[0].base;
     size_t size =
         (size_t)tz_mem.region[0].pages.nchunks * TZ_CHUNK_PAGES * TZ_PAGE_SIZE;
-    bool others = tz_mem.nregions > 1, small = size <= SMALL_HEAP;
+    bool others = tz_mem.nregions > 1;
+    bool small = size <= SMALL_HEAP && !w->watched;
     for (const uintptr_t *p = (const uintptr_t *)lo; p < (uintptr_t *)hi; p++) {
         uintptr_t word = *p;
         if (word - base < size) {
@@ -356,4 +357,54 @@ void tz_mark_again(struct tz_gcwork *w, uint32_t njobs)
         scan_heap_again(w);
     while (tz_work_dropped());
     w->again = false;
+}
+
+// --- what is decided when all is marked
+
+void tz_mark_rest(struct tz_gcwork *w, uint32_t njobs)
+{
+    drain(w);
+    if (tz_work_dropped())
+        tz_mark_again(w, njobs);
+}
+
+bool tz_mark_watched(struct tz_gcwork *w, uint32_t njobs,
+                     void (*fn)(struct tz_gcwork *w, uintptr_t base))
+{
+    uintptr_t word;
+    struct found f;
+    while (tz_work_pop(w, &word)) {
+        if (word & PIECE) {
+            scan_piece(w, word - PIECE);
+        } else if (resolve(word, &f) && mark(w, &f)) {
+            scan_object(w, &f);
+            fn(w, f.base);
+        }
+    }
+    if (!tz_work_dropped())
+        return true;
+    tz_mark_again(w, njobs);
+    return false;
+}
+
+bool tz_mark_is(uintptr_t p)
+{
+    struct found f;
+    TZ_CHECK(tz_heap_region(p) && resolve(p, &f) && f.base == p);
+    return f.bits->mark[f.index / 64] >> (f.index % 64) & 1;
+}
+
+void tz_mark_set(struct tz_gcwork *w, uintptr_t p)
+{
+    struct found f;
+    TZ_CHECK(resolve(p, &f) && mark(w, &f));
+    scan_object(w, &f);
+}
+
+void tz_mark_unset(struct tz_gcwork *w, uintptr_t p)
+{
+    struct found f;
+    TZ_CHECK(resolve(p, &f));
+    f.bits->mark[f.index / 64] &= ~(UINT64_C(1) << (f.index % 64));
+    w->marked -= f.size;
 }

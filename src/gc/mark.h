@@ -17,6 +17,21 @@ void tz_mark_uncollectable(struct tz_gcwork *w, struct tz_span *s);
 // anything left.
 void tz_mark_drain(struct tz_gcwork *w);
 
+// When every worker is done, by one of them alone. Marks everything reachable
+// from what has been pushed, dropped words included (njobs of roots).
+void tz_mark_rest(struct tz_gcwork *w, uint32_t njobs);
+// The same; fn(w, base) is told of every object that is marked meanwhile, but
+// for those that tz_mark_again marks: then the result is false. w->watched has
+// been set before anything was pushed.
+bool tz_mark_watched(struct tz_gcwork *w, uint32_t njobs,
+                     void (*fn)(struct tz_gcwork *w, uintptr_t base));
+// Whether the object that begins at p is marked.
+bool tz_mark_is(uintptr_t p);
+// Marks the object that begins at p, which is not, and pushes what it holds;
+// takes the mark off again.
+void tz_mark_set(struct tz_gcwork *w, uintptr_t p);
+void tz_mark_unset(struct tz_gcwork *w, uintptr_t p);
+
 // After words were dropped: scans all roots and every marked object again, as
 // often as it takes, and marks what they lead to. By one worker alone.
 void tz_mark_again(struct tz_gcwork *w, uint32_t njobs);

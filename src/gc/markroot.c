@@ -2,8 +2,8 @@
 // gc/markroot.c: roots.
 //
 // Static data of every loaded object, the TLS blocks of every thread of the
-// runtime, the persistent memory that was asked for as roots, and the
-// goroutines: of each by its status the stack from where it stands, and what
+// runtime, the persistent memory that was asked for as roots, memory that the
+// user has named, and the goroutines: of each by its status the stack from where it stands, and what
 // registers were saved elsewhere than on the stack:
 //
 //   RUNNABLE, not started   its arguments
@@ -13,7 +13,8 @@
 //   SYSCALL                 [syscall_sp, hi) and syscall_regs: both are of
 //                           the enter, and stay so until the goroutine runs
 //
-// Then the objects that are not collected, each by its kind. Everything else is
+// Then what records about objects keep (gc/special.c) and the objects that are
+// not collected, each by its kind. Everything else is
 // conservative. Not scanned: stacks of g0s and signal stacks,
 // where runtime code alone runs, which holds no object that nobody else does.
 
@@ -21,6 +22,7 @@
 
 #include "base/san.h"
 #include "gc/mark.h"
+#include "gc/special.h"
 #include "mem/mcentral.h"
 #include "mem/persist.h"
 #include "os/tlsroots.h"
@@ -91,6 +93,17 @@ static void add_data(void *arg, uintptr_t lo, uintptr_t hi)
     }
 }
 
+static void add_users_roots(void)
+{
+    if (tz_special_count(TZ_SPECIAL_ROOT) == 0)
+        return;
+    for (uint32_t i = 1; i < tz_special_end(); i++) {
+        const struct tz_special *s = tz_special_at(i);
+        if (s->kind == TZ_SPECIAL_ROOT)
+            add(NULL, s->object, s->arg);
+    }
+}
+
 uint32_t tz_markroot_prepare(void)
 {
     roots.n = 0;
@@ -101,8 +114,9 @@ uint32_t tz_markroot_prepare(void)
             tz_roots_each_tls(tp, add, NULL);
     tz_roots_each_tls(tz_sched.caller_tp, add, NULL);
     tz_persist_each(TZ_PERSIST_ROOTS, add, NULL);
+    add_users_roots();
     size_t ngs = tz_allg_count();
-    return roots.n + UNCOLLECTABLE_JOBS +
+    return roots.n + tz_special_jobs() + UNCOLLECTABLE_JOBS +
            (uint32_t)((ngs + GS_PER_JOB - 1) / GS_PER_JOB);
 }
 
@@ -209,6 +223,11 @@ TZ_NO_SANITIZE void tz_markroot(struct tz_gcwork *w, uint32_t i)
         return;
     }
     i -= roots.n;
+    if (i < tz_special_jobs()) {
+        tz_special_mark(w, i);
+        return;
+    }
+    i -= tz_special_jobs();
     if (i < UNCOLLECTABLE_JOBS) {
         tz_central_each_uncollectable(i, mark_span, w);
         return;

@@ -22,6 +22,7 @@ struct tz_gcwork {
     uint32_t countdown;           // to the next look at who is idle
     bool alone;                   // no other worker marks
     bool again;                   // mark at once (tz_mark_again)
+    bool watched;                 // mark nothing before it is popped
     uint64_t marked;              // bytes of objects marked
     uint64_t scanned_roots;       // bytes
     uint64_t scanned_stacks;      // bytes of them in stacks

@@ -24,7 +24,13 @@
 #include "base/bits.h"
 #include "mem/malloc.h"
 #include "mem/persist.h"
+#include "mem/port.h"
 #include "tuza/mem.h"
+
+TZ_WEAK void tz_port_object_freed(void *p)
+{
+    (void)p;
+}
 
 // Spans with freed bits; pushed by CAS, taken all at once.
 static struct tz_span *some_freed;
@@ -167,6 +173,8 @@ void tuza_free(void *p)
 {
     if (!p)
         return;
+    if (tz_unlikely(tz_load_rlx(&tz_mem.specials)))
+        tz_port_object_freed(p);
     tz_crit_enter();
     struct tz_mcache *c = tz_tls_get()->cache;
     if (c)

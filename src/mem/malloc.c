@@ -343,6 +343,14 @@ static void *malloc_without_p(size_t size, unsigned kind)
     return r.p;
 }
 
+// Under stress: whether this allocation is one that collects.
+static bool stressed(void)
+{
+    static uint32_t n; // atomic; allocations so far
+    return tz_env.stress_gc && (tz_env.gc_every == 0 ||
+                                tz_xadd_rlx(&n, 1) % tz_env.gc_every == 0);
+}
+
 // Collects first when it is time to, and once more when memory is refused.
 static TZ_NOINLINE void *malloc_slow(size_t size, unsigned kind)
 {
@@ -352,7 +360,7 @@ static TZ_NOINLINE void *malloc_slow(size_t size, unsigned kind)
     if (tz_unlikely(!cache && !t->taken))
         return malloc_without_p(size, kind);
     bool may_collect = t->locks == 0;
-    if (may_collect && (tz_env.stress_gc || (cache && cache->collect))) {
+    if (may_collect && (stressed() || (cache && cache->collect))) {
         tz_port_gc_trigger();
         t = tz_tls_get();
     }

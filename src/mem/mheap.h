@@ -49,6 +49,7 @@ struct tz_heap {
     uint64_t released;  // atomic; bytes of sys given back to the system
     uint64_t untouched; // atomic; bytes of sys in units never used
     uint32_t releasing; // free pages out of the bitmap; guarded by lock
+    uint32_t specials;  // atomic; 1: rooms above know something of an object
     uint32_t cache_epoch; // atomic; when it changes, caches are given back
 };
 extern struct tz_heap tz_mem;

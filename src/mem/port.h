@@ -12,4 +12,8 @@ void tz_port_gc_trigger(void);
 // Memory was refused: a full collection, as above.
 void tz_port_gc_emergency(void);
 
+// p is freed by hand, if it is an object: nothing is known about it any more.
+// Called when tz_mem.specials is set; any thread, no locks held.
+void tz_port_object_freed(void *p);
+
 #endif

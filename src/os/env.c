@@ -213,6 +213,17 @@ static void debug_stress(struct text value)
         refuse("TUZADEBUG: stress", value, "gc, yield or steal");
 }
 
+static void debug_gcevery(struct text value)
+{
+    uint64_t v;
+    if (!parse_number(value, INT32_MAX, &v) || v == 0) {
+        refuse("TUZADEBUG: gcevery", value, "a number above 0");
+        return;
+    }
+    tz_env.gc_every = (uint32_t)v;
+    tz_env.stress_gc = true;
+}
+
 static void debug_efence(struct text value)
 {
     uint64_t v;
@@ -254,6 +265,7 @@ static const struct {
     { "gctrace", debug_gctrace },   { "stress", debug_stress },
     { "efence", debug_efence },     { "schedtrace", debug_schedtrace },
     { "gcmode", debug_accept },     { "check", debug_accept },
+    { "gcevery", debug_gcevery },
     { "oscalls", debug_oscalls },   { "mapstack", debug_mapstack },
     { "hooks", debug_accept },      { "thp", debug_accept },
     { "oscount", debug_accept },    { "madvfree", debug_madvfree },

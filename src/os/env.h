@@ -22,6 +22,7 @@ struct tz_env {
     int gctrace;       // 1: a line a collection
     int schedtrace;    // ms between lines about the scheduler; 0: none
     bool stress_gc;    // stress=gc: collect at every allocation
+    uint32_t gc_every; // gcevery=k: the same, but at every k-th only; else 0
     bool stress_yield; // stress=yield: yield at each channel operation
     bool stress_steal; // stress=steal: steal before looking at home
     bool efence;       // efence=1: reserved

@@ -13,12 +13,14 @@ enum tz_lockrank {
     TZ_RANK_WORLD,     // sched: one stop-the-world at a time
     TZ_RANK_CHAN,      // chan: one channel
     TZ_RANK_SEMA,      // sync: one bucket of the semaphore table
+    TZ_RANK_FINALIZER, // gc: who runs finalizers and cleanups
     TZ_RANK_TIMERS,    // time: one P's timers
     TZ_RANK_ALLGS,     // sched: the list of all goroutines
     TZ_RANK_SCHED,     // sched: idle lists and the global run queue
     TZ_RANK_STACKPOOL, // stack: global stack lists
     TZ_RANK_FOREIGN_LIST, // mem: the list of caches of foreign threads
     TZ_RANK_FOREIGN,   // mem: one such cache; the collector takes all
+    TZ_RANK_SPECIAL,   // gc: records about objects; the collector holds it
     TZ_RANK_CENTRAL,   // mem: one span class's lists
     TZ_RANK_HEAP,      // mem: the page heap
     TZ_RANK_GC_WORK,   // gc: lists of work buffers

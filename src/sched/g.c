@@ -101,6 +101,8 @@ static TZ_NOINLINE void take_ids(struct tz_p *p)
     p->goid_end = p->goid + IDS;
 }
 
+void tz_sched_system(void) { tz_xadd_rlx(&tz_sched.nsystem, 1); }
+
 void tz_sched_counts(uint64_t *now, uint64_t *started)
 {
     uint64_t ended = 0, spawned = 0;
@@ -108,6 +110,7 @@ void tz_sched_counts(uint64_t *now, uint64_t *started)
         ended += tz_load_acq(&tz_sched.allp[i]->ended); // before its spawn
     for (uint32_t i = 0; i < tz_nallp(); i++)
         spawned += tz_load_rlx(&tz_sched.allp[i]->spawned);
+    spawned -= tz_load_rlx(&tz_sched.nsystem); // on another P, hardly later
     *started = spawned;
     *now = spawned - ended;
 }
@@ -196,6 +199,8 @@ const char *tz_wait_name(enum tz_wait why)
         [TZ_WAIT_SLEEP] = "sleep",
         [TZ_WAIT_MUTEX] = "mutex lock",
         [TZ_WAIT_WAITGROUP] = "wait group",
+        [TZ_WAIT_FINALIZER] = "finalizer wait",
+        [TZ_WAIT_CLEANUP] = "cleanup wait",
     };
     return name[why];
 }

@@ -44,6 +44,8 @@ enum tz_wait {
     TZ_WAIT_SLEEP,
     TZ_WAIT_MUTEX,
     TZ_WAIT_WAITGROUP,
+    TZ_WAIT_FINALIZER,
+    TZ_WAIT_CLEANUP,
     TZ_WAIT_COUNT
 };
 const char *tz_wait_name(enum tz_wait why);

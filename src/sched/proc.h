@@ -36,6 +36,7 @@ struct tz_sched {
     uint64_t goid;               // numbers given to Ps; atomic
     uint64_t peak;               // most that were seen at once; atomic
     uint64_t handoffs;           // atomic
+    uint32_t nsystem;            // goroutines of the runtime's own; atomic
 
     // Stop-the-world (stw.c).
     struct tz_lock world;  // by who stops it

@@ -76,7 +76,11 @@ int tz_main_spawn(int (*fn)(int, char **), int argc, char **argv,
 TZ_NORETURN void tz_main_here(void);
 int tz_main_elsewhere(void);
 
-// Goroutines that exist now and that were ever started.
+// One more of the goroutines that exist is the runtime's own, for good: it is
+// not counted.
+void tz_sched_system(void);
+
+// Goroutines that exist now and that were ever started, less the runtime's own.
 void tz_sched_counts(uint64_t *now, uint64_t *started);
 
 // The most that existed at once: exact with one P, else what was seen here or
