@@ -8,6 +8,7 @@
 #include "base/san.h"
 #include "mem/malloc.h"
 #include "mem/persist.h"
+#include "os/env.h"
 #include "os/futex.h"
 #include "os/module.h"
 #include "os/port.h"
@@ -18,6 +19,7 @@
 #include "sched/port.h"
 #include "sched/preempt.h"
 #include "sched/proc.h"
+#include "sched/sim.h"
 #include "sched/split.h"
 
 static struct tz_p *make_p(uint32_t id, bool alone)
@@ -57,7 +59,9 @@ int tz_sched_init(uint32_t nprocs)
     int err = tz_preempt_init();
     if (!err)
         err = tz_template_start();
-    return err ? err : tz_sysmon_start();
+    if (tz_env.sim) // nothing for sysmon to do
+        tz_sim_init(tz_sched.allp[0]);
+    return err || tz_env.sim ? err : tz_sysmon_start();
 }
 
 // The world is stopped: for ever. Tells tuza_run's caller, who waits on another

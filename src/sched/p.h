@@ -39,6 +39,7 @@ struct tz_p {
     uint32_t ngfree;              // in gfree; owned by the P
     bool alone;                   // there is no other P; const after init
     uint64_t goid, goid_end;      // numbers to give away; owned by the P
+    uint64_t chanid, chanid_end;  // the same for channels
     uint64_t spawned, ended;      // goroutines, on this P; atomic, owner writes
     uint64_t most;                // of spawned - ended so far; likewise
     uint32_t sysmon_syscalltick; // as sysmon last saw it; owned by sysmon

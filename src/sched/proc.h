@@ -29,6 +29,7 @@ struct tz_sched {
     struct tz_m *allm;           // atomic; push only
     uint32_t mcount;             // Ms made; atomic
     uint64_t goid;               // numbers given to Ps; atomic
+    uint64_t chanid;             // the same for channels
     uint64_t peak;               // most that were seen at once; atomic
     uint64_t handoffs;           // atomic
 

@@ -30,9 +30,13 @@ void tz_ready(struct tz_g *g);
 // Puts the current goroutine at the end of the P's queue.
 void tz_yield(void);
 
-// Under TUZADEBUG=stress=yield: yields now and then. Call it where parking is
-// allowed and no lock is held.
+// Under TUZADEBUG=stress=yield: yields now and then. In a simulation: where the
+// order may become another one. Call it where parking is allowed and no lock is
+// held.
 void tz_stress_yield(void);
+
+// The look of tz_yield_point was asked for.
+void tz_yield_asked(void);
 
 // Yields when the goroutine has run for 10 ms or a timer is due. For operations
 // that may park but usually do not, so that a loop of them leaves the P.
@@ -40,7 +44,7 @@ TZ_INLINE void tz_yield_point(void)
 {
     struct tz_p *p = tz_tls_get()->p;
     if (p && tz_unlikely(tz_load_rlx(&p->look)))
-        tz_yield();
+        tz_yield_asked();
 }
 
 // A new goroutine: see tuza_spawn_copy.
@@ -75,6 +79,9 @@ int tz_main_spawn(int (*fn)(int, char **), int argc, char **argv,
                   bool exit_when_done);
 TZ_NORETURN void tz_main_here(void);
 int tz_main_elsewhere(void);
+
+// A number that no other channel has, from 1; with one P in order. With a P.
+uint64_t tz_chan_number(void);
 
 // Goroutines that exist now and that were ever started.
 void tz_sched_counts(uint64_t *now, uint64_t *started);
