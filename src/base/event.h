@@ -61,12 +61,12 @@ extern struct tz_events tz_base_events;
 void tz_event_want(struct tz_listener *l, uint32_t kinds);
 
 // Calls the listeners.
-void tz_event_tell(enum tz_event kind, uint64_t a, uint64_t b);
+TZ_COLD void tz_event_tell(enum tz_event kind, uint64_t a, uint64_t b);
 
-TZ_INLINE void tz_event(enum tz_event kind, uint64_t a, uint64_t b)
-{
-    if (tz_unlikely(tz_load_rlx(&tz_base_events.kinds) & (1u << kind)))
-        tz_event_tell(kind, a, b);
-}
+// a and b are evaluated for a listener only: what they load may be cold.
+#define tz_event(kind, a, b)                                                   \
+    (tz_unlikely(tz_load_rlx(&tz_base_events.kinds) & (1u << (kind)))          \
+         ? tz_event_tell((kind), (a), (b))                                     \
+         : (void)0)
 
 #endif

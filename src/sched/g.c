@@ -79,22 +79,10 @@ static bool make_block(void)
     return true;
 }
 
-static TZ_NOINLINE void take_chan_ids(struct tz_p *p)
+void tz_chan_numbers(struct tz_p *p)
 {
     p->chanid = tz_xadd_rlx(&tz_sched.chanid, IDS);
     p->chanid_end = p->chanid + IDS;
-}
-
-uint64_t tz_chan_number(void)
-{
-    tz_crit_enter();
-    struct tz_p *p = tz_tls_get()->p;
-    TZ_CHECK(p);
-    if (tz_unlikely(p->chanid == p->chanid_end))
-        take_chan_ids(p);
-    uint64_t n = ++p->chanid;
-    tz_crit_leave();
-    return n;
 }
 
 // Numbers are taken 16 at a time: with one P they are in order of creation.

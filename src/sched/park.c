@@ -120,7 +120,7 @@ static void after_switch(void)
 }
 
 // g runs on this thread from now on.
-static void set_running(struct tz_tls *t, struct tz_g *g)
+TZ_INLINE void set_running(struct tz_tls *t, struct tz_g *g)
 {
     TZ_DCHECK(tz_load_rlx(&g->status) == TZ_G_RUNNABLE);
     tz_store_rlx(&g->status, TZ_G_RUNNING);
@@ -210,7 +210,7 @@ static TZ_NORETURN TZ_COLD void no_stack(const struct tz_g *g)
 }
 
 // Bookkeeping of a goroutine that has ended and has no stack any more.
-static void bury(struct tz_p *p, struct tz_g *g)
+TZ_INLINE void bury(struct tz_p *p, struct tz_g *g)
 {
     tz_event(TZ_EV_EXIT, g->id, 0);
     g->started = 0;

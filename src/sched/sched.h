@@ -81,7 +81,17 @@ TZ_NORETURN void tz_main_here(void);
 int tz_main_elsewhere(void);
 
 // A number that no other channel has, from 1; with one P in order. With a P.
-uint64_t tz_chan_number(void);
+void tz_chan_numbers(struct tz_p *p); // some more for p
+TZ_INLINE uint64_t tz_chan_number(void)
+{
+    tz_crit_enter();
+    struct tz_p *p = tz_tls_get()->p;
+    if (tz_unlikely(p->chanid == p->chanid_end))
+        tz_chan_numbers(p);
+    uint64_t n = ++p->chanid;
+    tz_crit_leave();
+    return n;
+}
 
 // Goroutines that exist now and that were ever started.
 void tz_sched_counts(uint64_t *now, uint64_t *started);
