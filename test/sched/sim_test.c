@@ -516,6 +516,7 @@ END_TEST
 
 int main(void)
 {
+    setenv("CK_DEFAULT_TIMEOUT", "250", 0); // a thousand processes
     const TTest *const tests[] = {
         one_seed_gives_one_trace,
         seeds_give_traces_of_their_own,
