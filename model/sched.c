@@ -7,12 +7,22 @@
 #include "explore.h"
 #include "mem/malloc.h"
 #include "sched/proc.h"
+#include "sched/sim.h"
 
 // The search itself sees when all are asleep.
 void tz_checkdead(void) {}
 void tz_deadlock_look(int64_t now) { (void)now; }
 void tz_mcache_flush(struct tz_mcache *c) { (void)c; }
 struct tz_p *tz_p_make(uint32_t id) { (void)id; return NULL; }
+
+// No simulation: the explorer itself chooses the order.
+void tz_sim_point(void) {}
+
+struct tz_g *tz_sim_next(struct tz_p *p)
+{
+    (void)p;
+    return NULL;
+}
 
 // There is one stack a thread, and it is large enough.
 void tz_system_stack(void (*fn)(void *), void *arg)

@@ -24,7 +24,8 @@ TUZA_API void tuza_unlock_thread(void);
  * others have the P. On a goroutine: nothing to be done, the calls only have to
  * be in pairs. The thread's signal stack, if it has none, and
  * its mask of SIGURG and SIGSEGV are tuza's meanwhile.
- * 0; -EAGAIN: the runtime has not been started, or has ended; -ENOMEM. */
+ * 0; -EAGAIN: the runtime has not been started, has ended, or is a simulation
+ * (TUZASIM); -ENOMEM. */
 TUZA_API int tuza_attach(void);
 /* 0, or -EINVAL on a thread that is not attached. */
 TUZA_API int tuza_detach(void);

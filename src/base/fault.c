@@ -21,6 +21,7 @@ static struct {
 } fault;
 
 TZ_WEAK void tz_port_dump(void) {}
+TZ_WEAK void tz_port_fault_note(void) {}
 TZ_WEAK void tz_port_end(void) {}
 
 static void report(const char *kind, const char *fmt, va_list ap)
@@ -38,6 +39,7 @@ static void report(const char *kind, const char *fmt, va_list ap)
         return;
     }
     tz_print("tuza: %s: %s\n", kind, text);
+    tz_port_fault_note();
     tz_port_dump();
 }
 

@@ -7,6 +7,10 @@
 // once, on the way to the process's end; may find any lock held.
 void tz_port_dump(void);
 
+// The line of the failure has been printed: what else tells how to see it again.
+// Takes no lock.
+void tz_port_fault_note(void);
+
 // The process is about to end by _exit, after a fatal line: what has to be said
 // at the end of a program. Allocates nothing and takes no lock.
 void tz_port_end(void);

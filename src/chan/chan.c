@@ -27,6 +27,7 @@
 
 #include "chan/chan.h"
 
+#include "base/event.h"
 #include "mem/malloc.h"
 #include "os/env.h"
 #include "sched/sched.h"
@@ -69,6 +70,12 @@ static inline struct tz_g *current(const char *what)
     return tz_likely(g != NULL) ? g : tz_need_g(what);
 }
 
+static inline uint64_t goid(void)
+{
+    struct tz_g *g = tz_getg();
+    return g ? g->id : 0;
+}
+
 static TZ_COLD TZ_NORETURN void send_on_closed(const tuza_hchan *c)
 {
     tz_fatal("send on closed channel %p", (const void *)c);
@@ -109,6 +116,7 @@ tuza_hchan *tuza_chan_new(size_t elem_size, size_t capacity)
     c->dataqsiz = capacity;
     c->elem_size = (uint32_t)elem_size;
     tz_lock_init(&c->lock, TZ_RANK_CHAN);
+    c->id = tz_chan_number();
     c->magic = TZ_CHAN_MAGIC;
     return c;
 }
@@ -131,6 +139,7 @@ int tuza_chan_send(tuza_hchan *c, const void *elem)
     struct tz_g *g = current("tuza_send");
     enter("tuza_send", c);
     tz_yield_point();
+    tz_event(TZ_EV_CHAN_SEND, c ? c->id : 0, g->id);
     if (tz_unlikely(!c))
         block_for_ever(TZ_WAIT_CHAN_SEND_NIL);
     struct tz_g *wake;
@@ -154,6 +163,7 @@ int tuza_chan_recv(tuza_hchan *c, void *elem)
     struct tz_g *g = current("tuza_recv");
     enter("tuza_recv", c);
     tz_yield_point();
+    tz_event(TZ_EV_CHAN_RECV, c ? c->id : 0, g->id);
     if (tz_unlikely(!c))
         block_for_ever(TZ_WAIT_CHAN_RECV_NIL);
     struct tz_g *wake;
@@ -176,6 +186,7 @@ int tuza_chan_try_send(tuza_hchan *c, const void *elem)
     // so both looks together are right at the moment of the first.
     if (!c || !tz_chan_can_send(c))
         return -EAGAIN;
+    tz_event(TZ_EV_CHAN_SEND, c->id, goid());
     struct tz_g *wake;
     tz_lock_acquire(&c->lock);
     int r = tz_chan_send_locked(c, elem, &wake);
@@ -190,6 +201,7 @@ int tuza_chan_try_recv(tuza_hchan *c, void *elem)
     enter("tuza_try_recv", c);
     if (!c || !tz_chan_can_recv(c))
         return -EAGAIN;
+    tz_event(TZ_EV_CHAN_RECV, c->id, goid());
     struct tz_g *wake;
     tz_lock_acquire(&c->lock);
     int r = tz_chan_recv_locked(c, elem, &wake);
@@ -215,6 +227,7 @@ void tuza_chan_close(tuza_hchan *c)
     if (!c)
         tz_fatal("close of NULL channel");
     enter("tuza_close", c);
+    tz_event(TZ_EV_CHAN_CLOSE, c->id, goid());
     tz_lock_acquire(&c->lock);
     if (c->closed) {
         tz_lock_release(&c->lock);

@@ -23,6 +23,7 @@ struct tuza_hchan {
     struct tz_waitq sendq;        // guarded by lock
     struct tz_lock lock;          // TZ_RANK_CHAN
     uint32_t magic;               // TZ_CHAN_MAGIC
+    uint64_t id;                  // no other has it; const after init
 };
 _Static_assert(offsetof(struct tuza_hchan, qcount) == 0, "word 0");
 _Static_assert(offsetof(struct tuza_hchan, dataqsiz) == sizeof(size_t),

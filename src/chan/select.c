@@ -4,7 +4,7 @@
 //   1. Look at the cases in random order, without locks. The first that seems
 //      ready: lock its channel, try, done. Most selects end here, and cost
 //      what one operation costs.
-//   2. Lock all channels, in the order of their addresses, a channel that is
+//   2. Lock all channels, in the order of their numbers, a channel that is
 //      there twice once. Look again: now the answer is true for one moment,
 //      which a default case needs [chan.I5].
 //   3. Queue a waiter on each channel, start the timer of the AFTER case, and
@@ -24,6 +24,7 @@
 // Go keeps this in runtime/select.go and starts with our step 2. AFTER is
 // ours: Go makes a channel for each timeout.
 
+#include "base/event.h"
 #include "base/rand.h"
 #include "chan/chan.h"
 #include "mem/malloc.h"
@@ -37,7 +38,7 @@ struct selection {
     struct tz_g *g;
     tuza_case *cases;
     uint16_t *poll;         // cases with a channel, shuffled
-    uint16_t *order;        // the same, by address of the channel
+    uint16_t *order;        // the same, by number of the channel
     struct tz_sudog *sudog; // of case order[i] at i
     unsigned n;             // how many of each
     int otherwise;          // taken when no other is ready, or NONE
@@ -136,7 +137,7 @@ static tuza_hchan *chan_at(const struct selection *s, unsigned i)
 
 // Shell's sort, with Ciura's distances: short, in place, and fine for eight
 // cases as for thousands.
-static void sort_by_address(struct selection *s)
+static void sort_by_number(struct selection *s)
 {
     static const uint16_t gaps[] = { 33936, 15084, 6704, 2980, 1324, 588, 262,
                                      116,   51,    23,   10,   4,    1 };
@@ -145,9 +146,9 @@ static void sort_by_address(struct selection *s)
         unsigned gap = gaps[a];
         for (unsigned i = gap; i < s->n; i++) {
             uint16_t moved = s->order[i];
-            uintptr_t c = (uintptr_t)s->cases[moved].chan;
+            uint64_t id = s->cases[moved].chan->id;
             unsigned j = i;
-            for (; j >= gap && (uintptr_t)chan_at(s, j - gap) > c; j -= gap)
+            for (; j >= gap && chan_at(s, j - gap)->id > id; j -= gap)
                 s->order[j] = s->order[j - gap];
             s->order[j] = moved;
         }
@@ -304,7 +305,7 @@ static int select_in(struct selection *s, size_t ncases)
                 ncases ? TZ_WAIT_SELECT : TZ_WAIT_SELECT_NO_CASES);
         tz_throw("a goroutine that waits for ever was readied");
     }
-    sort_by_address(s);
+    sort_by_number(s);
     lock_all(s);
     taken = try_locked(s);
     if (taken != NONE)
@@ -366,9 +367,10 @@ int tuza_chan_select(tuza_case *cases, size_t n)
     if (tz_unlikely(tz_env.stress_yield))
         tz_stress_yield();
     tz_yield_point();
-    if (n <= SMALL)
-        return select_small(g, cases, n);
-    if (n <= MEDIUM)
-        return select_medium(g, cases, n);
-    return n <= CASES_MAX ? select_large(g, cases, n) : -EINVAL;
+    int taken = n <= SMALL       ? select_small(g, cases, n)
+                : n <= MEDIUM    ? select_medium(g, cases, n)
+                : n <= CASES_MAX ? select_large(g, cases, n)
+                                 : -EINVAL;
+    tz_event(TZ_EV_SELECT, g->id, (uint64_t)taken);
+    return taken;
 }

@@ -111,7 +111,7 @@ static int need_runner(struct runner *r, void (*fn)(void *), const char *name)
 {
     if (tz_load_rlx(&r->exists) || !tz_cas(&r->exists, 0, 1))
         return 0;
-    int err = tz_spawn(fn, NULL, 0, name, "the runtime");
+    int err = tz_spawn(fn, NULL, 0, name, "the runtime", NULL);
     if (err)
         tz_store_rlx(&r->exists, 0);
     else

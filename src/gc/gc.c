@@ -17,6 +17,7 @@
 
 #include "gc/gc.h"
 
+#include "base/event.h"
 #include "gc/mark.h"
 #include "gc/markroot.h"
 #include "gc/pacer.h"
@@ -136,6 +137,7 @@ static void cycle(void *arg)
     t->goal = tz_load_rlx(&tz_mem.trigger);
     gc.nworkers = t->workers = want_workers();
     t->marking = tz_clock_now();
+    tz_event(TZ_EV_GC, TZ_EV_GC_MARK, gc.cycles);
     uint64_t live = mark_all(&t->roots);
     t->marked = tz_clock_now();
     t->heap_after = live;
@@ -153,6 +155,7 @@ static void cycle(void *arg)
     tz_foreign_start();
     tz_stack_gc_end();
     tz_worker_sweep();
+    tz_event(TZ_EV_GC, TZ_EV_GC_SWEEP, gc.cycles);
     t->cycle = tz_xadd_rlx(&gc.cycles, 1) + 1;
     if (t->forced)
         tz_xadd_rlx(&gc.forced, 1);
@@ -201,6 +204,7 @@ void tz_gc_collect(bool force)
         return;
     struct tz_gctrace t = { .since_start = tz_clock_now() - gc.start,
                             .forced = force };
+    tz_event(TZ_EV_GC, TZ_EV_GC_BEGIN, tz_load_rlx(&gc.cycles));
     tz_roots_snapshot(); // may wait for the dynamic linker's lock: not inside
     tz_worker_want((uint32_t)tz_min(tz_load_rlx(&tz_sched.nprocs), (size_t)tz_ncpu()) - 1);
     tz_crit_enter();
@@ -214,6 +218,7 @@ void tz_gc_collect(bool force)
     tz_world_call(cycle, &t);
     t.end = tz_clock_now();
     tz_pacer_resume(t.end);
+    tz_event(TZ_EV_GC, TZ_EV_GC_END, tz_load_rlx(&gc.cycles));
     count_pause((uint64_t)(t.end - t.stopping));
     tz_store_rel(&gc.busy, 0); // with the next collector's CAS
     tz_reach_wake();

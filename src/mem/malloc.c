@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "base/rand.h"
 #include "base/san.h"
 #include "mem/limit.h"
 #include "mem/mcentral.h"
@@ -223,6 +224,14 @@ void tz_mcache_flush(struct tz_mcache *c)
     c->collect = false;
 }
 
+// Simulations collect at random times as well, unless collections are off.
+static TZ_COLD void sim_trigger(struct tz_mcache *c)
+{
+    enum { ONE_IN = 64 };
+    if (tz_load_rlx(&tz_mem.trigger) != UINT64_MAX && tz_rand_n(ONE_IN) == 0)
+        c->collect = true;
+}
+
 // The slot's run is used up: another run, another span. False: no memory.
 static TZ_NOINLINE bool refill(struct tz_mcache *c, unsigned which)
 {
@@ -241,6 +250,8 @@ static TZ_NOINLINE bool refill(struct tz_mcache *c, unsigned which)
         x->spare = (struct tz_span *)(void *)x->spare->node.next;
     } else {
         publish_live(c);
+        if (tz_unlikely(tz_env.sim))
+            sim_trigger(c);
         slot->span = tz_central_get(which, &c->pages, x);
     }
     return slot->span && next_run(c, slot);

@@ -8,6 +8,10 @@
 // Nanoseconds of the monotonic clock; never decreases. Signal-safe.
 int64_t tz_clock_now(void);
 
+// Simulations: from now on tz_clock_now says this, until the next call, which
+// says more; 0: the real clock.
+void tz_clock_set(int64_t now);
+
 // Nanoseconds of processor time of this process: user and system.
 int64_t tz_clock_cpu(void);
 

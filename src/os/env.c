@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/print.h"
+#include "os/clock.h"
 #include "os/env.h"
 #include "os/env_sys.h"
 
@@ -80,6 +81,24 @@ static void read_maxprocs(void)
         tz_env.maxprocs = (int)v;
     else
         refuse("TUZAMAXPROCS", t, "a number from 1 to 1024");
+}
+
+// One P, and a clock that starts at a second, for what subtracts from it.
+static void read_sim(void)
+{
+    struct text t;
+    uint64_t v;
+    if (!get("TUZASIM", &t))
+        return;
+    if (!parse_number(t, UINT64_MAX, &v)) {
+        refuse("TUZASIM", t, "a number");
+        return;
+    }
+    tz_env.sim = true;
+    tz_env.sim_seed = v;
+    tz_env.maxprocs = 1;
+    tz_env.stress_yield = true; // these operations are its scheduling points
+    tz_clock_set(TZ_NSEC_PER_SEC);
 }
 
 static void read_gc(void)
@@ -224,6 +243,15 @@ static void debug_gcevery(struct text value)
     tz_env.stress_gc = true;
 }
 
+static void debug_simtrace(struct text value)
+{
+    uint64_t v;
+    if (parse_number(value, 2, &v))
+        tz_env.simtrace = (int)v;
+    else
+        refuse("TUZADEBUG: simtrace", value, "0, 1 or 2");
+}
+
 static void debug_efence(struct text value)
 {
     uint64_t v;
@@ -269,6 +297,7 @@ static const struct {
     { "oscalls", debug_oscalls },   { "mapstack", debug_mapstack },
     { "hooks", debug_accept },      { "thp", debug_accept },
     { "oscount", debug_accept },    { "madvfree", debug_madvfree },
+    { "simtrace", debug_simtrace },
 };
 
 static void read_debug_item(struct text item)
@@ -325,9 +354,11 @@ bool tz_env_debug(const char *key, char *buf, size_t size)
 void tz_env_init(void)
 {
     tz_env = (struct tz_env)DEFAULTS;
+    tz_clock_set(0);
     if (tz_envsys_secure())
         return;
     read_maxprocs();
+    read_sim();
     read_gc();
     read_stack();
     read_stack_guard();

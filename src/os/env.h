@@ -18,7 +18,10 @@ struct tz_env {
     int64_t memory_limit; // TUZAMEMLIMIT, bytes with an optional K, M, G or T;
                           // -1 off, 0 not set
     uint64_t memory_max;  // TUZAMEMMAX, likewise; UINT64_MAX off, 0 not set
+    bool sim;             // TUZASIM is set: one thread, in an order chosen by
+    uint64_t sim_seed;    // its value
     // TUZADEBUG keys:
+    int simtrace;      // 1: the hash of a simulation at its end; 2: its events
     int gctrace;       // 1: a line a collection
     int schedtrace;    // ms between lines about the scheduler; 0: none
     bool stress_gc;    // stress=gc: collect at every allocation
@@ -38,7 +41,8 @@ void tz_env_init(void);
 // when it is not there, or longer than buf. Nothing in set-uid programs.
 bool tz_env_debug(const char *key, char *buf, size_t size);
 
-// 16 random bytes from the system (getrandom, else AT_RANDOM, else the clock).
+// 16 random bytes from the system (getrandom, else AT_RANDOM, else the clock);
+// in a simulation, what follows from its seed.
 void tz_env_random(uint64_t out[2]);
 
 #endif

@@ -35,8 +35,21 @@ static void weak_random(uint64_t out[2])
     out[1] = tz_rand_next(&state);
 }
 
+// Of the seed alone, as long as one thread asks.
+static void sim_random(uint64_t out[2])
+{
+    static uint64_t count; // atomic; orders nothing
+    uint64_t state = tz_env.sim_seed + (tz_xadd_rlx(&count, 1) << 32);
+    out[0] = tz_rand_next(&state);
+    out[1] = tz_rand_next(&state);
+}
+
 void tz_env_random(uint64_t out[2])
 {
+    if (tz_env.sim) {
+        sim_random(out);
+        return;
+    }
     int saved = errno;
     uint64_t got[2];
     // 16 bytes come whole or not at all.

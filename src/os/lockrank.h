@@ -3,8 +3,8 @@
 //
 // A thread may take a lock only if its rank is above all that it holds; debug
 // builds check each acquisition. Equal ranks are allowed for CHAN, where select
-// takes several in address order, and FOREIGN, where the collector takes all in
-// the order of their list.
+// takes several in the order of their numbers, and FOREIGN, where the collector
+// takes all in the order of their list.
 #ifndef TZ_OS_LOCKRANK_H
 #define TZ_OS_LOCKRANK_H
 

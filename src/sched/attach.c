@@ -25,6 +25,7 @@
 #include "arch/port.h"
 #include "base/san.h"
 #include "mem/persist.h"
+#include "os/env.h"
 #include "os/sig.h"
 #include "os/thread.h"
 #include "os/vm.h"
@@ -174,7 +175,7 @@ int tuza_attach(void)
         return 0;
     }
     if (!tz_load_acq(&tz_sched.started) || tz_sched.forked ||
-        tz_load(&tz_sched.main_done))
+        tz_env.sim || tz_load(&tz_sched.main_done))
         return -EAGAIN;
     pthread_once(&attach.once, make_key);
     f = attach.works ? of_thread() : NULL;
@@ -250,13 +251,13 @@ static void call_back(struct tz_g *g, void (*fn)(void *), void *arg)
     struct tz_ctx_regs regs = g->syscall_regs;
     uintptr_t sp = g->syscall_sp;
     int saved = errno;
-    if (g->ties++ == 0)
+    if (g->ties++ == 0 && !tz_env.sim)
         tz_tie(tz_getm(), g);
     (void)tuza_syscall_exit();
     fn(arg);
     tz_port_syscall_enter(&regs, sp, 0);
-    g->ties--;
-    tz_untie(tz_getm(), g);
+    if (--g->ties == 0 && g->tied_to)
+        tz_untie(tz_getm(), g);
     errno = saved; // the same thread: it was tied
 }
 

@@ -12,6 +12,7 @@
 //
 // Go's checkdead reports at first sight, and has been wrong (Go issue 40368).
 
+#include "os/env.h"
 #include "os/thread.h"
 #include "sched/proc.h"
 
@@ -45,10 +46,17 @@ static bool all_asleep(void)
            !something_queued();
 }
 
+static TZ_NORETURN TZ_COLD void report(void)
+{
+    tz_fatal("all goroutines are asleep - deadlock!");
+}
+
 void tz_checkdead(void)
 {
     if (!all_asleep() || tz_load(&tz_sched.maybe_dead))
         return;
+    if (tz_env.sim) // there is one thread, and no sysmon
+        report();
     tz_store(&tz_sched.maybe_dead, 1);
     tz_sysmon_wake();
 }
@@ -81,5 +89,5 @@ void tz_deadlock_look(int64_t now)
     }
     if (now - seen.since < BETWEEN_NS || tz_thread_others() > 0)
         return;
-    tz_fatal("all goroutines are asleep - deadlock!");
+    report();
 }

@@ -94,6 +94,12 @@ struct tz_g *tz_g_get_foreign(void)
     return g;
 }
 
+void tz_chan_numbers(struct tz_p *p)
+{
+    p->chanid = tz_xadd_rlx(&tz_sched.chanid, IDS);
+    p->chanid_end = p->chanid + IDS;
+}
+
 // Numbers are taken 16 at a time: with one P they are in order of creation.
 static TZ_NOINLINE void take_ids(struct tz_p *p)
 {

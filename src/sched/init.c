@@ -8,6 +8,7 @@
 #include "base/san.h"
 #include "mem/malloc.h"
 #include "mem/persist.h"
+#include "os/env.h"
 #include "os/futex.h"
 #include "os/module.h"
 #include "os/port.h"
@@ -18,6 +19,7 @@
 #include "sched/port.h"
 #include "sched/preempt.h"
 #include "sched/proc.h"
+#include "sched/sim.h"
 #include "sched/split.h"
 
 struct tz_p *tz_p_make(uint32_t id)
@@ -76,7 +78,9 @@ int tz_sched_init(uint32_t nprocs)
     int err = tz_preempt_init();
     if (!err)
         err = tz_template_start();
-    if (!err)
+    if (tz_env.sim) // nothing for sysmon to do
+        tz_sim_init(tz_sched.allp[0]);
+    else if (!err)
         err = tz_sysmon_start();
     if (!err)
         tz_store_rel(&tz_sched.started, 1); // with tuza_attach

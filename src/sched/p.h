@@ -42,6 +42,7 @@ struct tz_p {
     bool retired;                 // is to be given up; changes while the world
                                   // is stopped
     uint64_t goid, goid_end;      // numbers to give away; owned by the P
+    uint64_t chanid, chanid_end;  // the same for channels
     uint64_t spawned, ended;      // goroutines, on this P; atomic, owner writes
     uint64_t most;                // of spawned - ended so far; likewise
     uint32_t sysmon_syscalltick; // as sysmon last saw it; owned by sysmon

@@ -23,11 +23,14 @@
 #include <string.h>
 
 #include "arch/port.h"
+#include "base/event.h"
 #include "base/print.h"
 #include "base/san.h"
+#include "os/env.h"
 #include "os/space.h"
 #include "os/vm.h"
 #include "sched/proc.h"
+#include "sched/sim.h"
 #include "sched/split.h"
 
 // A G's first run: a stack and the entry.
@@ -117,7 +120,7 @@ static void after_switch(void)
 }
 
 // g runs on this thread from now on.
-static void set_running(struct tz_tls *t, struct tz_g *g)
+TZ_INLINE void set_running(struct tz_tls *t, struct tz_g *g)
 {
     TZ_DCHECK(tz_load_rlx(&g->status) == TZ_G_RUNNABLE);
     tz_store_rlx(&g->status, TZ_G_RUNNING);
@@ -125,6 +128,7 @@ static void set_running(struct tz_tls *t, struct tz_g *g)
     tz_store_rlx(&t->m->curg, g);
     t->g = g;
     tz_store_rlx(&t->p->schedtick, t->p->schedtick + 1);
+    tz_event(TZ_EV_RUN, g->id, 0);
 }
 
 void tz_g0_main(void *m)
@@ -223,8 +227,9 @@ static TZ_NORETURN TZ_COLD void no_stack(const struct tz_g *g)
 }
 
 // Bookkeeping of a goroutine that has ended and has no stack any more.
-static void bury(struct tz_p *p, struct tz_g *g)
+TZ_INLINE void bury(struct tz_p *p, struct tz_g *g)
 {
+    tz_event(TZ_EV_EXIT, g->id, 0);
     g->started = 0;
     if (g->label)
         g->label = NULL;
@@ -354,6 +359,7 @@ void tz_park(bool (*commit)(struct tz_g *, void *), void *arg, enum tz_wait why)
     struct tz_g *g = tz_need_g("parking");
     g->wait = (uint8_t)why;
     tz_store_rlx(&g->wait_since, tz_load_rlx(&tz_sched.now_coarse));
+    tz_event(TZ_EV_PARK, g->id, why);
     tz_store_rlx(&g->status, TZ_G_WAITING); // published by commit
     tz_leave(g, commit, arg, false);
     tz_crit_leave();
@@ -385,8 +391,18 @@ static bool commit_yield(struct tz_g *g, void *arg)
 void tz_yield(void)
 {
     tz_crit_enter();
-    tz_leave(tz_need_g("tuza_yield"), commit_yield, NULL, false);
+    struct tz_g *g = tz_need_g("tuza_yield");
+    tz_event(TZ_EV_YIELD, g->id, 0);
+    tz_leave(g, commit_yield, NULL, false);
     tz_crit_leave();
+}
+
+void tz_yield_asked(void)
+{
+    if (tz_unlikely(tz_env.sim))
+        tz_sim_point();
+    else
+        tz_yield();
 }
 
 void tz_goexit(void)
@@ -407,6 +423,7 @@ void tz_ready(struct tz_g *g)
 {
     TZ_CHECK(tz_load_rlx(&g->status) == TZ_G_WAITING);
     tz_crit_enter();
+    tz_event(TZ_EV_READY, g->id, tz_getg() ? tz_getg()->id : 0);
     tz_store_rel(&g->status, TZ_G_RUNNABLE); // with whoever runs it
     struct tz_p *p = tz_tls_get()->p;
     if (p) {

@@ -18,6 +18,7 @@
 #include "os/env.h"
 #include "sched/port.h"
 #include "sched/proc.h"
+#include "sched/sim.h"
 
 struct tz_sched tz_sched = {
     .lock = TZ_LOCK_INIT(TZ_RANK_SCHED),
@@ -435,6 +436,13 @@ struct tz_g *tz_findrunnable(void)
             tz_stop_in_place(p);
         if (tz_unlikely(p->retired)) {
             give_up_retired(m);
+            continue;
+        }
+        if (tz_unlikely(tz_env.sim)) {
+            struct tz_g *chosen = tz_sim_next(p);
+            if (chosen)
+                return chosen;
+            give_up_p(m);
             continue;
         }
         bool fired = check_timers(p), look = tz_load_rlx(&p->look);

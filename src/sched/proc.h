@@ -34,6 +34,7 @@ struct tz_sched {
     uint32_t mcount;             // Ms made; atomic
     uint32_t max_threads;        // atomic; of mcount
     uint64_t goid;               // numbers given to Ps; atomic
+    uint64_t chanid;             // the same for channels
     uint64_t peak;               // most that were seen at once; atomic
     uint64_t handoffs;           // atomic
     uint32_t nsystem;            // goroutines of the runtime's own; atomic

@@ -11,6 +11,7 @@
 // world is stopped, can bear.
 
 #include "mem/malloc.h"
+#include "os/env.h"
 #include "sched/port.h"
 #include "sched/proc.h"
 #include "tuza/thread.h"
@@ -76,7 +77,7 @@ int tuza_maxprocs(int n)
     tz_need_g("tuza_maxprocs");
     int old = (int)tz_load_rlx(&tz_sched.nprocs);
     uint32_t want = (uint32_t)tz_min((size_t)(n > 0 ? n : old), TZ_MAXPROCS);
-    if ((int)want != old)
+    if ((int)want != old && !tz_env.sim)
         tz_world_call(resize, &want);
     return old;
 }

@@ -30,9 +30,13 @@ void tz_ready(struct tz_g *g);
 // Puts the current goroutine at the end of the P's queue.
 void tz_yield(void);
 
-// Under TUZADEBUG=stress=yield: yields now and then. Call it where parking is
-// allowed and no lock is held.
+// Under TUZADEBUG=stress=yield: yields now and then. In a simulation: where the
+// order may become another one. Call it where parking is allowed and no lock is
+// held.
 void tz_stress_yield(void);
+
+// The look of tz_yield_point was asked for.
+void tz_yield_asked(void);
 
 // Yields when the goroutine has run for 10 ms or a timer is due. For operations
 // that may park but usually do not, so that a loop of them leaves the P.
@@ -40,7 +44,7 @@ TZ_INLINE void tz_yield_point(void)
 {
     struct tz_p *p = tz_tls_get()->p;
     if (p && tz_unlikely(tz_load_rlx(&p->look)))
-        tz_yield();
+        tz_yield_asked();
 }
 
 // A new goroutine: see tuza_spawn_copy. pc: where the program's call returns to.
@@ -75,6 +79,19 @@ int tz_main_spawn(int (*fn)(int, char **), int argc, char **argv,
                   bool exit_when_done);
 TZ_NORETURN void tz_main_here(void);
 int tz_main_elsewhere(void);
+
+// A number that no other channel has, from 1; with one P in order. With a P.
+void tz_chan_numbers(struct tz_p *p); // some more for p
+TZ_INLINE uint64_t tz_chan_number(void)
+{
+    tz_crit_enter();
+    struct tz_p *p = tz_tls_get()->p;
+    if (tz_unlikely(p->chanid == p->chanid_end))
+        tz_chan_numbers(p);
+    uint64_t n = ++p->chanid;
+    tz_crit_leave();
+    return n;
+}
 
 // One more of the goroutines that exist is the runtime's own, for good: it is
 // not counted.

@@ -9,10 +9,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/event.h"
 #include "base/rand.h"
 #include "mem/malloc.h"
 #include "os/env.h"
 #include "sched/proc.h"
+#include "sched/sim.h"
 #include "tuza/go.h"
 
 // Usually a few words; a call for a size that is not constant costs more.
@@ -63,11 +65,14 @@ int tz_spawn(void (*fn)(void *), const void *args, size_t size,
             g->args_object = object;
         else
             copy_args(g->args, args, size);
+        tz_event(TZ_EV_SPAWN, g->id, tz_tls_get()->g->id);
         tz_store_rel(&g->status, TZ_G_RUNNABLE);
         tz_runq_put(p, g, true);
         tz_wakep();
     }
     tz_crit_leave();
+    if (tz_unlikely(tz_env.sim))
+        tz_sim_point();
     return g ? 0 : -ENOMEM;
 }
 
@@ -114,6 +119,8 @@ void tuza_set_label(const char *label)
 
 void tz_stress_yield(void)
 {
-    if (tz_env.stress_yield && tz_rand_n(4) == 0)
+    if (tz_env.sim)
+        tz_sim_point();
+    else if (tz_env.stress_yield && tz_rand_n(4) == 0)
         tz_yield();
 }

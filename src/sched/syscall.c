@@ -19,6 +19,8 @@
 #include <errno.h>
 
 #include "arch/port.h"
+#include "base/event.h"
+#include "os/env.h"
 #include "sched/proc.h"
 #include "tuza/syscall.h"
 
@@ -61,6 +63,7 @@ void tz_port_syscall_enter(const struct tz_ctx_regs *regs, uintptr_t sp,
                  (void *)g->stack.hi);
     struct tz_m *m = t->m;
     struct tz_p *p = t->p;
+    tz_event(TZ_EV_CALL, g->id, (uint64_t)handoff_now);
     g->syscall_regs = *regs;
     g->syscall_sp = sp;
     tz_store_rel(&g->status, TZ_G_SYSCALL);
@@ -73,7 +76,7 @@ void tz_port_syscall_enter(const struct tz_ctx_regs *regs, uintptr_t sp,
     tz_xchg(&p->status, TZ_P_SYSCALL); // publishes all the above
     if (tz_unlikely(tz_load(&tz_sched.stopping)))
         step_aside(p);
-    else if (handoff_now)
+    else if (handoff_now && !tz_env.sim)
         handoff(p);
     t->locks--; // no poll: we count as stopped
 }
@@ -104,6 +107,7 @@ int tuza_syscall_exit(void)
         tz_store_rel(&g->status, TZ_G_RUNNING);
     else
         tz_leave(g, commit_queue, NULL, false);
+    tz_event(TZ_EV_RETURN, g->id, 0);
     tz_crit_leave();
     tz_yield_point();
     return saved_errno;

@@ -17,6 +17,7 @@
 // So each change to or from a tied goroutine costs a change of threads. Go's
 // proc.go: stoplockedm, startlockedm.
 
+#include "os/env.h"
 #include "sched/proc.h"
 #include "tuza/thread.h"
 
@@ -81,7 +82,7 @@ void tuza_lock_thread(void)
 {
     struct tz_g *g = tz_need_g("tuza_lock_thread");
     tz_crit_enter();
-    if (g->ties++ == 0)
+    if (g->ties++ == 0 && !tz_env.sim) // one thread runs all of them there
         tz_tie(tz_getm(), g);
     tz_crit_leave();
 }
@@ -94,7 +95,7 @@ void tuza_unlock_thread(void)
                  "%llu",
                  (unsigned long long)g->id);
     tz_crit_enter();
-    g->ties--;
-    tz_untie(tz_getm(), g);
+    if (--g->ties == 0 && g->tied_to)
+        tz_untie(tz_getm(), g);
     tz_crit_leave();
 }

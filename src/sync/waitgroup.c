@@ -55,6 +55,7 @@ void tuza_waitgroup_done(tuza_waitgroup *wg)
 void tuza_waitgroup_wait(tuza_waitgroup *wg)
 {
     (void)tz_need_g("tuza_waitgroup_wait");
+    tz_yield_point();
     for (;;) {
         uint64_t state = tz_load(&wg->state);
         if (counter(state) == 0)

@@ -21,6 +21,7 @@
 #include <errno.h>
 
 #include "base/bits.h"
+#include "base/event.h"
 #include "mem/persist.h"
 #include "os/lock.h"
 #include "sched/port.h"
@@ -215,6 +216,7 @@ static int run_some(struct tz_timers *h, int64_t now)
         TZ_DCHECK(t->pos == 1 && t->heap == h);
         void (*fn)(void *) = t->fn;
         void *arg = t->arg;
+        tz_event(TZ_EV_TIMER, (uint64_t)t->when, 0);
         take_out(h, 0);
         fn(arg); // t may be gone from here on [time.I3]
         ran++;

@@ -81,7 +81,7 @@ IN_GOROUTINES(an_ephemeron_that_nobody_has_keeps_nothing, 2)
 
 // Each value is the key of the next, made in any order.
 enum { LONG = 20000 };
-static tuza_ephemeron *link[LONG];
+static tuza_ephemeron *chain_link[LONG];
 static int order[LONG];
 
 static void make_long(void *arg)
@@ -91,7 +91,7 @@ static void make_long(void *arg)
     for (int i = 0; i <= n; i++)
         object[i] = tuza_alloc(16);
     for (int i = 0; i < n; i++)
-        link[order[i]] =
+        chain_link[order[i]] =
             tuza_ephemeron_make(object[order[i]], object[order[i] + 1]);
     held[0] = object[0];
     memset(object, 0, ((size_t)n + 1) * sizeof *object);
@@ -107,7 +107,7 @@ static void long_chain(void)
     for (int k = 0; k < 4; k++)
         tuza_gc();
     for (int i = 0; i < n; i++)
-        need(!tuza_ephemeron_dead(link[i]));
+        need(!tuza_ephemeron_dead(chain_link[i]));
     // Quadratic, it would be minutes.
     need(tuza_now() - begin < 20 * INT64_C(1000000000));
     held[0] = NULL;
@@ -116,7 +116,7 @@ static void long_chain(void)
     tuza_gc();
     int gone = 0;
     for (int i = 0; i < n; i++)
-        gone += tuza_ephemeron_dead(link[i]);
+        gone += tuza_ephemeron_dead(chain_link[i]);
     need(gone >= n / 2); // a stale word keeps all behind it
 }
 

@@ -3,14 +3,16 @@
 
 #include <sys/mman.h>
 
+#include "base/print.h"
 #include "os_check.h"
+#include "os/clock.h"
 #include "os/env.h"
 
 enum { NOT_SET = -2 };
 
 static const char *const names[] = { "TUZAMAXPROCS", "TUZAGC", "TUZASTACK",
                                      "TUZASTACKGUARD", "TUZAMEMLIMIT",
-                                     "TUZAMEMMAX", "TUZADEBUG" };
+                                     "TUZAMEMMAX", "TUZASIM", "TUZADEBUG" };
 
 static const char *setting[2]; // name and value for the child
 static struct tz_env *seen;    // what it parsed; shared with it
@@ -86,6 +88,58 @@ START_TEST(maxprocs_is_1_to_1024)
         assert_told("TUZAMAXPROCS", rows[i].value, line);
         ck_assert_int_eq(seen->maxprocs, rows[i].want);
     }
+}
+END_TEST
+
+static uint64_t drawn[4];
+
+static void draw_here(void)
+{
+    tz_env_init();
+    tz_env_random(drawn);
+    tz_env_random(drawn + 2);
+    tz_print("%llx %llx %llx %llx", (unsigned long long)drawn[0],
+             (unsigned long long)drawn[1], (unsigned long long)drawn[2],
+             (unsigned long long)drawn[3]);
+}
+
+START_TEST(a_simulation_has_a_seed_one_p_and_its_own_time)
+{
+    static const struct {
+        const char *value;
+        uint64_t want;
+        bool told;
+    } rows[] = { { "0", 0, false },
+                 { "7", 7, false },
+                 { "18446744073709551615", UINT64_MAX, false },
+                 { "18446744073709551616", 0, true },
+                 { "-1", 0, true },
+                 { "seed", 0, true } };
+    for (size_t i = 0; i < tz_countof(rows); i++) {
+        struct os_ended e = parse("TUZASIM", rows[i].value);
+        ck_assert_int_eq(seen->sim, !rows[i].told);
+        ck_assert_uint_eq(seen->sim_seed, rows[i].want);
+        ck_assert_int_eq(seen->maxprocs, rows[i].told ? 0 : 1);
+        ck_assert_int_eq(os_count(e.text, "tuza: TUZASIM: "), rows[i].told);
+    }
+    setenv("TUZASIM", "7", 1);
+    tz_env_init();
+    ck_assert_int_eq(tz_clock_now(), TZ_NSEC_PER_SEC);
+    unsetenv("TUZASIM");
+    tz_env_init();
+    ck_assert_int_ne(tz_clock_now(), TZ_NSEC_PER_SEC);
+}
+END_TEST
+
+START_TEST(random_numbers_of_a_simulation_are_of_its_seed)
+{
+    struct os_ended e[3];
+    for (int i = 0; i < 3; i++) {
+        setenv("TUZASIM", i < 2 ? "7" : "8", 1);
+        e[i] = os_child(draw_here);
+    }
+    ck_assert_str_eq(e[0].text, e[1].text);
+    ck_assert_str_ne(e[0].text, e[2].text);
 }
 END_TEST
 
@@ -196,12 +250,13 @@ START_TEST(debug_keys_are_taken_each)
 {
     assert_told("TUZADEBUG",
                 "gctrace=2,stress=gc,,stress=yield,stress=steal,efence=1,"
-                "schedtrace=1000",
+                "schedtrace=1000,simtrace=2",
                 "");
     ck_assert_int_eq(seen->schedtrace, 1000);
     ck_assert_int_eq(seen->gctrace, 2);
     ck_assert(seen->stress_gc && seen->stress_yield && seen->stress_steal);
     ck_assert(seen->efence);
+    ck_assert_int_eq(seen->simtrace, 2);
 }
 END_TEST
 
@@ -333,6 +388,8 @@ int main(void)
         nothing_set_gives_the_defaults,
         an_empty_value_is_not_set,
         maxprocs_is_1_to_1024,
+        a_simulation_has_a_seed_one_p_and_its_own_time,
+        random_numbers_of_a_simulation_are_of_its_seed,
         gc_is_a_percentage_or_off,
         stack_sizes_have_units,
         memory_limits_have_units_or_are_off,
