@@ -388,12 +388,37 @@ static bool commit_yield(struct tz_g *g, void *arg)
     return true;
 }
 
+// The usual yield where there is one P: nobody but this thread takes from its
+// ring, and nobody scans in a critical section. So g may be queued before it is
+// left, there is nothing to commit, and the next is the oldest, whose turn it is
+// anyway. False: there is more to do than that.
+static bool yield_alone(struct tz_tls *t, struct tz_g *g)
+{
+    struct tz_p *p = t->p;
+    if (!p->alone || g->watch || tz_load_rlx(&p->runnext) ||
+        p->schedtick % TZ_TURNS == TZ_TURN_GLOBAL || tz_load_rlx(&p->look) ||
+        tz_load_rlx(&tz_sched.stopping))
+        return false;
+    struct tz_g *next = tz_runq_get_oldest(p);
+    if (!next)
+        return false;
+    tz_store_rlx(&g->status, TZ_G_RUNNABLE);
+    tz_runq_put(p, g, false);
+    if (tz_unlikely(next->watch & TZ_WATCH_TIED)) {
+        p->m->picked = next;
+        next = NULL;
+    }
+    leave_to(t, g, next, NULL, NULL, false);
+    return true;
+}
+
 void tz_yield(void)
 {
     tz_crit_enter();
     struct tz_g *g = tz_need_g("tuza_yield");
     tz_event(TZ_EV_YIELD, g->id, 0);
-    tz_leave(g, commit_yield, NULL, false);
+    if (!yield_alone(tz_tls_get(), g))
+        tz_leave(g, commit_yield, NULL, false);
     tz_crit_leave();
 }
 

@@ -5,7 +5,7 @@
 // thread is in a declared call are taken at once, by status. A thread that
 // runs a goroutine stops right where it is, keeping its P, in one of three
 // ways: it polls tls->stop at the end of a critical section; its scheduler
-// loop sees `stopping`; or, after 50 us, a signal makes it wait in the handler
+// loop sees `stopping`; or, after 5 us, a signal makes it wait in the handler
 // (preempt.c), unless it is in a critical section, whose end it will poll.
 //
 //     stopper                            a thread that runs P
@@ -35,7 +35,7 @@
 #include "sched/preempt.h"
 #include "sched/proc.h"
 
-enum { POLL_NS = 50 * 1000, RESIGNAL_NS = 1000 * 1000,
+enum { POLL_NS = 5 * 1000, RESIGNAL_NS = 1000 * 1000,
        RESIGNAL_LAST_NS = 20 * 1000, LAST_STOP_NS = 1000 * 1000 * 1000 };
 
 TZ_WEAK void tz_port_stw_latency(int64_t stopping_ns, int64_t total_ns)
