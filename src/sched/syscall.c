@@ -61,8 +61,10 @@ void tz_port_syscall_enter(const struct tz_ctx_regs *regs, uintptr_t sp,
                  (void *)g->stack.hi);
     struct tz_m *m = t->m;
     struct tz_p *p = t->p;
-    g->syscall_regs = *regs;
-    g->syscall_sp = sp;
+    if (!TZ_DEFECT(TZ_D14)) {
+        g->syscall_regs = *regs;
+        g->syscall_sp = sp;
+    }
     tz_store_rel(&g->status, TZ_G_SYSCALL);
     m->oldp = p;
     m->p = NULL;
@@ -75,6 +77,10 @@ void tz_port_syscall_enter(const struct tz_ctx_regs *regs, uintptr_t sp,
         step_aside(p);
     else if (handoff_now)
         handoff(p);
+    if (TZ_DEFECT(TZ_D14)) {
+        g->syscall_regs = *regs;
+        g->syscall_sp = sp;
+    }
     t->locks--; // no poll: we count as stopped
 }
 
