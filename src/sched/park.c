@@ -114,6 +114,9 @@ static void after_switch(void)
         tz_runq_put(m->p, g, true);
         tz_wakep();
     }
+    if (TZ_DEBUG && (tz_tls_get()->held_ranks & ~TZ_IN_HOOK))
+        tz_throw("goroutine %llu has parked with a lock held",
+                 (unsigned long long)g->id);
 }
 
 // g runs on this thread from now on.
@@ -384,7 +387,11 @@ static bool commit_yield(struct tz_g *g, void *arg)
 void tz_yield(void)
 {
     tz_crit_enter();
-    tz_leave(tz_need_g("tuza_yield"), commit_yield, NULL, false);
+    struct tz_g *g = tz_need_g("tuza_yield");
+    if (tz_unlikely(tz_tls_get()->locks != 1) && !(g->watch & TZ_WATCH_SYSTEM))
+        tz_fatal("goroutine %llu yields with a lock held",
+                 (unsigned long long)g->id);
+    tz_leave(g, commit_yield, NULL, false);
     tz_crit_leave();
 }
 
