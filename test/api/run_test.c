@@ -199,7 +199,7 @@ static void run_main_that_ends_well(void)
     abort(); // does not return
 }
 
-START_TEST(s3_37_the_end_of_main_is_success_though_others_run)
+START_TEST(s3_37_the_end_of_main_is_success)
 {
     api_ended_with(api_child(run_main_that_ends_well, 20), 0,
                    (const char *[]){ NULL });
@@ -269,7 +269,7 @@ int main(void)
                                 impossible_settings_are_refused,
                                 run_main_exits_with_the_value_of_main,
                                 s3_37_the_others_end_with_the_process,
-                                s3_37_the_end_of_main_is_success_though_others_run,
+                                s3_37_the_end_of_main_is_success,
                                 run_main_that_cannot_start_says_why,
                                 any_goroutine_may_exit_the_process,
                                 version_is_text,

@@ -37,8 +37,14 @@ static void meet_all(int n)
     }
 }
 
-IN_GOROUTINES(s3_32_two_goroutines_run_at_once_on_two_procs, 2) { meet_all(2); }
-IN_GOROUTINES(s3_32_four_goroutines_run_at_once_on_four_procs, 4) { meet_all(4); }
+IN_GOROUTINES(s3_32_two_goroutines_run_at_once_on_two_procs, 2)
+{
+    meet_all(2);
+}
+IN_GOROUTINES(s3_32_four_goroutines_run_at_once_on_four_procs, 4)
+{
+    meet_all(4);
+}
 
 // Never more at once than there are Ps, each with one of its own. Nobody's P is
 // taken in the critical section; one whose P has been taken waits before it.
