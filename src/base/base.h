@@ -54,6 +54,7 @@ TZ_INLINE size_t tz_max(size_t a, size_t b) { return a > b ? a : b; }
 // Known mistakes of other runtimes, which a build may bring back one at a time
 // (-DTZ_DEFECT_ON=TZ_D2) to see that a test notices. Never on otherwise.
 enum tz_defect {
+    TZ_D1 = 1,   // what a call has saved is not what the collector reads
     TZ_D2 = 2,   // many pages asked about in one mincore
     TZ_D3 = 3,   // a misplaced reservation is not given back
     TZ_D6 = 6,   // a chunk's first block is not aligned
@@ -62,6 +63,7 @@ enum tz_defect {
     TZ_D9 = 9,   // an OS page is 4096 bytes
     TZ_D12 = 12, // stack memory is not remapped where it is policed
     TZ_D13 = 13, // any munmap that fails is the end
+    TZ_D14 = 14, // a call lets go of its P before its state is saved
     TZ_D17 = 17, // the range is tested while our own mapping lies in it
     TZ_D18 = 18, // what is not heap is subtracted twice from the limit
     TZ_D20 = 20  // a free stack's memory goes back while the collector marks

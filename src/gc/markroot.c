@@ -207,6 +207,10 @@ static void scan_g(struct tz_gcwork *w, struct tz_g *g)
         scan_running(w, g);
         break;
     case TZ_G_SYSCALL:
+        if (TZ_DEFECT(TZ_D1)) {
+            scan_stack(w, g, g->ctx.sp);
+            break;
+        }
         scan_stack(w, g, g->syscall_sp);
         scan_object(w, &g->syscall_regs, sizeof g->syscall_regs);
         break;

@@ -117,6 +117,9 @@ static void after_switch(void)
         tz_runq_put(m->p, g, true);
         tz_wakep();
     }
+    if (TZ_DEBUG && (tz_tls_get()->held_ranks & ~TZ_IN_HOOK))
+        tz_throw("goroutine %llu has parked with a lock held",
+                 (unsigned long long)g->id);
 }
 
 // g runs on this thread from now on.
@@ -416,8 +419,12 @@ void tz_yield(void)
 {
     tz_crit_enter();
     struct tz_g *g = tz_need_g("tuza_yield");
+    struct tz_tls *t = tz_tls_get();
+    if (tz_unlikely(t->locks != 1) && !(g->watch & TZ_WATCH_SYSTEM))
+        tz_fatal("goroutine %llu yields with a lock held",
+                 (unsigned long long)g->id);
     tz_event(TZ_EV_YIELD, g->id, 0);
-    if (!yield_alone(tz_tls_get(), g))
+    if (!yield_alone(t, g))
         tz_leave(g, commit_yield, NULL, false);
     tz_crit_leave();
 }

@@ -64,8 +64,10 @@ void tz_port_syscall_enter(const struct tz_ctx_regs *regs, uintptr_t sp,
     struct tz_m *m = t->m;
     struct tz_p *p = t->p;
     tz_event(TZ_EV_CALL, g->id, (uint64_t)handoff_now);
-    g->syscall_regs = *regs;
-    g->syscall_sp = sp;
+    if (!TZ_DEFECT(TZ_D14)) {
+        g->syscall_regs = *regs;
+        g->syscall_sp = sp;
+    }
     tz_store_rel(&g->status, TZ_G_SYSCALL);
     m->oldp = p;
     m->p = NULL;
@@ -78,6 +80,10 @@ void tz_port_syscall_enter(const struct tz_ctx_regs *regs, uintptr_t sp,
         step_aside(p);
     else if (handoff_now && !tz_env.sim)
         handoff(p);
+    if (TZ_DEFECT(TZ_D14)) {
+        g->syscall_regs = *regs;
+        g->syscall_sp = sp;
+    }
     t->locks--; // no poll: we count as stopped
 }
 

@@ -186,9 +186,22 @@ static void run_main_with_others(void)
     tuza_run_main(leave_some_running_and_return_3, 0, NULL, NULL);
 }
 
-START_TEST(the_others_end_with_the_process)
+START_TEST(s3_37_the_others_end_with_the_process)
 {
     api_ended_with(api_child(run_main_with_others, 20), 3,
+                   (const char *[]){ NULL });
+}
+END_TEST
+
+static void run_main_that_ends_well(void)
+{
+    tuza_run_main(leave_some_running, 0, NULL, NULL);
+    abort(); // does not return
+}
+
+START_TEST(s3_37_the_end_of_main_is_success)
+{
+    api_ended_with(api_child(run_main_that_ends_well, 20), 0,
                    (const char *[]){ NULL });
 }
 END_TEST
@@ -255,7 +268,8 @@ int main(void)
                                 a_shorter_config_of_the_past_is_understood,
                                 impossible_settings_are_refused,
                                 run_main_exits_with_the_value_of_main,
-                                the_others_end_with_the_process,
+                                s3_37_the_others_end_with_the_process,
+                                s3_37_the_end_of_main_is_success,
                                 run_main_that_cannot_start_says_why,
                                 any_goroutine_may_exit_the_process,
                                 version_is_text,

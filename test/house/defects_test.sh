@@ -12,7 +12,7 @@
 set -u
 src_dir=${SRC_DIR:-$(cd "$(dirname "$0")/../.." && pwd)}
 build=${BUILD_DIR:-$src_dir/build/release}
-all='D2 D3 D6 D7 D8 D9 D12 D13 D17 D18 D20'
+all='D1 D2 D3 D6 D7 D8 D9 D12 D13 D14 D17 D18 D20'
 runs=20
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT

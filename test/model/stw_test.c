@@ -149,7 +149,7 @@ static void stop_calls(void *arg)
     end_of_goroutine();
 }
 
-START_TEST(a_stop_and_calls_that_begin_and_end)
+START_TEST(s3_17_a_collector_reads_what_one_enter_has_saved)
 {
     explore("a stop and calls", make_two_ps, stop_calls, 2, 2, 0);
     explore("a stop and calls, late loads", make_two_ps, stop_calls, 2, 1, 2);
@@ -354,7 +354,7 @@ int main(void)
     return model_tests(
         "stw", (const TTest *const[]){
                    nobody_runs_while_the_world_is_stopped,
-                   a_stop_and_calls_that_begin_and_end,
+                   s3_17_a_collector_reads_what_one_enter_has_saved,
                    a_stop_and_calls_that_hand_off,
                    a_stop_does_not_wait_for_a_call,
                    a_stop_does_not_wait_for_a_thread_that_is_made,

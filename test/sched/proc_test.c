@@ -37,16 +37,27 @@ static void meet_all(int n)
     }
 }
 
-IN_GOROUTINES(two_goroutines_run_at_once_on_two_procs, 2) { meet_all(2); }
-IN_GOROUTINES(four_goroutines_run_at_once_on_four_procs, 4) { meet_all(4); }
+IN_GOROUTINES(s3_32_two_goroutines_run_at_once_on_two_procs, 2)
+{
+    meet_all(2);
+}
+IN_GOROUTINES(s3_32_four_goroutines_run_at_once_on_four_procs, 4)
+{
+    meet_all(4);
+}
 
-// Never more at once than there are Ps.
-static int running, most;
+// Never more at once than there are Ps, each with one of its own. Nobody's P is
+// taken in the critical section; one whose P has been taken waits before it.
+static int running, most; // atomic
+static uint32_t used[3];  // atomic; of each P
 
 static void count_running(void *arg)
 {
     (void)arg;
     for (int i = 0; i < 200; i++) {
+        tz_crit_enter();
+        uint32_t id = tz_tls_get()->p->id;
+        need_eq(tz_xchg(&used[id], 1), 0);
         int now = tz_xadd(&running, 1) + 1;
         int old = tz_load(&most);
         while (now > old && !tz_cas(&most, old, now))
@@ -54,12 +65,14 @@ static void count_running(void *arg)
         for (int j = 0; j < 200; j++)
             tz_compiler_barrier();
         tz_xadd(&running, -1);
+        tz_store(&used[id], 0);
+        tz_crit_leave();
         tuza_yield();
     }
     tuza_waitgroup_done(&group);
 }
 
-IN_GOROUTINES(no_more_run_at_once_than_there_are_procs, 3)
+IN_GOROUTINES(s3_32_no_more_run_at_once_than_there_are_procs, 3)
 {
     int n = scaled(500);
     tuza_waitgroup_add(&group, n);
@@ -214,7 +227,7 @@ static int deadlock_after_work(int argc, char **argv)
 static void deadlock_2(void) { api_run(deadlock_after_work, 2); }
 static void deadlock_8(void) { api_run(deadlock_after_work, 8); }
 
-START_TEST(a_deadlock_is_reported_when_all_threads_are_idle)
+START_TEST(s3_34_a_deadlock_is_reported_when_all_threads_are_idle)
 {
     for (int i = 0; i < 20; i++) {
         api_ended_with(api_child(i % 2 ? deadlock_8 : deadlock_2, 25), 2,
@@ -291,12 +304,12 @@ static void wait_for_reader(void)
     pthread_join(thread, NULL);
 }
 
-IN_GOROUTINES(a_goroutine_in_a_call_is_no_deadlock_on_one_proc, 1)
+IN_GOROUTINES(s3_34_a_goroutine_in_a_call_is_no_deadlock_on_one_proc, 1)
 {
     wait_for_reader();
 }
 
-IN_GOROUTINES(a_goroutine_in_a_call_is_no_deadlock_on_eight_procs, 8)
+IN_GOROUTINES(s3_34_a_goroutine_in_a_call_is_no_deadlock_on_eight_procs, 8)
 {
     wake_all_threads();
     wait_for_reader();
@@ -345,18 +358,18 @@ int main(void)
     return api_check(
         "proc",
         (const TTest *const[]){
-            two_goroutines_run_at_once_on_two_procs,
-            four_goroutines_run_at_once_on_four_procs,
-            no_more_run_at_once_than_there_are_procs,
+            s3_32_two_goroutines_run_at_once_on_two_procs,
+            s3_32_four_goroutines_run_at_once_on_four_procs,
+            s3_32_no_more_run_at_once_than_there_are_procs,
             nothing_is_lost_when_everybody_steals,
             nothing_is_lost_when_everybody_yields,
             stealing_with_a_full_ring_of_ones_own_overwrites_nothing,
             one_that_yields_is_not_left_behind_a_busy_one,
             one_that_takes_its_park_back_is_not_left_behind_a_busy_one,
-            a_deadlock_is_reported_when_all_threads_are_idle,
+            s3_34_a_deadlock_is_reported_when_all_threads_are_idle,
             helpers_of_the_collector_do_not_hide_a_deadlock,
-            a_goroutine_in_a_call_is_no_deadlock_on_one_proc,
-            a_goroutine_in_a_call_is_no_deadlock_on_eight_procs,
+            s3_34_a_goroutine_in_a_call_is_no_deadlock_on_one_proc,
+            s3_34_a_goroutine_in_a_call_is_no_deadlock_on_eight_procs,
             a_timer_is_no_deadlock_on_one_proc,
             a_timer_is_no_deadlock_on_eight_procs,
             a_timer_that_has_run_hides_no_deadlock, NULL });

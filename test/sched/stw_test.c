@@ -162,34 +162,6 @@ IN_GOROUTINES(the_world_stops_amid_everything, 4)
     tuza_waitgroup_wait(&group);
 }
 
-// A thousand goroutines in calls: each keeps a thread, none is waited for.
-static int fd[2];
-
-static void read_to_end(void *arg)
-{
-    (void)arg;
-    char byte;
-    need_eq(TUZA_BLOCKING(read(fd[0], &byte, 1)), 0);
-    tuza_waitgroup_done(&group);
-}
-
-IN_GOROUTINES(a_thousand_goroutines_in_calls_are_not_waited_for, 2)
-{
-    int n = scaled(1000);
-    ck_assert_int_eq(pipe(fd), 0);
-    tuza_waitgroup_add(&group, n);
-    for (int i = 0; i < n; i++)
-        tuza_spawn(read_to_end, NULL);
-    while (tz_load(&tz_sched.handoffs) < (uint64_t)n)
-        tuza_yield();
-    for (int i = 0; i < 20; i++) {
-        tuza_gc();
-        tz_world_call(count_call, NULL);
-    }
-    close(fd[1]);
-    tuza_waitgroup_wait(&group);
-}
-
 // errno is as it was, whatever the handler did.
 static uint64_t errno_checks;
 
@@ -274,7 +246,6 @@ int main(void)
                          collections_run_beside_four_loops_on_two_procs,
                          every_goroutine_may_stop_the_world,
                          the_world_stops_amid_everything,
-                         a_thousand_goroutines_in_calls_are_not_waited_for,
                          a_stop_leaves_errno_alone,
                          the_programs_own_sigurg_reaches_its_handler,
                          a_stray_sigurg_is_ignored, NULL });

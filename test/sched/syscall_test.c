@@ -113,12 +113,12 @@ static int64_t median_delay(bool blocking)
     return took[15];
 }
 
-IN_GOROUTINES(a_blocking_call_gives_its_proc_away_at_once, 1)
+IN_GOROUTINES(s3_15_a_blocking_call_gives_its_proc_away_at_once, 1)
 {
     need(median_delay(true) < TUZA_MS(20));
 }
 
-IN_GOROUTINES(a_call_that_lasts_gives_its_proc_away_soon, 1)
+IN_GOROUTINES(s3_15_a_call_that_lasts_gives_its_proc_away_soon, 1)
 {
     need(median_delay(false) < TUZA_MS(60));
 }
@@ -307,7 +307,7 @@ static void enter_here(void *arg)
     tuza_syscall_enter();
 }
 
-DEATH(a_call_from_a_foreign_stack_is_fatal, "entersyscall inconsistent")
+DEATH(s3_18_a_call_from_a_foreign_stack_is_fatal, "entersyscall inconsistent")
 {
     static char stack[65536] __attribute__((aligned(16)));
     tz_ctx_call_on((uintptr_t)(stack + sizeof stack), enter_here, NULL);
@@ -327,8 +327,8 @@ int main(void)
             blocking_calls_ping_on_one_proc, blocking_calls_ping_on_two_procs,
             short_calls_that_last_ping_on_one_proc,
             short_calls_that_last_ping_on_two_procs,
-            a_blocking_call_gives_its_proc_away_at_once,
-            a_call_that_lasts_gives_its_proc_away_soon,
+            s3_15_a_blocking_call_gives_its_proc_away_at_once,
+            s3_15_a_call_that_lasts_gives_its_proc_away_soon,
             short_calls_keep_their_proc,
             a_hundred_calls_return_during_collections_on_one_proc,
             a_hundred_calls_return_during_collections_on_two_procs,
@@ -337,6 +337,6 @@ int main(void)
             a_call_that_begins_during_a_stop_is_not_waited_for,
             calls_and_collections_do_not_miss_each_other_on_two_procs,
             calls_and_collections_do_not_miss_each_other_on_eight_procs,
-            a_call_from_a_foreign_stack_is_fatal,
+            s3_18_a_call_from_a_foreign_stack_is_fatal,
             an_exit_without_an_enter_is_fatal, NULL });
 }

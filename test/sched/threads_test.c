@@ -108,7 +108,7 @@ static int thread_for_what_is_queued(int argc, char **argv)
     return only_a_new_thread_helps(argc, argv);
 }
 
-START_TEST(a_thread_that_is_being_made_is_no_deadlock)
+START_TEST(s3_34_a_thread_that_is_being_made_is_no_deadlock)
 {
     api_run(thread_for_what_is_queued, 1);
 }
@@ -283,7 +283,7 @@ int main(void)
 {
     return api_check("threads",
                      (const TTest *const[]){
-                         a_thread_that_is_being_made_is_no_deadlock,
+                         s3_34_a_thread_that_is_being_made_is_no_deadlock,
                          a_collection_does_not_wait_for_a_thread_being_made,
                          the_threads_that_exist_do_the_work_on_one_proc,
                          the_threads_that_exist_do_the_work_on_four_procs,

@@ -5,6 +5,7 @@
 
 #include <alloca.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "os/env.h"
 #include "sched/split.h"
@@ -107,6 +108,63 @@ static NOINLINE void with_left(void (*f)(char), uintptr_t left)
 {
     few_left(f, alloca(here() - seg()->guard - left));
 }
+// A declared call takes what it needs from the reserve: no growth, and what was
+// saved of the caller is what a collection finds there.
+static uint64_t *make_number(uint64_t value);
+static uintptr_t least_left;
+
+static NOINLINE void call_here(char *keep, uintptr_t left)
+{
+    uint64_t *volatile only = make_number(left);
+    struct tz_segment *before = seg(), *next = before->next;
+    keep[0] = 1;
+    least_left = tz_min(least_left, tz_sp() - before->guard);
+    if (left / 16 % 2)
+        (void)TUZA_BLOCKING(getppid());
+    else
+        (void)TUZA_SYSCALL(getppid());
+    need(seg() == before && before->next == next);
+    need_eq(*only, left);
+}
+
+static NOINLINE void call_at_distance(uintptr_t left)
+{
+    uintptr_t room = here() - seg()->guard;
+    if (room > left)
+        call_here(alloca(room - left), left);
+}
+
+static uint64_t *make_number(uint64_t value)
+{
+    uint64_t *p = tuza_alloc_bytes(sizeof *p);
+    *p = value;
+    return p;
+}
+
+static int calls_end; // atomic
+
+static void collect_meanwhile(void *arg)
+{
+    (void)arg;
+    while (!tz_load(&calls_end)) {
+        tuza_gc();
+        for (int i = 0; i < 50; i++)
+            *make_number(0) = 0xbbbb;
+        tuza_yield();
+    }
+}
+
+IN_GOROUTINES(s3_12_a_call_does_not_grow_whatever_is_left, 2)
+{
+    least_left = SIZE_MAX;
+    tuza_spawn(collect_meanwhile, NULL);
+    for (int round = 0; round < 20; round++)
+        for (uintptr_t left = 0; left <= 512 + 96; left += 16)
+            call_at_distance(left);
+    tz_store(&calls_end, 1);
+    need(least_left < 64);
+}
+
 IN_GOROUTINES(s3_07_a_frame_larger_than_what_is_left_grows, 1)
 {
     with_left(frame_65536, 10000);
@@ -528,6 +586,7 @@ int main(void)
             s3_07_frames_of_any_size_at_any_distance_from_the_guard,
             s3_07_a_frame_larger_than_what_is_left_grows,
             s3_07_a_nested_function_that_grows_finds_its_frame,
+            s3_12_a_call_does_not_grow_whatever_is_left,
             s3_08_n_splits_make_n_more_segments, s3_08_frames_of_200k_nest,
             s3_08_a_link_knows_the_arguments,
             s3_08_one_segment_is_kept_until_a_collection,
