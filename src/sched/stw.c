@@ -37,10 +37,16 @@
 enum { POLL_NS = 50 * 1000, RESIGNAL_NS = 1000 * 1000,
        RESIGNAL_LAST_NS = 20 * 1000, LAST_STOP_NS = 1000 * 1000 * 1000 };
 
+TZ_NO_SANITIZE void tz_stop_ring(void)
+{
+    tz_xadd(&tz_sched.stopbell, 1);
+    tz_futex_wake(&tz_sched.stopbell, 1);
+}
+
 static void count_down(void)
 {
     if (tz_xadd(&tz_sched.stopwait, -1u) == 1)
-        tz_futex_wake(&tz_sched.stopwait, 1);
+        tz_stop_ring();
 }
 
 void tz_stop_count(struct tz_p *p)
@@ -171,6 +177,7 @@ static void wait_for_all(void)
     int64_t start = tz_clock_now();
     bool signalled = false;
     for (;;) {
+        uint32_t bell = tz_load_acq(&tz_sched.stopbell); // before the looks
         take_syscalls();
         uint32_t left = tz_load_acq(&tz_sched.stopwait);
         // Only now is it sure that nobody is on his way out of a P.
@@ -187,7 +194,7 @@ static void wait_for_all(void)
         if (last && tz_clock_now() - start > LAST_STOP_NS)
             tz_store(&tz_sched.last_stop, 0);
         if (left)
-            tz_futex_sleep(&tz_sched.stopwait, left,
+            tz_futex_sleep(&tz_sched.stopbell, bell,
                            last ? RESIGNAL_LAST_NS : RESIGNAL_NS);
     }
 }
