@@ -267,6 +267,36 @@ START_TEST(a_stop_that_sleeps_is_woken_by_one_without_a_p)
 }
 END_TEST
 
+// As an attached thread at the end of a call: no gate is passed.
+static void lets_go(void *arg)
+{
+    (void)arg;
+    struct tz_tls *t = tz_tls_get();
+    user_code("with a P");
+    t->locks++;
+    tz_let_go(t);
+    t->locks--;
+    user_code("without a P");
+    use_runtime();
+    user_code("with a P again");
+    end_of_goroutine();
+}
+
+static void stop_and_lets_go(void *arg)
+{
+    (void)arg;
+    model_need(tuza_spawn_at(lets_go, NULL, "here") == 0);
+    stop_once();
+    end_of_goroutine();
+}
+
+START_TEST(one_that_lets_its_p_go_stops_with_the_world)
+{
+    explore("a stop and a P that is let go", make_two_ps, stop_and_lets_go, 2,
+            2, 0);
+}
+END_TEST
+
 // Two stops after each other: who was stopped last gets on its way between.
 static void taken_over_stops(void *arg)
 {
@@ -527,6 +557,7 @@ int main(void)
                     nobody_without_a_p_runs_while_the_world_is_stopped,
                     one_that_computes_without_a_p_is_asked_to_stop,
                     a_stop_that_sleeps_is_woken_by_one_without_a_p,
+                    one_that_lets_its_p_go_stops_with_the_world,
                     one_without_a_p_goes_on_between_two_stops,
                     a_p_is_taken_twice_beside_a_stop,
                     one_whose_p_others_have_gets_it_back,
