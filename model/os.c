@@ -22,6 +22,7 @@
 #include "os/space.h"
 #include "os/thread.h"
 #include "os/vm.h"
+#include "sched.h"
 #include "sched/split.h"
 #include "stack/stack.h"
 
@@ -82,9 +83,11 @@ int64_t tz_clock_now(void)
     return model_now();
 }
 
+bool model_patient;
+
 void tz_futex_sleep(uint32_t *word, uint32_t expect, int64_t ns)
 {
-    model_sleep(word, expect, ns);
+    model_sleep(word, expect, model_patient ? -1 : ns);
 }
 
 void tz_futex_wake(uint32_t *word, uint32_t n)

@@ -3,8 +3,14 @@
 #ifndef MODEL_SCHED_H
 #define MODEL_SCHED_H
 
+#include <stdbool.h>
+
 // Called by a new M's thread before it is one, if not NULL: a system that takes
 // its time.
 extern void (*model_new_thread)(void);
+
+// Sleeps on a futex have no limit: what only a later look would mend, such as a
+// wake that was lost, is a deadlock. For tests without timers.
+extern bool model_patient;
 
 #endif

@@ -12,7 +12,9 @@ TUZA_BEGIN
 typedef struct tuza_config {
     size_t size;       /* sizeof(tuza_config); TUZA_CONFIG sets it */
     int maxprocs;      /* threads that run goroutines at once [TUZAMAXPROCS]:
-                          the processors of this process's affinity mask */
+                          the processors of this process's affinity mask, or
+                          so many as its control groups' quotas of processor
+                          time are for, rounded up, when those are fewer */
     int gc_percent;    /* growth, in percent of the live heap, that starts a
                           collection [TUZAGC]: 100; -1 is off */
     size_t stack_size; /* bytes of address space of a goroutine's stack, guard

@@ -63,7 +63,7 @@ static void apply_environment(tuza_config *c)
     if (tz_env.stack_size)
         c->stack_size = tz_env.stack_size;
     if (c->maxprocs == 0)
-        c->maxprocs = tz_ncpu();
+        c->maxprocs = tz_ncpu_quota("");
     if (c->maxprocs > TZ_MAXPROCS)
         c->maxprocs = TZ_MAXPROCS;
 }

@@ -8,3 +8,9 @@ uint64_t tz_cgroup_memory(const char *root)
     (void)root;
     return UINT64_MAX;
 }
+
+uint64_t tz_cgroup_cpus(const char *root)
+{
+    (void)root;
+    return UINT64_MAX;
+}

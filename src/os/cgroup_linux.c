@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// os/cgroup_linux.c: finds the memory limit of our control group.
+// os/cgroup_linux.c: finds the limits of our control group: memory, processors.
 //
 //   /proc/self/cgroup      which group: "0::/a/b", or "4:memory:/a/b" in the
 //                          older version, where each controller has a tree
 //   /proc/self/mountinfo   where such a tree, or a part of it, is mounted
 //   MOUNT/b/memory.max, MOUNT/memory.max, …   up to where it is mounted
+//
+// Of processors it is cpu.max, with a quota and the period for which it is, or
+// cpu.cfs_quota_us and cpu.cfs_period_us. A group that may use one and a half
+// processors' time counts as two: a thread less would leave time unused.
 //
 // A mount may show a part of the tree: its root is then not "/", and what the
 // group's path says up to there must be left out. Both paths are told from the
@@ -12,11 +16,12 @@
 // mount of "/../.." is one of an ancestor's, the names on the way down to us
 // unknown: then its own limit is all there is to read.
 //
-// Both versions are asked, since in a hybrid set-up either may hold the memory
+// Both versions are asked, since in a hybrid set-up either may hold the
 // controller. Whatever is missing, hidden, too long or no number counts as no
-// limit: the answer steers the collector, it need not be complete. No malloc,
+// limit: the answer steers the runtime, it need not be complete. No malloc,
 // errno is kept. Go (1.25, for processors) keeps the like in
-// internal/runtime/cgroup; it looks at one version and one mount.
+// internal/runtime/cgroup; it looks at one version and one mount, and takes two
+// processors where a quota is for less.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -128,6 +133,10 @@ static uint64_t parse_limit(const char *s)
 // One look at one version's tree.
 struct search {
     const char *prefix;   // of all files
+    const char *controller; // its name in the older version
+    // Reads the limits of the group whose directory is s->file, of length n;
+    // first: it is our own.
+    void (*read_group)(struct search *s, size_t n, bool first);
     bool v2;
     uint64_t limit;       // lowest so far
     char group[PATH];     // our group's path
@@ -172,26 +181,41 @@ static bool find_group(struct search *s)
         c = next_word(&s->text, '\n', s->group, sizeof s->group);
         found = s->group[0] == '/' &&
                 (s->v2 ? strcmp(id, "0") == 0 && !controllers[0]
-                       : has_word(controllers, "memory"));
+                       : has_word(controllers, s->controller));
     }
     text_close(&s->text);
     return found;
 }
 
-// The limit that the file in directory s->file, of length n, holds.
-static void take_limit(struct search *s, size_t n, const char *name)
+// The numbers that the file in directory s->file, of length n, begins with, a
+// word each.
+static void read_numbers(struct search *s, size_t n, const char *name,
+                         uint64_t *out, int count)
 {
     char value[32];
+    for (int i = 0; i < count; i++)
+        out[i] = UINT64_MAX;
     if (strlen(name) >= sizeof s->file - n)
         return;
     strcpy(s->file + n, name);
     if (text_open(&s->text, s->file)) {
-        next_word(&s->text, '\n', value, sizeof value);
+        int c = ' ';
+        for (int i = 0; i < count && c == ' '; i++) {
+            c = next_word(&s->text, i + 1 < count ? ' ' : '\n', value,
+                          sizeof value);
+            if (value[0])
+                out[i] = parse_limit(value);
+        }
         text_close(&s->text);
-        if (value[0])
-            s->limit = tz_min(s->limit, parse_limit(value));
     }
     s->file[n] = 0;
+}
+
+static void take_limit(struct search *s, size_t n, const char *name)
+{
+    uint64_t v;
+    read_numbers(s, n, name, &v, 1);
+    s->limit = tz_min(s->limit, v);
 }
 
 // The older version's sum of all limits above, those out of sight included.
@@ -217,6 +241,32 @@ static void take_hierarchical(struct search *s, size_t n)
     s->file[n] = 0;
 }
 
+static void read_memory(struct search *s, size_t n, bool first)
+{
+    if (s->v2) {
+        take_limit(s, n, "/memory.max");
+        take_limit(s, n, "/memory.high");
+        return;
+    }
+    take_limit(s, n, "/memory.limit_in_bytes");
+    if (first)
+        take_hierarchical(s, n);
+}
+
+static void read_cpus(struct search *s, size_t n, bool first)
+{
+    (void)first;
+    uint64_t v[2]; // quota, period
+    if (s->v2) {
+        read_numbers(s, n, "/cpu.max", v, 2);
+    } else {
+        read_numbers(s, n, "/cpu.cfs_quota_us", &v[0], 1);
+        read_numbers(s, n, "/cpu.cfs_period_us", &v[1], 1);
+    }
+    if (v[0] != UINT64_MAX && v[1] != UINT64_MAX)
+        s->limit = tz_min(s->limit, (v[0] - 1) / v[1] + 1);
+}
+
 // Reads the limits of the group `rest` below the mount, and of all from there
 // up to the mount.
 static void climb(struct search *s, const char *rest)
@@ -229,14 +279,7 @@ static void climb(struct search *s, const char *rest)
         while (n > top && s->file[n - 1] == '/')
             n--;
         s->file[n] = 0;
-        if (s->v2) {
-            take_limit(s, n, "/memory.max");
-            take_limit(s, n, "/memory.high");
-        } else {
-            take_limit(s, n, "/memory.limit_in_bytes");
-            if (first)
-                take_hierarchical(s, n);
-        }
+        s->read_group(s, n, first);
         if (n <= top)
             return;
         while (n > top && s->file[n - 1] != '/')
@@ -301,7 +344,7 @@ static bool read_mount(struct search *s)
     if (c == ' ')
         c = next_word(&s->text, '\n', word, sizeof word);
     if (s->root[0] != '/' || s->at[0] != '/' ||
-        !(s->v2 || has_word(word, "memory")))
+        !(s->v2 || has_word(word, s->controller)))
         return c >= 0;
     unescape(s->root);
     unescape(s->at);
@@ -321,13 +364,29 @@ static void look(struct search *s)
     text_close(&s->text);
 }
 
-uint64_t tz_cgroup_memory(const char *root)
+static uint64_t look_twice(struct search *s)
 {
     int saved = errno;
-    struct search s = { .prefix = root, .limit = UINT64_MAX };
-    look(&s);
-    s.v2 = true;
-    look(&s);
+    s->limit = UINT64_MAX;
+    look(s);
+    s->v2 = true;
+    look(s);
     errno = saved;
-    return s.limit;
+    return s->limit;
+}
+
+uint64_t tz_cgroup_memory(const char *root)
+{
+    struct search s = { .prefix = root,
+                        .controller = "memory",
+                        .read_group = read_memory };
+    return look_twice(&s);
+}
+
+uint64_t tz_cgroup_cpus(const char *root)
+{
+    struct search s = { .prefix = root,
+                        .controller = "cpu",
+                        .read_group = read_cpus };
+    return look_twice(&s);
 }

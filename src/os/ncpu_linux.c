@@ -3,9 +3,12 @@
 //
 // The kernel answers EINVAL when its own mask is longer than the buffer, so the
 // buffer doubles until it fits. A machine that hides the call counts as what
-// sysconf says. Quotas of control groups are not looked at.
+// sysconf says. A quota of a control group takes nothing from how many threads
+// run at once, which is what a lock that spins asks; but when more of them are
+// busy than its time is for, all stand still at the end of each period.
 //
-// Go keeps this in os_linux.go (getproccount).
+// Go keeps this in os_linux.go (getproccount) and, since 1.25, cgroup_linux.go,
+// where a quota below two counts as two.
 
 #include <errno.h>
 #include <sys/syscall.h>
@@ -13,6 +16,7 @@
 
 #include "base/base.h"
 #include "base/bits.h"
+#include "os/cgroup.h"
 #include "os/ncpu.h"
 
 enum {
@@ -40,4 +44,9 @@ int tz_ncpu(void)
     }
     errno = saved;
     return (int)count;
+}
+
+int tz_ncpu_quota(const char *root)
+{
+    return (int)tz_min(tz_cgroup_cpus(root), (uint64_t)tz_ncpu());
 }

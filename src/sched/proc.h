@@ -42,7 +42,8 @@ struct tz_sched {
     // Stop-the-world (stw.c).
     struct tz_lock world;  // by who stops it
     uint32_t stopping;     // atomic; the world is stopped or about to be
-    uint32_t stopwait;     // atomic, a futex; Ps that have not stopped yet
+    uint32_t stopwait;     // atomic; Ps and takers that have not stopped yet
+    uint32_t stopbell;     // atomic, a futex; rung for who stops the world
     uint32_t resuming;     // atomic; Ps whose threads have not seen the start
     uint32_t nops;         // atomic; Ms whose nop is not NONE
     uint32_t busy_takers;  // atomic; of them, those that compute
@@ -146,6 +147,8 @@ void tz_enter(struct tz_g *g);
 void tz_stop_in_place(struct tz_p *p);
 // p has stopped without a thread in it.
 void tz_stop_count(struct tz_p *p);
+// Who stops the world is to look again. Signal-safe.
+void tz_stop_ring(void);
 
 // Asks all Ms in RUN to stop and counts them in stopwait; how many. Signals those.
 uint32_t tz_stop_ask_takers(void);

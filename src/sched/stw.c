@@ -38,6 +38,12 @@
 enum { POLL_NS = 5 * 1000, RESIGNAL_NS = 1000 * 1000,
        RESIGNAL_LAST_NS = 20 * 1000, LAST_STOP_NS = 1000 * 1000 * 1000 };
 
+TZ_NO_SANITIZE void tz_stop_ring(void)
+{
+    tz_xadd(&tz_sched.stopbell, 1);
+    tz_futex_wake(&tz_sched.stopbell, 1);
+}
+
 TZ_WEAK void tz_port_stw_latency(int64_t stopping_ns, int64_t total_ns)
 {
     (void)stopping_ns, (void)total_ns;
@@ -46,7 +52,7 @@ TZ_WEAK void tz_port_stw_latency(int64_t stopping_ns, int64_t total_ns)
 static void count_down(void)
 {
     if (tz_xadd(&tz_sched.stopwait, -1u) == 1)
-        tz_futex_wake(&tz_sched.stopwait, 1);
+        tz_stop_ring();
 }
 
 void tz_stop_count(struct tz_p *p)
@@ -177,6 +183,7 @@ static void wait_for_all(void)
     int64_t start = tz_clock_now();
     bool signalled = false;
     for (;;) {
+        uint32_t bell = tz_load_acq(&tz_sched.stopbell); // before the looks
         take_syscalls();
         uint32_t left = tz_load_acq(&tz_sched.stopwait);
         // Only now is it sure that nobody is on his way out of a P.
@@ -193,7 +200,7 @@ static void wait_for_all(void)
         if (last && tz_clock_now() - start > LAST_STOP_NS)
             tz_store(&tz_sched.last_stop, 0);
         if (left)
-            tz_futex_sleep(&tz_sched.stopwait, left,
+            tz_futex_sleep(&tz_sched.stopbell, bell,
                            last ? RESIGNAL_LAST_NS : RESIGNAL_NS);
     }
 }

@@ -38,7 +38,7 @@ enum { RED_ZONE = 128 };
 static TZ_NO_SANITIZE void count_stopped(void)
 {
     if (tz_xadd(&tz_sched.stopwait, -1u) == 1)
-        tz_futex_wake(&tz_sched.stopwait, 1);
+        tz_stop_ring();
 }
 
 // From RUN or ASKED to `to`, in which a scan may read what is published.
@@ -99,7 +99,7 @@ static TZ_NO_SANITIZE void give_up(struct tz_tls *t, enum tz_nop nop)
     tz_store(&m->nop, nop);
     tz_xchg(&p->status, TZ_P_SYSCALL); // publishes all the above
     if (tz_load(&tz_sched.stopping)) // it has to take this P, and maybe waits
-        tz_futex_wake(&tz_sched.stopwait, 1);
+        tz_stop_ring();
 }
 
 // Comes to rest with what is published; makes the call, if there is one.

@@ -38,6 +38,8 @@ compile() { # LANGUAGE COMPILER OPTION...
 control() {
     cat <<'EOF'
 #include <tuza.h>
+#include <tuza/errno.h>
+#include <errno.h>
 #include <unistd.h>
 
 typedef struct pair { int a; double b; } pair;
@@ -123,7 +125,9 @@ static int calls(void)
     TUZA_SYSCALL(close(fd));
     tuza_sleep(TUZA_SEC(1));
     tuza_set_label("label");
-    return (int)n + tuza_errno() + (tuza_now() > 0) + (tuza_goid() == 1);
+    errno = 0;
+    return (int)n + errno + (&errno == tuza_errno_location()) + tuza_errno() +
+           (tuza_now() > 0) + (tuza_goid() == 1);
 }
 
 static tuza_mutex mutex;

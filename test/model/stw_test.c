@@ -218,6 +218,38 @@ START_TEST(a_stop_does_not_wait_for_a_call)
 }
 END_TEST
 
+// The stop sleeps already when the call begins: its enter has to wake it.
+static int calls;
+
+static void call_late(void *arg)
+{
+    (void)arg;
+    calls = 1;
+    model_sleep_for(200000);
+    enter(16);
+    busy_until(&stops);
+    tuza_syscall_exit();
+    user_code("after the call");
+    end_of_goroutine();
+}
+
+static void stop_before_call(void *arg)
+{
+    (void)arg;
+    model_need(tuza_spawn_at(call_late, NULL, "here") == 0);
+    busy_until(&calls);
+    tz_world_call(while_stopped_blind, NULL);
+    end_of_goroutine();
+}
+
+START_TEST(a_stop_that_sleeps_is_woken_by_a_call)
+{
+    model_patient = true;
+    explore("a stop that sleeps, and a call", make_two_ps, stop_before_call, 2,
+            1, 0);
+}
+END_TEST
+
 // Two stop the world at once: each in turn.
 static void second_stopper(void *arg)
 {
@@ -359,6 +391,7 @@ int main(void)
                    a_stop_does_not_wait_for_a_call,
                    a_stop_does_not_wait_for_a_thread_that_is_made,
                    a_stop_and_sysmon_that_takes_a_p,
+                   a_stop_that_sleeps_is_woken_by_a_call,
                    two_stops_come_one_after_the_other,
                    what_was_queued_before_a_stop_runs_after_it, NULL });
 }

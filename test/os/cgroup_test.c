@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// test/os/cgroup_test.c: the memory limit of control groups, read from trees of
-// files that look like the kernel's.
+// test/os/cgroup_test.c: the limits of control groups, of memory and of
+// processors, read from trees of files that look like the kernel's.
 
 #include <sys/stat.h>
 
 #include "os_check.h"
 #include "os/cgroup.h"
+#include "os/ncpu.h"
 
 #define NONE UINT64_MAX
 
@@ -288,6 +289,104 @@ START_TEST(long_names_and_lines_are_passed_over)
 }
 END_TEST
 
+static uint64_t cpus(void)
+{
+    errno = 77;
+    uint64_t n = tz_cgroup_cpus(root);
+    ck_assert_int_eq(errno, 77);
+    return n;
+}
+
+START_TEST(v2_quotas_of_processors_are_rounded_up)
+{
+    static const struct {
+        const char *text;
+        uint64_t cpus;
+    } row[] = {
+        { "max 100000\n", NONE },    { "100000 100000\n", 1 },
+        { "1000 100000\n", 1 },      { "100001 100000\n", 2 },
+        { "150000 100000\n", 2 },    { "200000 100000\n", 2 },
+        { "50000 10000\n", 5 },      { "1 1\n", 1 },
+        { "0 100000\n", NONE },      { "100000 0\n", NONE },
+        { "100000\n", NONE },        { "", NONE },
+        { "100000 x\n", NONE },      { "-1 100000\n", NONE },
+        { "300000 100000 7\n", NONE },
+    };
+    group("0::/a\n");
+    mounts(V2("/", "/sys/fs/cgroup"));
+    ck_assert_uint_eq(cpus(), NONE); // no file
+    for (size_t i = 0; i < tz_countof(row); i++) {
+        put("/sys/fs/cgroup/a/cpu.max", row[i].text);
+        ck_assert_msg(cpus() == row[i].cpus, "%s: %llu", row[i].text,
+                      (unsigned long long)cpus());
+    }
+}
+END_TEST
+
+START_TEST(v2_the_lowest_quota_up_to_the_top_counts)
+{
+    group("0::/a/b/c\n");
+    mounts(V2("/", "/sys/fs/cgroup"));
+    put("/sys/fs/cgroup/a/b/c/cpu.max", "max 100000\n");
+    put("/sys/fs/cgroup/a/b/cpu.max", "900000 100000\n");
+    ck_assert_uint_eq(cpus(), 9);
+    put("/sys/fs/cgroup/a/cpu.max", "350000 50000\n"); // another period
+    ck_assert_uint_eq(cpus(), 7);
+    put("/sys/fs/cgroup/a/b/c/cpu.max", "1000000 100000\n");
+    ck_assert_uint_eq(cpus(), 7);
+    put("/sys/fs/cgroup/cpu.max", "250000 100000\n");
+    ck_assert_uint_eq(cpus(), 3);
+    put("/sys/fs/cpu.max", "1 100000\n");                // above the mount
+    put("/sys/fs/cgroup/a/b/c/d/cpu.max", "1 100000\n"); // below us
+    put("/sys/fs/cgroup/a/b/c/cpu.cfs_quota_us", "1\n"); // not v2's
+    put("/sys/fs/cgroup/a/b/c/cpu.cfs_period_us", "1\n");
+    ck_assert_uint_eq(cpus(), 3);
+    ck_assert_uint_eq(limit(), NONE);
+}
+END_TEST
+
+START_TEST(v1_quotas_are_those_of_the_group_for_processors)
+{
+    group("5:cpu,cpuacct:/x/y\n4:memory:/a\n3:cpuset:/z\n");
+    mounts("33 20 0:30 / /cpu rw - cgroup cgroup rw,cpu,cpuacct\n"
+           "34 20 0:31 / /cpuset rw - cgroup cgroup rw,cpuset\n"
+           "35 20 0:32 / /memory rw - cgroup cgroup rw,memory\n");
+    put("/cpu/x/y/cpu.cfs_quota_us", "-1\n");
+    put("/cpu/x/y/cpu.cfs_period_us", "100000\n");
+    ck_assert_uint_eq(cpus(), NONE);
+    put("/cpu/x/cpu.cfs_quota_us", "250000\n");
+    ck_assert_uint_eq(cpus(), NONE); // without a period it is none
+    put("/cpu/x/cpu.cfs_period_us", "50000\n");
+    ck_assert_uint_eq(cpus(), 5);
+    put("/cpu/x/y/cpu.cfs_quota_us", "100001\n");
+    ck_assert_uint_eq(cpus(), 2);
+    put("/cpu/x/y/cpu.max", "1 1\n"); // not v1's
+    put("/cpuset/z/cpu.cfs_quota_us", "1\n");
+    put("/cpuset/z/cpu.cfs_period_us", "1\n");
+    put("/memory/a/cpu.cfs_quota_us", "1\n");
+    put("/memory/a/cpu.cfs_period_us", "1\n");
+    ck_assert_uint_eq(cpus(), 2);
+}
+END_TEST
+
+START_TEST(threads_are_as_many_as_quota_and_mask_allow)
+{
+    int allowed = tz_ncpu();
+    ck_assert_int_eq(tz_ncpu_quota(root), allowed); // no files
+    group("0::/\n");
+    mounts(V2("/", "/sys/fs/cgroup"));
+    put("/sys/fs/cgroup/cpu.max", "10000 100000\n");
+    ck_assert_int_eq(tz_ncpu_quota(root), 1);
+    ck_assert_int_eq(tz_ncpu(), allowed); // what spins does not ask for it
+    char text[64];
+    snprintf(text, sizeof text, "%d00000 100000\n", allowed + 1);
+    put("/sys/fs/cgroup/cpu.max", text);
+    ck_assert_int_eq(tz_ncpu_quota(root), allowed);
+    put("/sys/fs/cgroup/cpu.max", "4000000000000 1\n"); // no int
+    ck_assert_int_eq(tz_ncpu_quota(root), allowed);
+}
+END_TEST
+
 // Whatever this machine has: an answer, and the same one twice.
 START_TEST(the_real_tree_is_read)
 {
@@ -295,6 +394,10 @@ START_TEST(the_real_tree_is_read)
     ck_assert_uint_gt(n, 0);
     ck_assert_uint_eq(tz_cgroup_memory(""), n);
     printf("limit: %llu\n", (unsigned long long)n);
+    n = tz_cgroup_cpus("");
+    ck_assert_uint_gt(n, 0);
+    ck_assert_uint_eq(tz_cgroup_cpus(""), n);
+    printf("processors: %llu\n", (unsigned long long)n);
 }
 END_TEST
 
@@ -311,6 +414,10 @@ int main(void)
         what_is_no_number_is_no_limit,
         missing_and_broken_files_are_no_limit,
         long_names_and_lines_are_passed_over,
+        v2_quotas_of_processors_are_rounded_up,
+        v2_the_lowest_quota_up_to_the_top_counts,
+        v1_quotas_are_those_of_the_group_for_processors,
+        threads_are_as_many_as_quota_and_mask_allow,
         the_real_tree_is_read,
         NULL,
     };
