@@ -12,7 +12,9 @@ TUZA_BEGIN
  * and does not wait for other goroutines. On a plain thread, and inside of
  * itself, just calls fn. fn may not park, which is fatal, nor make declared
  * calls, nor leave by longjmp or tuza_goexit; it may allocate. A collection
- * waits until fn has returned. Costs about a nanosecond. */
+ * waits until fn has returned: so fn must not wait for a lock that a goroutine
+ * may hold when it is stopped, such as libc's own in fork, malloc or stdio.
+ * Costs about a nanosecond. */
 TUZA_API void tuza_on_system_stack(void (*fn)(void *arg), void *arg);
 
 /* Calls fn(arg) with at least `size` bytes of stack, on the same goroutine: as

@@ -186,6 +186,7 @@ int tuza_attach(void)
     become_g(f);
     tz_sig_unblock(ours, tz_countof(ours), &f->mask);
     tz_ctx_spill(appear, f);
+    tz_store_rlx(&t->p->spawned, t->p->spawned + 1);
     tz_port_m_start(f->m);
     tz_let_go(t);
     t->locks--;
@@ -203,6 +204,7 @@ static void disappear(struct foreign *f)
     tz_store_rel(&f->g->status, TZ_G_DEAD);
     tz_store_rlx(&m->curg, NULL);
     f->g->m = NULL;
+    tz_store_rel(&t->p->ended, t->p->ended + 1); // with tz_sched_counts
     struct tz_p *p = tz_releasep(); // on its way: the world does not stop yet
     tz_m_part(m, t);
     tz_handoffp(p);
