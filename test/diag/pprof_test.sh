@@ -81,7 +81,7 @@ says() { # REGEX WHAT...: of go tool pprof's output
     failed=1
 }
 # The first run builds pprof. Of about 1 s, three quarters are in much and one in little.
-says '^Duration: .*, Total samples = (0\.[89]|1\.[01])[0-9]*s ' -top -unit=s
+says '^Duration: .*, Total samples = (0\.[89]|1(\.[01])?)[0-9]*s ' -top -unit=s
 says ' 0\.(6[5-9]|7[0-9]|8[0-5])[0-9]*s *[0-9.]+%  much$' -top -unit=s
 says ' 0\.(1[5-9]|2[0-9]|3[0-5])[0-9]*s *[0-9.]+%  little$' -top -unit=s
 says '^ *0 *0% .* (0\.[89][0-9]*|1\.[01][0-9]*|1)s .* both$' -top -unit=s

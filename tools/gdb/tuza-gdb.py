@@ -68,12 +68,18 @@ def goroutines():
 
 def state(g):
     names = {int(gdb.parse_and_eval("TZ_G_" + s.upper())): s
-             for s in ("dead", "runnable", "running", "syscall", "waiting")}
+             for s in ("dead", "runnable", "running", "syscall", "waiting",
+                       "no_p")}
     status = names.get(int(g["status"]), "?")
     if status == "waiting":
         return text(gdb.parse_and_eval("tz_wait_name::name[%d]" %
                                        int(g["wait"])))
-    return status
+    return "running, no P" if status == "no_p" else status
+
+
+def on_a_thread(g):
+    return int(g["status"]) in (int(gdb.parse_and_eval("TZ_G_RUNNING")),
+                                int(gdb.parse_and_eval("TZ_G_NO_P")))
 
 
 def saved_registers(g):
@@ -87,7 +93,7 @@ def saved_registers(g):
         regs["rip"] = word(sp - 8)
         regs["rsp"] = sp
         return regs
-    if status == int(gdb.parse_and_eval("TZ_G_RUNNING")) or not g["started"]:
+    if on_a_thread(g) or not g["started"]:
         return None
     sp = int(g["ctx"]["sp"])
     regs = {name: word(sp + at) for name, at in SUSPENDED.items()}
@@ -244,8 +250,7 @@ class Goroutine(gdb.Command):
                 break
         else:
             raise gdb.GdbError("there is no goroutine " + number)
-        running = int(gdb.parse_and_eval("TZ_G_RUNNING"))
-        run = run_on_thread if int(g["status"]) == running else run_suspended
+        run = run_on_thread if on_a_thread(g) else run_suspended
         run(g, command.strip() or "bt")
 
 
