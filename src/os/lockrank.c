@@ -35,6 +35,7 @@ static const char *rank_name(uint32_t rank)
         [TZ_RANK_WORLD] = "WORLD",
         [TZ_RANK_CHAN] = "CHAN",
         [TZ_RANK_SEMA] = "SEMA",
+        [TZ_RANK_CANCEL] = "CANCEL",
         [TZ_RANK_FINALIZER] = "FINALIZER",
         [TZ_RANK_TIMERS] = "TIMERS",
         [TZ_RANK_ALLGS] = "ALLGS",

@@ -14,6 +14,7 @@ enum tz_lockrank {
     TZ_RANK_CHAN,      // chan: one channel
     TZ_RANK_SEMA,      // sync: one bucket of the semaphore table
     TZ_RANK_FINALIZER, // gc: who runs finalizers and cleanups
+    TZ_RANK_CANCEL,    // time: those that one cancel ends
     TZ_RANK_TIMERS,    // time: one P's timers
     TZ_RANK_ALLGS,     // sched: the list of all goroutines
     TZ_RANK_SCHED,     // sched: idle lists and the global run queue

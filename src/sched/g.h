@@ -94,7 +94,8 @@ struct tz_g {
     uint64_t parent;       // id of who spawned it; 0: nobody did
     uintptr_t spawn_pc;    // where that one's call of tuza_go returns to
     void *param;           // from whoever readied it; owned by the waiting op
-    uint32_t select_done;  // atomic; 1 once a case of its select was taken
+    uint32_t select_done;  // atomic; 1 once a case of its select was taken, or
+                           // who ends its park has claimed that (time/wait.h)
     int32_t saved_errno;   // of the last declared call
     uintptr_t syscall_sp;  // scan from here while in SYSCALL
 #if TZ_ASAN || TZ_TSAN
