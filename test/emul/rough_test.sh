@@ -55,7 +55,7 @@ rough_finds_a_planted_lost_wake_up() {
     local i
     ran=$((ran + 1))
     for i in 1 2 3 4 5 6; do
-        [ "$(timeout 10 "$emul/lostwake")" = done ] && break
+        [ "$(timeout 10 "$emul/lostwake" 20)" = done ] && break
     done
     [ $i != 6 ] || fail "lostwake does not pass by itself"
     finds 60 "$emul/lostwake"
