@@ -104,7 +104,8 @@ struct tz_g {
 };
 _Static_assert(sizeof(struct tz_g) <=
                    224 + (TZ_CTX_REGS_SIZE > TZ_G_ARGS
-                              ? TZ_CTX_REGS_SIZE - TZ_G_ARGS : 0),
+                              ? TZ_CTX_REGS_SIZE - TZ_G_ARGS : 0) +
+                       (TZ_ASAN || TZ_TSAN ? sizeof(void *) : 0),
                "a G is small");
 
 enum { TZ_G_MAGIC = 0x67676767 };
