@@ -133,7 +133,7 @@ static struct tz_span *pop_empty(struct central *c)
 static void put(struct central *c, struct tz_span *s)
 {
     s->state = TZ_SPAN_LISTED;
-    s->swept_in = sweep.cycle;
+    s->swept_in = tz_load_rlx(&sweep.cycle);
     tz_list_push_front(s->nalloc == s->nelems ? &c->full : &c->partial,
                        &s->node);
 }
@@ -325,7 +325,8 @@ void tz_central_flip(void)
         c->given = 0;
         tz_lock_release(&c->lock);
     }
-    sweep.cycle++;
+    // The background sweeper may be putting back what was empty.
+    tz_store_rlx(&sweep.cycle, sweep.cycle + 1);
     tz_store_rlx(&sweep.worth, pages_until_next());
     tz_store(&sweep.hint, 0);
 }
@@ -356,7 +357,7 @@ static void batch_take(struct batch *b, uint32_t i)
 static void keep_empty(struct central *c, struct tz_span *s)
 {
     s->state = TZ_SPAN_LISTED;
-    s->swept_in = sweep.cycle;
+    s->swept_in = tz_load_rlx(&sweep.cycle);
     tz_list_push_front(&c->empty, &s->node);
     tz_store_rlx(&c->nempty, c->nempty + 1);
 }

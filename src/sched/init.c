@@ -64,7 +64,7 @@ int tz_sched_init(uint32_t nprocs)
     }
     tz_sched.nprocs = tz_sched.nallp = nprocs;
     tz_sched.allp[0]->alone = nprocs == 1;
-    tz_sched.most_takers = 4 * nprocs;
+    tz_sched.most_takers = tz_takers_for(nprocs);
     tz_sched.on_valgrind = tz_san_on_valgrind();
     tz_lock_acquire(&tz_sched.lock);
     for (uint32_t i = nprocs; i-- > 0;)

@@ -79,6 +79,14 @@ TZ_INLINE uint32_t tz_nallp(void)
     return tz_load_acq(&tz_sched.nallp); // with resize.c
 }
 
+// So many loops may run beside n Ps. Programs that count on one P not to run two
+// goroutines at once have races when one of them has lost it: ThreadSanitizer,
+// under which much takes longer than a loop may, would tell of those.
+TZ_INLINE uint32_t tz_takers_for(uint32_t n)
+{
+    return TZ_TSAN ? 0 : 4 * n;
+}
+
 // What a thread is: its own M, or NULL.
 TZ_INLINE struct tz_m *tz_getm(void) { return tz_tls_get()->m; }
 

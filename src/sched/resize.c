@@ -69,7 +69,7 @@ static void resize(void *arg)
     for (uint32_t i = n; i < now; i++)
         drop(i);
     tz_store_rlx(&tz_sched.nprocs, n);
-    tz_store_rlx(&tz_sched.most_takers, 4 * n);
+    tz_store_rlx(&tz_sched.most_takers, tz_takers_for(n));
 }
 
 int tuza_maxprocs(int n)

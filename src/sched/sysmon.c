@@ -28,8 +28,7 @@ enum {
     TICK_MAX_US = 10000,
     LONG_CALL_MS = 10,
     SLICE_MS = 10,
-    LOOK_US = 50,  // a P whose goroutine has not changed for so long is looked at
-    TAKERS = 4     // threads that may compute without a P, for each P
+    LOOK_US = 50   // a P whose goroutine has not changed for so long is looked at
 };
 
 TZ_WEAK void tz_port_tick(int64_t now) { (void)now; }

@@ -227,6 +227,7 @@ static void spin(void *arg)
 // A loop without calls does not keep the others from its P.
 IN_GOROUTINES(a_loop_without_calls_loses_its_p, 1)
 {
+    tz_store_rlx(&tz_sched.most_takers, 4); // ThreadSanitizer's builds let none
     need_eq(tuza_spawn(spin, NULL), 0);
     while (!__atomic_load_n(&spinning, __ATOMIC_RELAXED))
         tuza_yield();
@@ -241,6 +242,7 @@ IN_GOROUTINES(a_loop_without_calls_loses_its_p, 1)
 
 IN_GOROUTINES(s3_33_the_world_stops_while_four_goroutines_spin, 2)
 {
+    tz_store_rlx(&tz_sched.most_takers, 8);
     for (int i = 0; i < 4; i++)
         need_eq(tuza_spawn(spin, NULL), 0);
     for (int i = 0; i < 10; i++)
@@ -268,6 +270,7 @@ static void *let_go_later(void *arg)
 IN_GOROUTINES(four_loops_run_beside_each_p, 1)
 {
     pthread_t outside;
+    tz_store_rlx(&tz_sched.most_takers, 4);
     for (int i = 0; i < 7; i++)
         need_eq(tuza_spawn(spin, NULL), 0);
     need_eq(pthread_create(&outside, NULL, let_go_later, NULL), 0);
