@@ -156,7 +156,7 @@ static int fork_everywhere(int argc, char **argv)
     tuza_spawn(allocate, NULL);
     tuza_waitgroup_wait(&group);
     for (int i = 0; i <= WAYS; i++)
-        need(made[i] > 0);
+        need(__atomic_load_n(&made[i], __ATOMIC_SEQ_CST) > 0);
     return 0;
 }
 
