@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# test: release-only timeout=600
+# test: release-only timeout=1200
 #
 # Every C test program, and every example, with TUZADEBUG=mapstack=1 on a kernel
 # that polices the stack pointer (emul-police): no violation, and the same end

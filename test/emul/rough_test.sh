@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# test: release-only timeout=600
+# test: release-only timeout=1200
 #
 # Programs with many threads under librough, for a minute; and that librough
 # and the runner find what they are there to find.

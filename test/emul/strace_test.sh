@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# test: release-only timeout=600
+# test: release-only timeout=1200
 #
 # Nothing goes round the table of calls for memory: of wordfreq, and of every
 # test of the public face, the calls that the kernel gets from libtuza.so are

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# test: release-only timeout=600
+# test: release-only timeout=1200
 #
 # Makes each mistake of model/mutants.tsv in a copy of the source, and demands
 # of the test that is named there that it fails; that it passes without the

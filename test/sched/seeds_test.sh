@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# test: release-only timeout=600
+# test: release-only timeout=1200
 #
 # The suite's concurrent programs pass in a simulation (TUZASIM) whatever its
 # seed: 200 of them, 1 to 200, or as SEEDS="FIRST LAST" says. `seeds.exempt` tells
