@@ -150,6 +150,15 @@ static void race_cancel(void *arg)
     tz_cancel_fire(racing);
 }
 
+// Whoever fires c is done with it when its lock is free again.
+static bool has_fired(struct tz_cancel *c)
+{
+    tz_lock_acquire(&c->lock);
+    bool fired = c->fired;
+    tz_lock_release(&c->lock);
+    return fired;
+}
+
 static void race_all(void)
 {
     for (int i = 0; i < scaled(RACES); i++) {
@@ -164,10 +173,8 @@ static void race_all(void)
         tz_xadd(&ends[r == 0 ? 0 : r == -ETIMEDOUT ? 1 : 2], 1);
         need(r == 0 || r == -ETIMEDOUT || r == -ECANCELED);
         if (i % 2)
-            while (!c.fired) // it uses c
+            while (!has_fired(&c)) // it uses c
                 tuza_yield();
-        tz_lock_acquire(&c.lock);
-        tz_lock_release(&c.lock);
         while (tz_load(&shown)) // the waker has looked
             tuza_yield();
     }
