@@ -84,7 +84,7 @@ TZ_INLINE uint32_t tz_nallp(void)
 // under which much takes longer than a loop may, would tell of those.
 TZ_INLINE uint32_t tz_takers_for(uint32_t n)
 {
-    return TZ_TSAN ? 0 : 4 * n;
+    return TZ_TSAN || TZ_ASAN ? 0 : 4 * n;
 }
 
 // What a thread is: its own M, or NULL.

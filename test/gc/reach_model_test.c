@@ -9,6 +9,7 @@
 // handle, an ephemeron is dead when its key is, a finalizer runs once and
 // before the cleanups. In the end, without roots, nearly all has gone.
 
+#include "sched/proc.h"
 #include "dying.h"
 
 enum { NODES = 96, EDGES = 4, PAIRS = 32, MAGIC = 0x5ade };
@@ -318,6 +319,7 @@ static void fuzz(int rounds)
 {
     int steps = 40;
     seed = test_seed();
+    tz_store_rlx(&tz_sched.most_takers, 0); // one P, one goroutine at a time
     for (int r = 0; r < rounds; r++) {
         elsewhere(some_steps, &steps);
         tuza_yield();
@@ -326,7 +328,8 @@ static void fuzz(int rounds)
     printf("%llu lives, %llu finalized, %llu cleaned, %d left\n",
            (unsigned long long)lives, (unsigned long long)ran_in_all,
            (unsigned long long)cleaned_in_all, left());
-    need(left() <= NODES / 8);
+    // Frames of AddressSanitizer are large and keep stale words.
+    need(TZ_ASAN || left() <= NODES / 8);
     need(ran_in_all <= set_in_all && ran_in_all > 0 && cleaned_in_all > 0);
 }
 
