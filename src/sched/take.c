@@ -157,13 +157,15 @@ uint32_t tz_stop_ask_takers(void)
     if (tz_load(&tz_sched.nops) == 0)
         return 0;
     for (struct tz_m *m = tz_load_acq(&tz_sched.allm); m; m = m->alllink) {
-        if (tz_load(&m->nop) != TZ_NOP_RUN)
-            continue;
-        tz_xadd(&tz_sched.stopwait, 1);
-        if (tz_cas(&m->nop, TZ_NOP_RUN, TZ_NOP_ASKED)) {
-            tz_stop_signal(m);
-            asked++;
-        } else {
+        // One that has come to rest meanwhile is looked at again: a scan reads
+        // what it published, and a failed exchange acquires nothing.
+        while (tz_load(&m->nop) == TZ_NOP_RUN) {
+            tz_xadd(&tz_sched.stopwait, 1);
+            if (tz_cas(&m->nop, TZ_NOP_RUN, TZ_NOP_ASKED)) {
+                tz_stop_signal(m);
+                asked++;
+                break;
+            }
             tz_xadd(&tz_sched.stopwait, -1u);
         }
     }
