@@ -27,13 +27,6 @@ struct tz_stack_link {
     struct tz_stack to;          // the stack that was gone to
 };
 
-// Whether addr lies in the part of the older stack that is in use.
-TZ_INLINE bool tz_stack_link_holds(const struct tz_stack_link *s,
-                                   uintptr_t addr)
-{
-    return addr >= s->from_sp && addr < s->from.hi;
-}
-
 TZ_INLINE bool tz_stack_holds(const struct tz_stack *st, uintptr_t addr)
 {
     return addr - st->lo < st->hi - st->lo;

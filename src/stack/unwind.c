@@ -26,13 +26,15 @@ TZ_NO_SANITIZE static bool within(uintptr_t lo, uintptr_t hi, uintptr_t addr)
     return addr >= lo && addr < hi && hi - addr >= sizeof addr;
 }
 
-// Of the chain: the link that left the stack addr is in; NULL: none.
+// Of the chain: the link that left the stack with `size` bytes at addr; none at
+// the stack pointer of one that is empty. NULL: there is none.
 TZ_NO_SANITIZE static const struct tz_stack_link *
-link_of(const struct tz_unwind *u, uintptr_t addr)
+link_of(const struct tz_unwind *u, uintptr_t addr, size_t size)
 {
     const struct tz_stack_link *s = u->chain;
     for (int i = 0; s && i < LINKS; i++, s = s->older)
-        if (tz_stack_link_holds(s, addr))
+        if (addr >= s->from_sp && addr <= s->from.hi &&
+            s->from.hi - addr >= size)
             return s;
     return NULL;
 }
@@ -60,11 +62,8 @@ TZ_NO_SANITIZE bool tz_unwind_read(struct tz_unwind *u, uintptr_t addr,
 {
     if (addr % sizeof *out != 0)
         return false;
-    if (!within(u->lo, u->hi, addr)) {
-        const struct tz_stack_link *s = link_of(u, addr);
-        if (!s || !within(s->from_sp, s->from.hi, addr))
-            return false;
-    }
+    if (!within(u->lo, u->hi, addr) && !link_of(u, addr, sizeof *out))
+        return false;
     if (u->fleeting)
         return read_copy(u, addr, out);
     *out = *(const volatile uintptr_t *)addr;
@@ -121,7 +120,7 @@ TZ_NO_SANITIZE static bool advanced(struct tz_unwind *u, uintptr_t before)
     uintptr_t sp = u->at.reg[tz_unwind_cpu.sp];
     if (sp > before && sp <= u->hi)
         return true;
-    const struct tz_stack_link *s = link_of(u, sp);
+    const struct tz_stack_link *s = link_of(u, sp, 0);
     if (!s)
         return false;
     u->lo = s->from_sp;
