@@ -24,6 +24,14 @@ typedef struct tuza_config {
     int64_t memory_limit; /* bytes [TUZAMEMLIMIT], see tuza_memory_limit_set:
                              what the control group grants; -1 is none */
     int float_control;    /* TUZA_FLOAT_OWN or TUZA_FLOAT_SHARED */
+    int max_taken;     /* so many goroutines, of those that compute for more than
+                          10 ms while others wait, run on beside the maxprocs
+                          others, on threads that the kernel divides the
+                          processors among; the rest keep their turn until they
+                          call tuza [TUZADEBUG=taken=N]: 4 x maxprocs, also when
+                          that changes; -1 is none: with one P, no other
+                          goroutine then runs between a goroutine's calls of
+                          tuza, but for those that block */
 } tuza_config;
 
 /* Rounding, unmasked exceptions, flush to zero: what fesetround, feenableexcept

@@ -46,7 +46,7 @@ static int read_config(const tuza_config *config, tuza_config *out)
     if (out->maxprocs < 0 || out->maxprocs > TZ_MAXPROCS ||
         out->gc_percent < -1 || out->stack_size > TZ_GIB ||
         out->memory_limit < -1 || out->float_control < TUZA_FLOAT_OWN ||
-        out->float_control > TUZA_FLOAT_SHARED)
+        out->float_control > TUZA_FLOAT_SHARED || out->max_taken < -1)
         return -EINVAL;
     return 0;
 }
@@ -62,6 +62,8 @@ static void apply_environment(tuza_config *c)
         c->gc_percent = 100;
     if (tz_env.stack_size)
         c->stack_size = tz_env.stack_size;
+    if (tz_env.max_taken)
+        c->max_taken = tz_env.max_taken;
     if (c->maxprocs == 0)
         c->maxprocs = tz_ncpu_quota("");
     if (c->maxprocs > TZ_MAXPROCS)
@@ -107,7 +109,7 @@ static int start(int (*fn)(int, char **), int argc, char **argv,
         return err;
     if ((err = tz_diag_init()) != 0)
         return err;
-    if ((err = tz_sched_init((uint32_t)c.maxprocs)) != 0)
+    if ((err = tz_sched_init((uint32_t)c.maxprocs, c.max_taken)) != 0)
         return err;
     tz_pacer_update(); // all that is needed for a start is mapped now
     return tz_main_spawn(fn, argc, argv, exit_when_done);

@@ -243,6 +243,15 @@ static void debug_gcevery(struct text value)
     tz_env.stress_gc = true;
 }
 
+static void debug_taken(struct text value)
+{
+    uint64_t v;
+    if (parse_number(value, INT32_MAX, &v))
+        tz_env.max_taken = v ? (int)v : -1;
+    else
+        refuse("TUZADEBUG: taken", value, "a number");
+}
+
 static void debug_simtrace(struct text value)
 {
     uint64_t v;
@@ -293,7 +302,7 @@ static const struct {
     { "gctrace", debug_gctrace },   { "stress", debug_stress },
     { "efence", debug_efence },     { "schedtrace", debug_schedtrace },
     { "gcmode", debug_accept },     { "check", debug_accept },
-    { "gcevery", debug_gcevery },
+    { "gcevery", debug_gcevery },   { "taken", debug_taken },
     { "oscalls", debug_oscalls },   { "mapstack", debug_mapstack },
     { "hooks", debug_accept },      { "thp", debug_accept },
     { "oscount", debug_accept },    { "madvfree", debug_madvfree },

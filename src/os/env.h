@@ -21,6 +21,8 @@ struct tz_env {
     bool sim;             // TUZASIM is set: one thread, in an order chosen by
     uint64_t sim_seed;    // its value
     // TUZADEBUG keys:
+    int max_taken;     // taken=N: goroutines that compute on without a P; -1
+                       // none, 0 not set
     int simtrace;      // 1: the hash of a simulation at its end; 2: its events
     int gctrace;       // 1: a line a collection
     int schedtrace;    // ms between lines about the scheduler; 0: none

@@ -54,7 +54,7 @@ static void in_fork_child(void)
     t->locks--;
 }
 
-int tz_sched_init(uint32_t nprocs)
+int tz_sched_init(uint32_t nprocs, int max_taken)
 {
     TZ_CHECK(nprocs >= 1 && nprocs <= TZ_MAXPROCS);
     for (uint32_t i = 0; i < nprocs; i++) {
@@ -64,6 +64,7 @@ int tz_sched_init(uint32_t nprocs)
     }
     tz_sched.nprocs = tz_sched.nallp = nprocs;
     tz_sched.allp[0]->alone = nprocs == 1;
+    tz_sched.max_taken = max_taken;
     tz_sched.most_takers = tz_takers_for(nprocs);
     tz_sched.on_valgrind = tz_san_on_valgrind();
     tz_lock_acquire(&tz_sched.lock);

@@ -2,9 +2,8 @@
 // sched/preempt.c: signal handlers: stopping a thread, looking at a fault.
 //
 // SIGURG makes a thread that runs goroutine code wait right there until the
-// world starts again. The collector scans the goroutine's stack from 128 bytes
-// below the interrupted stack pointer (the red zone of leaf functions) and the
-// registers in the signal frame, vector registers included.
+// world starts again. The collector scans the goroutine's stack and the registers
+// in the signal frame, vector registers included (tz_publish).
 //
 // SIGSEGV may be an overflow, which is reported (overflow.c); any other goes to
 // whoever handled it before. Handlers run on the thread's signal stack, take no
@@ -17,8 +16,6 @@
 #include "sched/preempt.h"
 #include "sched/proc.h"
 #include "sched/split.h"
-
-enum { RED_ZONE = 128 };
 
 // Whether the interrupted code is a goroutine's own.
 static TZ_NO_SANITIZE bool is_program(struct tz_tls *t,
@@ -43,16 +40,10 @@ static TZ_NO_SANITIZE bool may_wait(const struct tz_sigctx *c)
 // With a P: stops with it.
 static TZ_NO_SANITIZE void stop_with_p(struct tz_tls *t, struct tz_sigctx *c)
 {
-    struct tz_m *m = t->m;
     t->locks++;
-    m->stop_regs = c->regs;
-    m->stop_regs_size = c->regs_size;
-    uintptr_t sp = c->sp - RED_ZONE;
-    m->stop_sp = sp < t->g->stack.lo ? t->g->stack.lo : sp;
+    tz_publish(t, c);
     tz_stop_in_place(t->p);
-    m->stop_sp = 0;
-    m->stop_regs = NULL;
-    m->stop_regs_size = 0;
+    tz_withdraw(t->m);
     t->locks--;
 }
 

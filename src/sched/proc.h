@@ -47,7 +47,8 @@ struct tz_sched {
     uint32_t resuming;     // atomic; Ps whose threads have not seen the start
     uint32_t nops;         // atomic; Ms whose nop is not NONE
     uint32_t busy_takers;  // atomic; of them, those that compute
-    uint32_t most_takers;  // so many are let; const after init
+    uint32_t most_takers;  // atomic; so many are let
+    int max_taken;         // the setting for it; const after init
     uint64_t taken_blocked, taken_busy; // so often; atomic
     uint32_t last_stop;    // atomic; 1: the coming stop is for ever
     bool forked;           // this is the child of a fork
@@ -84,6 +85,8 @@ TZ_INLINE uint32_t tz_nallp(void)
 // under which much takes longer than a loop may, would tell of those.
 TZ_INLINE uint32_t tz_takers_for(uint32_t n)
 {
+    if (tz_sched.max_taken)
+        return tz_sched.max_taken < 0 ? 0 : (uint32_t)tz_sched.max_taken;
     return TZ_TSAN || TZ_ASAN ? 0 : 4 * n;
 }
 
@@ -153,8 +156,9 @@ void tz_enter(struct tz_g *g);
 
 // stw.c. Holds p, sees tz_sched.stopping: stops right here until the world starts.
 void tz_stop_in_place(struct tz_p *p);
-// p has stopped without a thread in it.
+// p has stopped without a thread in it; a P or a taker has. Signal-safe.
 void tz_stop_count(struct tz_p *p);
+void tz_stop_count_down(void);
 // Who stops the world is to look again. Signal-safe.
 void tz_stop_ring(void);
 

@@ -74,7 +74,7 @@ struct tz_g *tz_allg_get(size_t i);
 // Start-up (api): the Ps, handlers and sysmon; the main goroutine; then its
 // first thread, which is the caller's (never returns), or another (returns
 // what main has returned). 0, or -errno.
-int tz_sched_init(uint32_t nprocs);
+int tz_sched_init(uint32_t nprocs, int max_taken);
 int tz_main_spawn(int (*fn)(int, char **), int argc, char **argv,
                   bool exit_when_done);
 TZ_NORETURN void tz_main_here(void);

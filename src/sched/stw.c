@@ -49,16 +49,16 @@ TZ_WEAK void tz_port_stw_latency(int64_t stopping_ns, int64_t total_ns)
     (void)stopping_ns, (void)total_ns;
 }
 
-static void count_down(void)
+TZ_NO_SANITIZE void tz_stop_count_down(void)
 {
     if (tz_xadd(&tz_sched.stopwait, -1u) == 1)
         tz_stop_ring();
 }
 
-void tz_stop_count(struct tz_p *p)
+TZ_NO_SANITIZE void tz_stop_count(struct tz_p *p)
 {
     tz_store(&p->status, TZ_P_STOPPED);
-    count_down();
+    tz_stop_count_down();
 }
 
 // Runs in the signal handler too: touches no lock and no malloc. Does not look
@@ -120,7 +120,7 @@ static void take_syscalls(void)
         if (tz_load(&p->status) == TZ_P_SYSCALL &&
             tz_cas(&p->status, TZ_P_SYSCALL, TZ_P_STOPPED)) {
             tz_store_rlx(&p->syscalltick, p->syscalltick + 1);
-            count_down();
+            tz_stop_count_down();
         }
     }
 }

@@ -33,20 +33,12 @@
 #include "sched/preempt.h"
 #include "sched/proc.h"
 
-enum { RED_ZONE = 128 };
-
-static TZ_NO_SANITIZE void count_stopped(void)
-{
-    if (tz_xadd(&tz_sched.stopwait, -1u) == 1)
-        tz_stop_ring();
-}
-
 // From RUN or ASKED to `to`, in which a scan may read what is published.
 static TZ_NO_SANITIZE void rest(struct tz_m *m, enum tz_nop to)
 {
     tz_san_release(&tz_sched.epoch);
     if (tz_xchg(&m->nop, to) == TZ_NOP_ASKED)
-        count_stopped();
+        tz_stop_count_down();
 }
 
 // To RUN, not while the world is stopped. In the state that a scan may read.
@@ -64,22 +56,6 @@ static TZ_NO_SANITIZE void pass_gate(struct tz_m *m)
                tz_load_acq(&tz_sched.epoch) == epoch)
             tz_futex_sleep(&tz_sched.epoch, epoch, -1);
     }
-}
-
-static TZ_NO_SANITIZE void publish(struct tz_tls *t, const struct tz_sigctx *c)
-{
-    struct tz_m *m = t->m;
-    m->stop_regs = c->regs;
-    m->stop_regs_size = c->regs_size;
-    uintptr_t sp = c->sp - RED_ZONE;
-    m->stop_sp = sp < t->g->stack.lo ? t->g->stack.lo : sp;
-}
-
-static TZ_NO_SANITIZE void withdraw(struct tz_m *m)
-{
-    m->stop_sp = 0;
-    m->stop_regs = NULL;
-    m->stop_regs_size = 0;
 }
 
 static TZ_NO_SANITIZE void give_up(struct tz_tls *t, enum tz_nop nop)
@@ -109,14 +85,14 @@ static TZ_NO_SANITIZE void go_on(struct tz_m *m, struct tz_sigctx *c,
     if (call)
         tz_call_finish(c, call, TZ_SIG_STOP);
     pass_gate(m);
-    withdraw(m);
+    tz_withdraw(m);
 }
 
 TZ_NO_SANITIZE void tz_take_here(struct tz_tls *t, struct tz_sigctx *c,
                                  const struct tz_call *call)
 {
     t->locks++;
-    publish(t, c);
+    tz_publish(t, c);
     give_up(t, TZ_NOP_REST);
     tz_xadd_rlx(call ? &tz_sched.taken_blocked : &tz_sched.taken_busy, 1);
     tz_xadd(&tz_sched.busy_takers, 1);
@@ -128,7 +104,7 @@ TZ_NO_SANITIZE void tz_take_call(struct tz_tls *t, struct tz_sigctx *c,
                                  const struct tz_call *call)
 {
     t->locks++;
-    publish(t, c);
+    tz_publish(t, c);
     rest(t->m, TZ_NOP_REST);
     go_on(t->m, c, call);
     t->locks--;
@@ -138,7 +114,7 @@ TZ_NO_SANITIZE void tz_take_stop(struct tz_tls *t, struct tz_sigctx *c)
 {
     struct tz_m *m = t->m;
     t->locks++;
-    publish(t, c);
+    tz_publish(t, c);
     rest(m, TZ_NOP_STOPPED);
     while (tz_load_acq(&m->nop) == TZ_NOP_STOPPED) { // with start's release
         uint32_t epoch = tz_load_acq(&tz_sched.epoch);
@@ -147,7 +123,7 @@ TZ_NO_SANITIZE void tz_take_stop(struct tz_tls *t, struct tz_sigctx *c)
     }
     tz_xadd(&tz_sched.resuming, -1u);
     tz_san_acquire(&tz_sched.epoch);
-    withdraw(m);
+    tz_withdraw(m);
     t->locks--;
 }
 

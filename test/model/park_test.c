@@ -11,24 +11,6 @@ static struct tz_lock lock = TZ_LOCK_INIT(TZ_RANK_CHAN);
 static struct tz_g *waiter; // guarded by lock
 static int times, data;
 
-static void explore(const char *name, void (*setup)(void),
-                    void (*body)(void *), void (*other)(void), int goroutines,
-                    uint32_t preemptions, uint32_t stale)
-{
-    struct model_program p = { .name = name,
-                               .setup = setup,
-                               .thread = { first_m, other },
-                               .check = all_have_run,
-                               .may_sleep = true,
-                               .preemptions = preemptions,
-                               .stale = stale,
-                               .limit = 3000000,
-                               .random = 3000 };
-    main_goroutine = body;
-    expected = goroutines;
-    explored(&p);
-}
-
 static void wait_once(void)
 {
     tz_lock_acquire(&lock);
@@ -71,13 +53,13 @@ static void plain_thread(void)
 START_TEST(a_plain_thread_readies_one_that_is_about_to_park)
 {
     times = 1;
-    explore("ready by a thread, one P", make_one_p, wait_for_thread,
-            plain_thread, 1, 3, 1);
-    explore("ready by a thread, two Ps", make_two_ps, wait_for_thread,
-            plain_thread, 1, 2, 2);
+    explore_with(plain_thread, all_have_run, "ready by a thread, one P", make_one_p,
+                 wait_for_thread, 1, 3, 1);
+    explore_with(plain_thread, all_have_run, "ready by a thread, two Ps", make_two_ps,
+                 wait_for_thread, 1, 2, 2);
     times = 2;
-    explore("ready by a thread, twice", make_one_p, wait_for_thread,
-            plain_thread, 1, 2, 1);
+    explore_with(plain_thread, all_have_run, "ready by a thread, twice", make_one_p,
+                 wait_for_thread, 1, 2, 1);
 }
 END_TEST
 
@@ -96,7 +78,7 @@ static void readier(void *arg)
 static void wait_for_goroutine(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(readier, NULL, "here") == 0);
+    spawn_one(readier);
     wait_once();
     end_of_goroutine();
 }
@@ -104,9 +86,9 @@ static void wait_for_goroutine(void *arg)
 START_TEST(a_goroutine_readies_one_that_is_about_to_park)
 {
     explore("ready by a goroutine, one P", make_one_p, wait_for_goroutine,
-            NULL, 2, 2, 1);
+            2, 2, 1);
     explore("ready by a goroutine, two Ps", make_two_ps, wait_for_goroutine,
-            NULL, 2, 2, 1);
+            2, 2, 1);
 }
 END_TEST
 
@@ -123,7 +105,7 @@ static void busy_readier(void *arg)
 static void wait_for_busy(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(busy_readier, NULL, "here") == 0);
+    spawn_one(busy_readier);
     wait_once();
     readied = 1;
     end_of_goroutine();
@@ -131,7 +113,7 @@ static void wait_for_busy(void *arg)
 
 START_TEST(one_that_was_readied_runs_beside_a_busy_one)
 {
-    explore("ready by a busy one", make_two_ps, wait_for_busy, NULL, 2, 2, 1);
+    explore("ready by a busy one", make_two_ps, wait_for_busy, 2, 2, 1);
 }
 END_TEST
 
@@ -166,7 +148,7 @@ static void second_waiter(void *arg)
 static void first_waiter(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(second_waiter, NULL, "here") == 0);
+    spawn_one(second_waiter);
     wait_for_both(0);
 }
 
@@ -185,10 +167,10 @@ static void ready_both(void)
 
 START_TEST(two_that_were_readied_globally_run_at_once)
 {
-    explore("two in the global queue", make_two_ps, first_waiter, ready_both,
-            2, 2, 0);
-    explore("two in the global queue, late loads", make_two_ps, first_waiter,
-            ready_both, 2, 1, 1);
+    explore_with(ready_both, all_have_run, "two in the global queue", make_two_ps,
+                 first_waiter, 2, 2, 0);
+    explore_with(ready_both, all_have_run, "two in the global queue, late loads", make_two_ps,
+                 first_waiter, 2, 1, 1);
 }
 END_TEST
 

@@ -22,24 +22,6 @@ static void spawn(int i)
     model_need(tuza_spawn_at(child, (void *)(intptr_t)i, "here") == 0);
 }
 
-static void explore(const char *name, void (*setup)(void),
-                    void (*body)(void *), int goroutines, uint32_t preemptions,
-                    uint32_t stale)
-{
-    struct model_program p = { .name = name,
-                               .setup = setup,
-                               .thread = { first_m },
-                               .check = all_have_run,
-                               .may_sleep = true,
-                               .preemptions = preemptions,
-                               .stale = stale,
-                               .limit = 3000000,
-                               .random = 3000 };
-    main_goroutine = body;
-    expected = goroutines;
-    explored(&p);
-}
-
 // The thread for the first child looks for more when it has run it, gives up
 // and falls asleep, while the second one is spawned.
 static void spawn_two(void *arg)
@@ -113,7 +95,7 @@ static void hog(void *arg)
 static void yield_to_hog(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(hog, NULL, "here") == 0);
+    spawn_one(hog);
     tz_yield();
     go = 1;
     end_of_goroutine();
@@ -134,7 +116,7 @@ static bool not_after_all(struct tz_g *g, void *arg)
 static void take_park_back(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(hog, NULL, "here") == 0);
+    spawn_one(hog);
     tz_park(not_after_all, NULL, TZ_WAIT_NONE);
     go = 1;
     end_of_goroutine();

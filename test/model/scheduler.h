@@ -93,4 +93,50 @@ static inline void all_have_run(void)
     model_need(tz_sched.npidle == tz_sched.nprocs);
 }
 
+// body is the first of so many goroutines; beside the first M another thread
+// may run. check: when nothing moves any more.
+static inline void explore_with(void (*other)(void), void (*check)(void),
+                                const char *name, void (*setup)(void),
+                                void (*body)(void *), int goroutines,
+                                uint32_t preemptions, uint32_t stale)
+{
+    struct model_program p = { .name = name,
+                               .setup = setup,
+                               .thread = { first_m, other },
+                               .check = check,
+                               .may_sleep = true,
+                               .preemptions = preemptions,
+                               .stale = stale,
+                               .limit = 3000000,
+                               .random = 3000 };
+    main_goroutine = body;
+    expected = goroutines;
+    explored(&p);
+}
+
+static inline void explore(const char *name, void (*setup)(void),
+                           void (*body)(void *), int goroutines,
+                           uint32_t preemptions, uint32_t stale)
+{
+    explore_with(NULL, all_have_run, name, setup, body, goroutines, preemptions,
+                 stale);
+}
+
+// With the real sysmon, at the time it comes.
+static inline void with_sysmon(void)
+{
+    make_scheduler(1);
+    model_need(tz_sysmon_start() == 0);
+}
+static inline void with_sysmon_2(void)
+{
+    make_scheduler(2);
+    model_need(tz_sysmon_start() == 0);
+}
+
+static inline void spawn_one(void (*fn)(void *))
+{
+    model_need(tuza_spawn_at(fn, NULL, "here") == 0);
+}
+
 #endif

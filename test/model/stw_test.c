@@ -29,24 +29,6 @@ static void poll_for_stop(void)
     tz_crit_leave();
 }
 
-static void explore(const char *name, void (*setup)(void),
-                    void (*body)(void *), int goroutines, uint32_t preemptions,
-                    uint32_t stale)
-{
-    struct model_program p = { .name = name,
-                               .setup = setup,
-                               .thread = { first_m },
-                               .check = all_have_run,
-                               .may_sleep = true,
-                               .preemptions = preemptions,
-                               .stale = stale,
-                               .limit = 3000000,
-                               .random = 3000 };
-    main_goroutine = body;
-    expected = goroutines;
-    explored(&p);
-}
-
 // What a collector reads of a goroutine in a call.
 static void read_caller(void)
 {
@@ -100,7 +82,7 @@ static void runner(void *arg)
 static void stop_runner(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(runner, NULL, "here") == 0);
+    spawn_one(runner);
     stop_once();
     user_code("has stopped the world");
     end_of_goroutine();
@@ -141,7 +123,7 @@ static void call_twice(void *arg)
 static void stop_calls(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(call_twice, NULL, "here") == 0);
+    spawn_one(call_twice);
     while (!caller)
         model_yield();
     stop_once();
@@ -170,7 +152,7 @@ static void call_and_hand_off(void *arg)
 static void stop_handed_off(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(call_and_hand_off, NULL, "here") == 0);
+    spawn_one(call_and_hand_off);
     while (!caller)
         model_yield();
     tz_world_call(while_stopped_blind, NULL);
@@ -202,7 +184,7 @@ static void call_over_stop(void *arg)
 static void stop_over_call(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(call_over_stop, NULL, "here") == 0);
+    spawn_one(call_over_stop);
     while (!caller)
         model_yield();
     stop_once();
@@ -236,7 +218,7 @@ static void call_late(void *arg)
 static void stop_before_call(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(call_late, NULL, "here") == 0);
+    spawn_one(call_late);
     busy_until(&calls);
     tz_world_call(while_stopped_blind, NULL);
     end_of_goroutine();
@@ -262,7 +244,7 @@ static void second_stopper(void *arg)
 static void first_stopper(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(second_stopper, NULL, "here") == 0);
+    spawn_one(second_stopper);
     stop_once();
     user_code("has stopped the world");
     end_of_goroutine();
@@ -287,7 +269,7 @@ static void waits_in_queue(void *arg)
 static void stop_with_queue(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(waits_in_queue, NULL, "here") == 0);
+    spawn_one(waits_in_queue);
     stop_once();
     busy_until(&ran);
     end_of_goroutine();
@@ -304,16 +286,10 @@ END_TEST
 static int begun;
 
 // Sysmon takes the P of a call for others, or is about to, when the stop comes.
-static void two_ps_and_sysmon(void)
-{
-    make_two_ps();
-    model_need(tz_sysmon_start() == 0);
-}
-
 static void long_call(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(waits_in_queue, NULL, "here") == 0);
+    spawn_one(waits_in_queue);
     begun = 1;
     tuza_syscall_enter();
     model_sleep_for(35000);
@@ -325,7 +301,7 @@ static void long_call(void *arg)
 static void stop_over_retake(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(long_call, NULL, "here") == 0);
+    spawn_one(long_call);
     busy_until(&begun);
     for (uint32_t n = 10 + 15 * model_choose(3, "when to stop"); n > 0; n--)
         model_yield();
@@ -336,7 +312,7 @@ static void stop_over_retake(void *arg)
 
 START_TEST(a_stop_and_sysmon_that_takes_a_p)
 {
-    explore("a stop and sysmon", two_ps_and_sysmon, stop_over_retake, 3, 1, 0);
+    explore("a stop and sysmon", with_sysmon_2, stop_over_retake, 3, 1, 0);
 }
 END_TEST
 
@@ -353,7 +329,7 @@ static void spawner(void *arg)
 {
     (void)arg;
     user_code("spawns");
-    model_need(tuza_spawn_at(waits_in_queue, NULL, "here") == 0);
+    spawn_one(waits_in_queue);
     for (; !ran; model_yield())
         poll_for_stop();
     end_of_goroutine();
@@ -362,7 +338,7 @@ static void spawner(void *arg)
 static void stop_spawner(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(spawner, NULL, "here") == 0);
+    spawn_one(spawner);
     busy_until(&begun);
     stop_once();
     end_of_goroutine();

@@ -21,24 +21,6 @@ static void user_code(const char *what)
     used_by[p->id] = NULL;
 }
 
-static void explore(const char *name, void (*setup)(void),
-                    void (*body)(void *), int goroutines, uint32_t preemptions,
-                    uint32_t stale)
-{
-    struct model_program p = { .name = name,
-                               .setup = setup,
-                               .thread = { first_m },
-                               .check = all_have_run,
-                               .may_sleep = true,
-                               .preemptions = preemptions,
-                               .stale = stale,
-                               .limit = 3000000,
-                               .random = 3000 };
-    main_goroutine = body;
-    expected = goroutines;
-    explored(&p);
-}
-
 static void child(void *arg)
 {
     (void)arg;
@@ -48,22 +30,10 @@ static void child(void *arg)
 }
 
 // Calls that return just when sysmon takes the P, or somewhat earlier or later.
-static void with_sysmon(void)
-{
-    make_scheduler(1);
-    model_need(tz_sysmon_start() == 0);
-}
-
-static void with_sysmon_2(void)
-{
-    make_scheduler(2);
-    model_need(tz_sysmon_start() == 0);
-}
-
 static void call_for_a_while(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(child, NULL, "here") == 0);
+    spawn_one(child);
     user_code("before the call");
     tuza_syscall_enter();
     model_sleep_for(15000 + 20000 * model_choose(2, "length of the call"));
@@ -86,7 +56,7 @@ END_TEST
 static void call_until_child_ran(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(child, NULL, "here") == 0);
+    spawn_one(child);
     tuza_syscall_enter();
     busy_until(&ran);
     tuza_syscall_exit();
@@ -104,7 +74,7 @@ END_TEST
 static void blocking_call(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(child, NULL, "here") == 0);
+    spawn_one(child);
     tuza_blocking_enter();
     model_step("in the call");
     tuza_syscall_exit();
@@ -130,7 +100,7 @@ static int busy;
 static void busy_with_child(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(child, NULL, "here") == 0);
+    spawn_one(child);
     busy = 1;
     busy_until(&ran);
     end_of_goroutine();
@@ -139,7 +109,7 @@ static void busy_with_child(void *arg)
 static void call_beside_busy(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(busy_with_child, NULL, "here") == 0);
+    spawn_one(busy_with_child);
     busy_until(&busy);
     tuza_blocking_enter();
     busy_until(&ran);
@@ -169,7 +139,7 @@ static void calling_child(void *arg)
 static void two_calls(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(calling_child, NULL, "here") == 0);
+    spawn_one(calling_child);
     tuza_blocking_enter();
     model_step("in the call");
     tuza_syscall_exit();

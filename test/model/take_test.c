@@ -112,23 +112,13 @@ static void all_is_in_place(void)
         model_need(m->nop == TZ_NOP_NONE && !m->tied && !m->stop_sp);
 }
 
-static void explore(const char *name, void (*setup)(void),
-                    void (*body)(void *), int goroutines, uint32_t preemptions,
-                    uint32_t stale)
+static void explore_taken(const char *name, void (*setup)(void),
+                          void (*body)(void *), int goroutines,
+                          uint32_t preemptions, uint32_t stale)
 {
-    struct model_program p = { .name = name,
-                               .setup = setup,
-                               .thread = { first_m },
-                               .check = all_is_in_place,
-                               .may_sleep = true,
-                               .preemptions = preemptions,
-                               .stale = stale,
-                               .limit = 3000000,
-                               .random = 3000 };
-    main_goroutine = body;
-    expected = goroutines;
     model_patient = true;
-    explored(&p);
+    explore_with(NULL, all_is_in_place, name, setup, body, goroutines,
+                 preemptions, stale);
 }
 
 static void look_at_takers(void *arg)
@@ -174,7 +164,7 @@ static void taken_once(void *arg)
 static void stop_and_taken(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(taken_once, NULL, "here") == 0);
+    spawn_one(taken_once);
     stop_once();
     user_code("has stopped the world");
     end_of_goroutine();
@@ -182,10 +172,10 @@ static void stop_and_taken(void *arg)
 
 START_TEST(nobody_without_a_p_runs_while_the_world_is_stopped)
 {
-    explore("a stop and a P that is taken, late loads", make_two_ps,
-            stop_and_taken, 2, 1, 1);
-    explore("a stop and a P that is taken", make_two_ps, stop_and_taken, 2, 2,
-            0);
+    explore_taken("a stop and a P that is taken, late loads", make_two_ps,
+                  stop_and_taken, 2, 1, 1);
+    explore_taken("a stop and a P that is taken", make_two_ps, stop_and_taken,
+                  2, 2, 0);
 }
 END_TEST
 
@@ -204,7 +194,7 @@ static void taken_over_stop(void *arg)
 static void stop_over_taken(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(taken_over_stop, NULL, "here") == 0);
+    spawn_one(taken_over_stop);
     busy_until(&lost);
     stop_once();
     user_code("has stopped the world");
@@ -213,10 +203,10 @@ static void stop_over_taken(void *arg)
 
 START_TEST(one_that_computes_without_a_p_is_asked_to_stop)
 {
-    explore("a stop over one without a P, late loads", make_two_ps,
-            stop_over_taken, 2, 1, 1);
-    explore("a stop over one without a P", make_two_ps, stop_over_taken, 2, 2,
-            0);
+    explore_taken("a stop over one without a P, late loads", make_two_ps,
+                  stop_over_taken, 2, 1, 1);
+    explore_taken("a stop over one without a P", make_two_ps, stop_over_taken,
+                  2, 2, 0);
 }
 END_TEST
 
@@ -233,7 +223,7 @@ static void taken_late(void *arg)
 static void stop_before_taken(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(taken_late, NULL, "here") == 0);
+    spawn_one(taken_late);
     busy_until(&ran);
     stop_once();
     end_of_goroutine();
@@ -252,7 +242,7 @@ static void asked_late(void *arg)
 static void stop_before_signal(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(asked_late, NULL, "here") == 0);
+    spawn_one(asked_late);
     busy_until(&lost);
     stop_once();
     end_of_goroutine();
@@ -260,10 +250,10 @@ static void stop_before_signal(void *arg)
 
 START_TEST(a_stop_that_sleeps_is_woken_by_one_without_a_p)
 {
-    explore("a stop that sleeps, and a P that is taken", make_two_ps,
-            stop_before_taken, 2, 1, 0);
-    explore("a stop that sleeps, and a signal", make_two_ps,
-            stop_before_signal, 2, 1, 0);
+    explore_taken("a stop that sleeps, and a P that is taken", make_two_ps,
+                  stop_before_taken, 2, 1, 0);
+    explore_taken("a stop that sleeps, and a signal", make_two_ps,
+                  stop_before_signal, 2, 1, 0);
 }
 END_TEST
 
@@ -285,15 +275,15 @@ static void lets_go(void *arg)
 static void stop_and_lets_go(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(lets_go, NULL, "here") == 0);
+    spawn_one(lets_go);
     stop_once();
     end_of_goroutine();
 }
 
 START_TEST(one_that_lets_its_p_go_stops_with_the_world)
 {
-    explore("a stop and a P that is let go", make_two_ps, stop_and_lets_go, 2,
-            2, 0);
+    explore_taken("a stop and a P that is let go", make_two_ps,
+                  stop_and_lets_go, 2, 2, 0);
 }
 END_TEST
 
@@ -312,7 +302,7 @@ static void taken_over_stops(void *arg)
 static void stop_twice(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(taken_over_stops, NULL, "here") == 0);
+    spawn_one(taken_over_stops);
     busy_until(&lost);
     stop_once();
     stop_once();
@@ -321,7 +311,8 @@ static void stop_twice(void *arg)
 
 START_TEST(one_without_a_p_goes_on_between_two_stops)
 {
-    explore("two stops over one without a P", make_two_ps, stop_twice, 2, 1, 0);
+    explore_taken("two stops over one without a P", make_two_ps, stop_twice, 2,
+                  1, 0);
 }
 END_TEST
 
@@ -337,15 +328,15 @@ static void taken_twice(void *arg)
 static void stop_and_taken_twice(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(taken_twice, NULL, "here") == 0);
+    spawn_one(taken_twice);
     stop_once();
     end_of_goroutine();
 }
 
 START_TEST(a_p_is_taken_twice_beside_a_stop)
 {
-    explore("a stop and a P that is taken twice", make_two_ps,
-            stop_and_taken_twice, 2, 1, 0);
+    explore_taken("a stop and a P that is taken twice", make_two_ps,
+                  stop_and_taken_twice, 2, 1, 0);
 }
 END_TEST
 
@@ -373,19 +364,9 @@ static void explore_taker(const char *name, void (*setup)(void),
                           void (*body)(void *), int goroutines,
                           uint32_t preemptions, uint32_t stale)
 {
-    struct model_program p = { .name = name,
-                               .setup = setup,
-                               .thread = { first_m, take_let_go },
-                               .check = all_is_in_place,
-                               .may_sleep = true,
-                               .preemptions = preemptions,
-                               .stale = stale,
-                               .limit = 3000000,
-                               .random = 3000 };
-    main_goroutine = body;
-    expected = goroutines;
     model_patient = true;
-    explored(&p);
+    explore_with(take_let_go, all_is_in_place, name, setup, body, goroutines,
+                 preemptions, stale);
 }
 
 static void child(void *arg)
@@ -400,15 +381,14 @@ static void child(void *arg)
 static void taken_with_child(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(child, NULL, "here") == 0);
+    spawn_one(child);
     lose_p_and_take_it_back();
     end_of_goroutine();
 }
 
 START_TEST(one_whose_p_others_have_gets_it_back)
 {
-    explore_taker("a P that another has", make_one_p, taken_with_child, 2, 2,
-                  0);
+    explore_taker("a P that another has", make_one_p, taken_with_child, 2, 2, 0);
     explore_taker("a P that another has, late loads", make_one_p,
                   taken_with_child, 2, 1, 1);
     explore_taker("two Ps, one of which is taken", make_two_ps,
@@ -420,7 +400,7 @@ END_TEST
 static void taken_until_child_ran(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(child, NULL, "here") == 0);
+    spawn_one(child);
     lose_p();
     user_code_until(&ran);
     use_runtime();
@@ -430,22 +410,15 @@ static void taken_until_child_ran(void *arg)
 
 START_TEST(the_p_that_is_taken_runs_others)
 {
-    explore_taker("a P taken for another", make_one_p, taken_until_child_ran,
-                  2, 2, 0);
+    explore_taker("a P taken for another", make_one_p, taken_until_child_ran, 2,
+                  2, 0);
 }
 END_TEST
 
-// With the real sysmon, at the time it comes.
-static void with_sysmon(void)
-{
-    make_scheduler(1);
-    model_need(tz_sysmon_start() == 0);
-}
-
 START_TEST(sysmon_gives_the_p_to_others)
 {
-    explore("a P taken, and sysmon", with_sysmon, taken_until_child_ran, 2, 1,
-            0);
+    explore_taken("a P taken, and sysmon", with_sysmon, taken_until_child_ran,
+                  2, 1, 0);
 }
 END_TEST
 
@@ -460,7 +433,7 @@ static void second_taken(void *arg)
 static void two_taken(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(second_taken, NULL, "here") == 0);
+    spawn_one(second_taken);
     lose_p_and_take_it_back();
     end_of_goroutine();
 }
@@ -486,7 +459,7 @@ static void calling_child(void *arg)
 static void taken_and_call(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(calling_child, NULL, "here") == 0);
+    spawn_one(calling_child);
     lose_p_and_take_it_back();
     end_of_goroutine();
 }
@@ -513,15 +486,15 @@ static void taken_then_calls(void *arg)
 static void stop_and_taken_call(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(taken_then_calls, NULL, "here") == 0);
+    spawn_one(taken_then_calls);
     stop_once();
     end_of_goroutine();
 }
 
 START_TEST(one_that_lost_its_p_makes_a_call_beside_a_stop)
 {
-    explore("a P taken before a call, and a stop", make_two_ps,
-            stop_and_taken_call, 2, 1, 0);
+    explore_taken("a P taken before a call, and a stop", make_two_ps,
+                  stop_and_taken_call, 2, 1, 0);
 }
 END_TEST
 
@@ -532,7 +505,7 @@ static void tied_yields(void *arg)
     (void)arg;
     uint32_t thread = model_self();
     tuza_lock_thread();
-    model_need(tuza_spawn_at(child, NULL, "here") == 0);
+    spawn_one(child);
     tuza_yield();
     model_need(model_self() == thread);
     user_code("on the same thread");
@@ -544,9 +517,11 @@ static void tied_yields(void *arg)
 
 START_TEST(one_that_is_tied_runs_on_its_thread)
 {
-    explore("a tied one yields", make_one_p, tied_yields, 2, 2, 0);
-    explore("a tied one yields, late loads", make_one_p, tied_yields, 2, 1, 1);
-    explore("a tied one yields, two Ps", make_two_ps, tied_yields, 2, 1, 0);
+    explore_taken("a tied one yields", make_one_p, tied_yields, 2, 2, 0);
+    explore_taken("a tied one yields, late loads", make_one_p, tied_yields, 2,
+                  1, 1);
+    explore_taken("a tied one yields, two Ps", make_two_ps, tied_yields, 2, 1,
+                  0);
 }
 END_TEST
 

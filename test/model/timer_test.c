@@ -33,23 +33,6 @@ static void busy_until_fired(int n)
         model_yield();
 }
 
-static void explore(const char *name, void (*body)(void *), uint32_t preemptions,
-                    uint32_t stale)
-{
-    struct model_program p = { .name = name,
-                               .setup = make_two_ps,
-                               .thread = { first_m },
-                               .check = all_have_run,
-                               .may_sleep = true,
-                               .preemptions = preemptions,
-                               .stale = stale,
-                               .limit = 3000000,
-                               .random = 3000 };
-    main_goroutine = body;
-    expected = 2;
-    explored(&p);
-}
-
 static int ran;
 
 static void child(void *arg)
@@ -63,7 +46,7 @@ static void child(void *arg)
 static void first_timer_of_all(void *arg)
 {
     (void)arg;
-    model_need(tuza_spawn_at(child, NULL, "here") == 0);
+    spawn_one(child);
     busy_until(&ran);
     tz_crit_enter();
     set_timer(3000);
@@ -78,7 +61,7 @@ static void earlier_timer(void *arg)
     tz_crit_enter();
     set_timer(100000000);
     tz_crit_leave();
-    model_need(tuza_spawn_at(child, NULL, "here") == 0);
+    spawn_one(child);
     busy_until(&ran);
     tz_crit_enter();
     set_timer(3000);
@@ -89,15 +72,15 @@ static void earlier_timer(void *arg)
 
 START_TEST(a_timer_beside_a_busy_one_is_run_when_it_is_due)
 {
-    explore("a timer", first_timer_of_all, 2, 0);
-    explore("a timer, late loads", first_timer_of_all, 1, 1);
+    explore("a timer", make_two_ps, first_timer_of_all, 2, 2, 0);
+    explore("a timer, late loads", make_two_ps, first_timer_of_all, 2, 1, 1);
 }
 END_TEST
 
 START_TEST(an_earlier_timer_beside_a_busy_one_is_run_when_it_is_due)
 {
-    explore("an earlier timer", earlier_timer, 2, 0);
-    explore("an earlier timer, late loads", earlier_timer, 1, 1);
+    explore("an earlier timer", make_two_ps, earlier_timer, 2, 2, 0);
+    explore("an earlier timer, late loads", make_two_ps, earlier_timer, 2, 1, 1);
 }
 END_TEST
 

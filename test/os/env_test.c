@@ -250,13 +250,16 @@ START_TEST(debug_keys_are_taken_each)
 {
     assert_told("TUZADEBUG",
                 "gctrace=2,stress=gc,,stress=yield,stress=steal,efence=1,"
-                "schedtrace=1000,simtrace=2",
+                "schedtrace=1000,simtrace=2,taken=3",
                 "");
     ck_assert_int_eq(seen->schedtrace, 1000);
     ck_assert_int_eq(seen->gctrace, 2);
     ck_assert(seen->stress_gc && seen->stress_yield && seen->stress_steal);
     ck_assert(seen->efence);
     ck_assert_int_eq(seen->simtrace, 2);
+    ck_assert_int_eq(seen->max_taken, 3);
+    assert_told("TUZADEBUG", "taken=0", "");
+    ck_assert_int_eq(seen->max_taken, -1);
 }
 END_TEST
 

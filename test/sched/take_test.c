@@ -283,6 +283,44 @@ IN_GOROUTINES(four_loops_run_beside_each_p, 1)
     need_eq(tz_load(&tz_sched.nops), 0);
 }
 
+static int two_loops_and_main(int argc, char **argv)
+{
+    pthread_t outside;
+    (void)argc, (void)argv;
+    for (int i = 0; i < 2; i++)
+        need_eq(tuza_spawn(spin, NULL), 0);
+    need_eq(pthread_create(&outside, NULL, let_go_later, NULL), 0);
+    while (__atomic_load_n(&ended, __ATOMIC_SEQ_CST) < 2)
+        tuza_yield();
+    pthread_join(outside, NULL);
+    return 0;
+}
+
+// The setting wins over what a change of the Ps makes of the default.
+START_TEST(so_many_loops_run_on_as_the_program_says)
+{
+    tuza_config c = { .size = sizeof c, .maxprocs = 1, .max_taken = 1 };
+    ck_assert_int_eq(tuza_run(two_loops_and_main, 0, NULL, &c), 0);
+    ck_assert_int_eq(most_takers, 1);
+}
+END_TEST
+
+START_TEST(no_loop_loses_its_p_where_none_may)
+{
+    setenv("TUZADEBUG", "taken=0", 1); // wins over the program's
+    tuza_config c = { .size = sizeof c, .maxprocs = 1, .max_taken = 4 };
+    ck_assert_int_eq(tuza_run(two_loops_and_main, 0, NULL, &c), 0);
+    ck_assert_int_eq(most_takers, 0);
+}
+END_TEST
+
+START_TEST(a_setting_of_less_than_none_is_refused)
+{
+    tuza_config c = { .size = sizeof c, .max_taken = -2 };
+    ck_assert_int_eq(tuza_run(two_loops_and_main, 0, NULL, &c), -EINVAL);
+}
+END_TEST
+
 // --- signals of the program's
 
 static volatile sig_atomic_t alarms;
@@ -379,6 +417,9 @@ int main(void)
                          a_loop_without_calls_loses_its_p,
                          s3_33_the_world_stops_while_four_goroutines_spin,
                          four_loops_run_beside_each_p,
+                         so_many_loops_run_on_as_the_program_says,
+                         no_loop_loses_its_p_where_none_may,
+                         a_setting_of_less_than_none_is_refused,
                          a_signal_of_the_programs_interrupts_the_call,
                          waiting_for_a_child_is_such_a_call,
                          NULL });
