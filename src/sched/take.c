@@ -194,7 +194,9 @@ void tz_port_take_back(void)
     if (tz_sched.forked)
         tz_fatal("tuza is used in the child of a fork, where only its calling "
                  "thread is left: call exec there, or _exit");
-    TZ_CHECK(t->g && !t->p && t->locks == 1);
+    TZ_CHECK(t->g && !t->p);
+    if (t->locks > 1)
+        return; // in a section that was entered without a P, and needs none
     if (!tz_on_own_stack(t->g, tz_sp()))
         tz_fatal("goroutine %llu uses tuza on a stack that is not its own",
                  (unsigned long long)t->g->id);

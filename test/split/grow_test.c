@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "os/env.h"
+#include "sched/proc.h"
 #include "sched/split.h"
 #include "support/goroutines.h"
 
@@ -577,6 +578,30 @@ IN_GOROUTINES(s3_08_alloca_in_a_loop_lives_until_the_return, 2)
     tuza_waitgroup_wait(&group);
 }
 
+static NOINLINE int deeper(int n, volatile char *p)
+{
+    volatile char a[3000];
+    a[n] = *p;
+    return n ? deeper(n - 1, a + n) + 1 : 0;
+}
+
+// In a loop that has lost its P, new segments come without one.
+IN_GOROUTINES(a_stack_grows_while_its_goroutine_has_no_p, 1)
+{
+    tz_store_rlx(&tz_sched.most_takers, 4);
+    char end = 0;
+    for (int n = 0; n < 20; n++) {
+        tuza_waitgroup_add(&group, 1);
+        tuza_go(spills, n); // waits for the P
+        while (!tz_tls_get()->taken)
+            ;
+        spill_and_check(n, 30000);
+        need_eq(deeper(500, &end), 500);
+        need(tz_tls_get()->taken && !tz_tls_get()->p);
+        tuza_waitgroup_wait(&group);
+    }
+}
+
 int main(void)
 {
     return api_check(
@@ -601,5 +626,6 @@ int main(void)
             s3_11_growth_inside_of_the_allocator_makes_do,
             s3_11_growth_between_allocations_and_collections,
             s3_08_alloca_that_does_not_fit_is_given_back,
-            s3_08_alloca_in_a_loop_lives_until_the_return, NULL });
+            s3_08_alloca_in_a_loop_lives_until_the_return,
+            a_stack_grows_while_its_goroutine_has_no_p, NULL });
 }
