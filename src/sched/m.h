@@ -50,6 +50,8 @@ struct tz_m {
     struct tz_threadask ask; // for its thread
     struct tz_m *alllink; // all Ms; const after it is published
     bool listed;          // it is: guarded by the sched lock
+    uint32_t taker;       // atomic; it is in a list of takers (take.c)
+    struct tz_m *takerlink;
 
     struct tz_profm *prof; // the profiler's; atomic, set once
 

@@ -45,7 +45,10 @@ struct tz_sched {
     uint32_t stopwait;     // atomic; Ps and takers that have not stopped yet
     uint32_t stopbell;     // atomic, a futex; rung for who stops the world
     uint32_t resuming;     // atomic; Ps whose threads have not seen the start
+    int64_t restarted;     // atomic; when the world did last
     uint32_t nops;         // atomic; Ms whose nop is not NONE
+    struct tz_m *newtakers; // atomic; Ms that have come to be such since a stop
+    struct tz_m *takers;    // those of before, some no longer; by world
     uint32_t busy_takers;  // atomic; of them, those that compute
     uint32_t most_takers;  // atomic; so many are let
     int max_taken;         // the setting for it; const after init
@@ -162,8 +165,6 @@ void tz_stop_count_down(void);
 // Who stops the world is to look again. Signal-safe.
 void tz_stop_ring(void);
 
-// Asks all Ms in RUN to stop and counts them in stopwait; how many. Signals those.
-uint32_t tz_stop_ask_takers(void);
 void tz_stop_signal(struct tz_m *m);
 
 // tied.c: goroutines that are tied to a thread. On g0.
@@ -191,6 +192,12 @@ void tz_let_go(struct tz_tls *t);
 void tz_take_back(void *tls, uintptr_t sp);
 // The same thread without a P: stands still while the world is stopped.
 void tz_take_stop(struct tz_tls *t, struct tz_sigctx *c);
+// By who stops the world, all of the Ms without a P. Asks those in RUN to stop,
+// counts them in stopwait and signals them: how many. Signals those again that were
+// asked. Lets those run on that have stopped.
+uint32_t tz_takers_ask(void);
+void tz_takers_signal(void);
+void tz_takers_restart(void);
 
 // stacks.c. sp lies in one of g's older stacks, which it has jumped back to: that
 // one is g->stack from now on. false: in none. Signal-safe, for the current g.

@@ -19,8 +19,9 @@
 //     P without one: idle
 //     epoch++, wakes all
 //
-// The next stop waits until everybody has seen the start: a thread that wakes late
-// would find the world stopped again, each time, and never run.
+// The next stop comes no sooner than 100 us after a start that not everybody has
+// seen: a thread that wakes late would find the world stopped again, each time, and
+// never run.
 //
 // Because a thread keeps its P, starting again moves nothing around. A return
 // from a declared call finds its P gone and waits for an idle one, of which
@@ -35,7 +36,7 @@
 #include "sched/preempt.h"
 #include "sched/proc.h"
 
-enum { POLL_NS = 5 * 1000, RESIGNAL_NS = 1000 * 1000,
+enum { POLL_NS = 5 * 1000, RESUME_NS = 100 * 1000, RESIGNAL_NS = 1000 * 1000,
        RESIGNAL_LAST_NS = 20 * 1000, LAST_STOP_NS = 1000 * 1000 * 1000 };
 
 TZ_NO_SANITIZE void tz_stop_ring(void)
@@ -171,10 +172,7 @@ static void signal_stragglers(void)
 {
     tz_lock_acquire(&tz_sched.lock);
     ask_to_poll(true);
-    if (tz_load(&tz_sched.nops))
-        for (struct tz_m *m = tz_load_acq(&tz_sched.allm); m; m = m->alllink)
-            if (tz_load(&m->nop) == TZ_NOP_ASKED)
-                tz_stop_signal(m);
+    tz_takers_signal();
     tz_lock_release(&tz_sched.lock);
 }
 
@@ -187,10 +185,11 @@ static void wait_for_all(void)
         take_syscalls();
         uint32_t left = tz_load_acq(&tz_sched.stopwait);
         // Only now is it sure that nobody is on his way out of a P.
-        if (left == 0 && tz_stop_ask_takers() == 0)
+        if (left == 0 && tz_takers_ask() == 0)
             return;
         if (!signalled && tz_clock_now() - start < POLL_NS) {
-            tz_thread_yield(); // the straggler may need this processor
+            // Not a yield: beside loops that is a turn of milliseconds.
+            tz_cpu_relax();
             continue;
         }
         signal_stragglers(); // again each time: it may have been too early
@@ -205,10 +204,12 @@ static void wait_for_all(void)
     }
 }
 
-// Those who were stopped last are on their way: see that they get there.
+// Those who were stopped last are on their way: lets them get there, if that was
+// just now.
 static void let_resume(void)
 {
-    while (tz_load(&tz_sched.resuming))
+    int64_t start = tz_load_rlx(&tz_sched.restarted);
+    while (tz_load(&tz_sched.resuming) && tz_clock_now() - start < RESUME_NS)
         tz_thread_yield();
 }
 
@@ -234,7 +235,7 @@ static bool stop_world(void)
     tz_store(&tz_sched.stopwait, living_ps());
     tz_store(&tz_sched.stopping, 1);
     ask_to_poll(false);
-    tz_stop_ask_takers();
+    tz_takers_ask();
     take_ps(t->p);
     tz_lock_release(&tz_sched.lock);
     wait_for_all();
@@ -269,26 +270,14 @@ static struct tz_p *restart_ps(const struct tz_p *mine)
     return work;
 }
 
-// Threads without a P that were stopped run on.
-static void restart_takers(void)
-{
-    if (tz_load(&tz_sched.nops) == 0)
-        return;
-    for (struct tz_m *m = tz_load_acq(&tz_sched.allm); m; m = m->alllink) {
-        if (tz_load_rlx(&m->nop) != TZ_NOP_STOPPED)
-            continue;
-        tz_xadd(&tz_sched.resuming, 1);
-        tz_store_rel(&m->nop, TZ_NOP_RUN); // with tz_take_stop
-    }
-}
-
 static void start_world(void)
 {
     tz_san_release(&tz_sched.epoch);
     tz_lock_acquire(&tz_sched.lock);
     tz_store(&tz_sched.stopping, 0);
-    restart_takers();
+    tz_takers_restart();
     struct tz_p *work = restart_ps(tz_tls_get()->p);
+    tz_store_rlx(&tz_sched.restarted, tz_clock_now());
     tz_xadd(&tz_sched.epoch, 1);
     tz_lock_release(&tz_sched.lock);
     tz_futex_wake(&tz_sched.epoch, UINT32_MAX >> 1);

@@ -58,6 +58,18 @@ static TZ_NO_SANITIZE void pass_gate(struct tz_m *m)
     }
 }
 
+// Ms without a P are found by two lists, since a walk over all Ms takes long where
+// many are in calls: one that handlers push to, all of which a stop takes over into
+// its own. An M stays in a list until a stop sees that it has a P again.
+static TZ_NO_SANITIZE void push(struct tz_m *m)
+{
+    if (tz_xchg(&m->taker, 1))
+        return;
+    do
+        m->takerlink = tz_load_acq(&tz_sched.newtakers);
+    while (!tz_cas(&tz_sched.newtakers, m->takerlink, m));
+}
+
 static TZ_NO_SANITIZE void give_up(struct tz_tls *t, enum tz_nop nop)
 {
     struct tz_m *m = t->m;
@@ -73,6 +85,7 @@ static TZ_NO_SANITIZE void give_up(struct tz_tls *t, enum tz_nop nop)
     tz_san_release(&tz_sched.epoch);
     tz_san_release(&p->status);
     tz_store(&m->nop, nop);
+    push(m);
     tz_xchg(&p->status, TZ_P_SYSCALL); // publishes all the above
     if (tz_load(&tz_sched.stopping)) // it has to take this P, and maybe waits
         tz_stop_ring();
@@ -127,12 +140,22 @@ TZ_NO_SANITIZE void tz_take_stop(struct tz_tls *t, struct tz_sigctx *c)
     t->locks--;
 }
 
-uint32_t tz_stop_ask_takers(void)
+static struct tz_m *takers(void)
+{
+    struct tz_m *next;
+    if (tz_load(&tz_sched.newtakers))
+        for (struct tz_m *m = tz_xchg(&tz_sched.newtakers, NULL); m; m = next) {
+            next = m->takerlink;
+            m->takerlink = tz_sched.takers;
+            tz_sched.takers = m;
+        }
+    return tz_sched.takers;
+}
+
+uint32_t tz_takers_ask(void)
 {
     uint32_t asked = 0;
-    if (tz_load(&tz_sched.nops) == 0)
-        return 0;
-    for (struct tz_m *m = tz_load_acq(&tz_sched.allm); m; m = m->alllink) {
+    for (struct tz_m *m = takers(); m; m = m->takerlink) {
         // One that has come to rest meanwhile is looked at again: a scan reads
         // what it published, and a failed exchange acquires nothing.
         while (tz_load(&m->nop) == TZ_NOP_RUN) {
@@ -146,6 +169,32 @@ uint32_t tz_stop_ask_takers(void)
         }
     }
     return asked;
+}
+
+void tz_takers_signal(void)
+{
+    for (struct tz_m *m = takers(); m; m = m->takerlink)
+        if (tz_load(&m->nop) == TZ_NOP_ASKED)
+            tz_stop_signal(m);
+}
+
+// Before any P is started: whoever has one does not come to be a taker meanwhile.
+void tz_takers_restart(void)
+{
+    struct tz_m **at = &tz_sched.takers;
+    for (struct tz_m *m = takers(); m; m = *at) {
+        uint32_t nop = tz_load(&m->nop);
+        if (nop == TZ_NOP_STOPPED) {
+            tz_xadd(&tz_sched.resuming, 1);
+            tz_store_rel(&m->nop, TZ_NOP_RUN); // with tz_take_stop
+        }
+        if (nop == TZ_NOP_NONE) {
+            *at = m->takerlink;
+            tz_store_rlx(&m->taker, 0);
+        } else {
+            at = &m->takerlink;
+        }
+    }
 }
 
 // Waits in the global queue, tied to this thread: whoever comes to it there
