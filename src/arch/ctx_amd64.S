@@ -2,8 +2,9 @@
 // arch/ctx_amd64.S: switching stacks on amd64 (System V ABI).
 //
 // A switch ends in a jmp, not a ret: the return-stack predictor belongs to the
-// code that was left, and a mispredicted ret costs three times the switch. It
-// reads the new context before it writes anything, so that a bad one faults
+// code that was left, and a mispredicted ret costs three times the switch. For the
+// same reason the scheduler begins one with a jmp (tz_ctx_switch_here): after a call
+// the returns that follow would all be predicted one too early. It reads the new context before it writes anything, so that a bad one faults
 // while all is as it was. Frames are written with mov below the stack pointer,
 // into the red zone, which signals leave alone: pushes and pops would make each
 // other wait.
@@ -54,14 +55,21 @@
 
 // void tz_ctx_switch(struct tz_ctx *from, const struct tz_ctx *to)
 // rdi from, rsi to; clobbers rax, rcx, rdx, r8.
+// tz_ctx_switch_jump: jumped to with the address to go on at below the stack
+// pointer, where a return leaves it.
         .globl  tz_ctx_switch
         .hidden tz_ctx_switch
         .type   tz_ctx_switch, @function
         .p2align 6
 tz_ctx_switch:
         .cfi_startproc
+        leaq    8(%rsp), %rsp
+        .cfi_def_cfa_offset 0
+        .globl  tz_ctx_switch_jump
+        .hidden tz_ctx_switch_jump
+tz_ctx_switch_jump:
         movq    TZ_CTX_SP(%rsi), %rax
-        leaq    -TZ_FRAME_PC(%rsp), %rdx
+        leaq    -TZ_FRAME_SIZE(%rsp), %rdx
         movq    TZ_FRAME_PC(%rax), %rcx
         cmpb    $TZ_CONTROL_LOAD, tz_arch(%rip) // the flags last until jne 2f
         jb      4f

@@ -99,7 +99,7 @@ static void switch_to(struct tz_g *from, struct tz_g *to, bool dying)
     fiber_leave(from, to, dying);
     if (tz_unlikely(tz_load_rlx(&tz_sched.split)))
         tz_split_switch(to);
-    tz_ctx_switch(&from->ctx, &to->ctx);
+    tz_ctx_switch_here(&from->ctx, &to->ctx);
     fiber_arrive(from);
 }
 
@@ -402,11 +402,10 @@ static bool yield_alone(struct tz_tls *t, struct tz_g *g)
         p->schedtick % TZ_TURNS == TZ_TURN_GLOBAL || tz_load_rlx(&p->look) ||
         tz_load_rlx(&tz_sched.stopping))
         return false;
-    struct tz_g *next = tz_runq_get_oldest(p);
+    struct tz_g *next = tz_runq_rotate(p, g);
     if (!next)
         return false;
     tz_store_rlx(&g->status, TZ_G_RUNNABLE);
-    tz_runq_put(p, g, false);
     if (tz_unlikely(next->watch & TZ_WATCH_TIED)) {
         p->m->picked = next;
         next = NULL;

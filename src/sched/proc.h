@@ -106,6 +106,9 @@ struct tz_g *tz_g_get_foreign(void); // a dead one, for good; NULL without memor
 void tz_runq_put(struct tz_p *p, struct tz_g *g, bool next);
 struct tz_g *tz_runq_get(struct tz_p *p);
 struct tz_g *tz_runq_get_oldest(struct tz_p *p); // of the ring: not runnext
+// The same, and g is the newest of the ring then, of a single P; NULL: it is empty
+// and remains so.
+struct tz_g *tz_runq_rotate(struct tz_p *p, struct tz_g *g);
 bool tz_runq_empty(struct tz_p *p);
 // Takes half of victim's queue; one of them is returned, the others are p's.
 // NULL: there is nothing, or no room for it in p's.
