@@ -35,7 +35,8 @@ enum tz_event {         // a                      b
 enum tz_event_gc {
     TZ_EV_GC_BEGIN,     // finishes the last sweep, then stops the world
     TZ_EV_GC_MARK,      // the world is stopped
-    TZ_EV_GC_SWEEP,     // marked; the heap awaits its sweep
+    TZ_EV_GC_MARKED,    // what is reachable is, and what is not is decided
+    TZ_EV_GC_SWEEP,     // the heap awaits its sweep
     TZ_EV_GC_END        // the world runs
 };
 

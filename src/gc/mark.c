@@ -100,6 +100,14 @@ TZ_NO_SANITIZE static bool resolve(uintptr_t word, struct found *f)
     return true;
 }
 
+TZ_NORETURN TZ_COLD static void lost(const struct tz_gcwork *w,
+                                     const struct found *f)
+{
+    tz_throw("gccheckmark: the object of %zu bytes at %p is not marked, and the "
+             "word at %p leads to it",
+             f->size, (void *)f->base, (void *)w->at);
+}
+
 // Sets the object's mark bit; false when it is no object or was marked.
 TZ_NO_SANITIZE static inline bool mark(const struct tz_gcwork *w,
                                        const struct found *f)
@@ -109,6 +117,8 @@ TZ_NO_SANITIZE static inline bool mark(const struct tz_gcwork *w,
     if (!(f->bits->alloc[i] & bit) || (tz_load_rlx(&f->bits->mark[i]) & bit))
         return false;
     if (w->alone) { // an atomic operation is half of what a small mark costs
+        if (tz_unlikely(w->check))
+            lost(w, f);
         f->bits->mark[i] |= bit;
         return true;
     }
@@ -155,8 +165,8 @@ TZ_NO_SANITIZE void tz_mark_range(struct tz_gcwork *w, uintptr_t lo,
         tz_throw("scan of %zd bytes at %p: not a range of words",
                  (ssize_t)(hi - lo), (void *)lo);
     if (tz_unlikely(w->again)) {
-        for (; lo < hi; lo += sizeof(uintptr_t))
-            mark_now(w, *(const uintptr_t *)lo);
+        for (w->at = lo; w->at < hi; w->at += sizeof(uintptr_t))
+            mark_now(w, *(const uintptr_t *)w->at);
         return;
     }
     uintptr_t base = tz_mem.region[0].base;
@@ -180,6 +190,7 @@ TZ_NO_SANITIZE void tz_mark_range(struct tz_gcwork *w, uintptr_t lo,
 TZ_NO_SANITIZE static void scan_word(struct tz_gcwork *w, uintptr_t at)
 {
     uintptr_t word = *(const uintptr_t *)at;
+    w->at = at;
     if (tz_unlikely(w->again))
         mark_now(w, word);
     else if (tz_heap_region(word))
@@ -357,6 +368,13 @@ void tz_mark_again(struct tz_gcwork *w, uint32_t njobs)
         scan_heap_again(w);
     while (tz_work_dropped());
     w->again = false;
+}
+
+void tz_mark_check(struct tz_gcwork *w, uint32_t njobs)
+{
+    w->check = true;
+    tz_mark_again(w, njobs);
+    w->check = false;
 }
 
 // --- what is decided when all is marked

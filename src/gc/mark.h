@@ -36,4 +36,8 @@ void tz_mark_unset(struct tz_gcwork *w, uintptr_t p);
 // often as it takes, and marks what they lead to. By one worker alone.
 void tz_mark_again(struct tz_gcwork *w, uint32_t njobs);
 
+// TUZADEBUG=gccheckmark=1, when all is decided: the same scan must find nothing
+// that is not marked, or the process ends with a report. By one worker alone.
+void tz_mark_check(struct tz_gcwork *w, uint32_t njobs);
+
 #endif

@@ -23,6 +23,8 @@ struct tz_gcwork {
     bool alone;                   // no other worker marks
     bool again;                   // mark at once (tz_mark_again)
     bool watched;                 // mark nothing before it is popped
+    bool check;                   // whoever is not marked is lost
+    uintptr_t at;                 // with again: where the word was read
     uint64_t marked;              // bytes of objects marked
     uint64_t scanned_roots;       // bytes
     uint64_t scanned_stacks;      // bytes of them in stacks

@@ -24,7 +24,10 @@
 
 #include "mem/mcentral.h"
 
+#include <string.h>
+
 #include "base/bits.h"
+#include "os/env.h"
 #include "os/thread.h"
 
 enum { SPARE = 128 * TZ_PAGE_SIZE, SPARES = 7, BATCH = 8 };
@@ -78,6 +81,15 @@ static struct central *sweep_order(uint32_t i)
     return &central[i / SMALL * TZ_CLASS_COUNT + 1 + i % SMALL];
 }
 
+// TUZADEBUG=clobberfree=1: whoever still uses it sees 0xdb.
+static void clobber(const struct tz_span *s, uint32_t i, uint64_t dead)
+{
+    for (; dead; dead &= dead - 1) {
+        uintptr_t p = s->base + (i * 64 + tz_ctz64(dead)) * s->elem_size;
+        memset((void *)p, 0xdb, s->elem_size);
+    }
+}
+
 // Alloc bits become mark bits; returns how many objects are left. An object
 // that was freed by hand since the mark still belongs to who will reuse it.
 static uint32_t sweep_span(struct tz_span *s)
@@ -89,6 +101,8 @@ static uint32_t sweep_span(struct tz_span *s)
         TZ_DCHECK((live & ~b->alloc[i]) == 0); // [mem.I4]
         if (tz_unlikely(tz_load_rlx(&s->some_freed)))
             live |= b->alloc[i] & tz_load_rlx(&s->freed[i]);
+        if (tz_unlikely(tz_env.clobber_free))
+            clobber(s, i, b->alloc[i] & ~live);
         b->alloc[i] = live;
         b->mark[i] = 0;
         left += tz_popcount64(live);

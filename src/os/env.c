@@ -252,6 +252,25 @@ static void debug_taken(struct text value)
         refuse("TUZADEBUG: taken", value, "a number");
 }
 
+static void debug_flag(const char *name, struct text value, bool *out)
+{
+    uint64_t v;
+    if (parse_number(value, 1, &v))
+        *out = v != 0;
+    else
+        refuse(name, value, "0 or 1");
+}
+
+static void debug_gccheckmark(struct text value)
+{
+    debug_flag("TUZADEBUG: gccheckmark", value, &tz_env.gc_check);
+}
+
+static void debug_clobberfree(struct text value)
+{
+    debug_flag("TUZADEBUG: clobberfree", value, &tz_env.clobber_free);
+}
+
 static void debug_simtrace(struct text value)
 {
     uint64_t v;
@@ -263,11 +282,7 @@ static void debug_simtrace(struct text value)
 
 static void debug_efence(struct text value)
 {
-    uint64_t v;
-    if (parse_number(value, 1, &v))
-        tz_env.efence = v != 0;
-    else
-        refuse("TUZADEBUG: efence", value, "0 or 1");
+    debug_flag("TUZADEBUG: efence", value, &tz_env.efence);
 }
 
 static void debug_oscalls(struct text value)
@@ -306,7 +321,8 @@ static const struct {
     { "oscalls", debug_oscalls },   { "mapstack", debug_mapstack },
     { "hooks", debug_accept },      { "thp", debug_accept },
     { "oscount", debug_accept },    { "madvfree", debug_madvfree },
-    { "simtrace", debug_simtrace },
+    { "simtrace", debug_simtrace }, { "gccheckmark", debug_gccheckmark },
+    { "clobberfree", debug_clobberfree },
 };
 
 static void read_debug_item(struct text item)

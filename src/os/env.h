@@ -28,6 +28,8 @@ struct tz_env {
     int schedtrace;    // ms between lines about the scheduler; 0: none
     bool stress_gc;    // stress=gc: collect at every allocation
     uint32_t gc_every; // gcevery=k: the same, but at every k-th only; else 0
+    bool gc_check;     // gccheckmark=1: a second mark must find nothing new
+    bool clobber_free; // clobberfree=1: what is swept is overwritten
     bool stress_yield; // stress=yield: yield at each channel operation
     bool stress_steal; // stress=steal: steal before looking at home
     bool efence;       // efence=1: reserved

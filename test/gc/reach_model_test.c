@@ -385,11 +385,12 @@ static void fuzz(int rounds)
     unlock();
 }
 
+// Each collection checks its mark, and what is swept is overwritten.
 #define AT_EVERY(k, rounds, ps)                                                \
     GOROUTINE_MAIN_(at_every_##k)                                              \
     START_TEST(at_every_##k)                                                   \
     {                                                                          \
-        setenv("TUZADEBUG", "gcevery=" #k, 1);                                 \
+        setenv("TUZADEBUG", "gccheckmark=1,clobberfree=1,gcevery=" #k, 1);     \
         api_run(at_every_##k##_main, ps);                                      \
     }                                                                          \
     END_TEST                                                                   \

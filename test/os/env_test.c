@@ -250,7 +250,7 @@ START_TEST(debug_keys_are_taken_each)
 {
     assert_told("TUZADEBUG",
                 "gctrace=2,stress=gc,,stress=yield,stress=steal,efence=1,"
-                "schedtrace=1000,simtrace=2,taken=3",
+                "schedtrace=1000,simtrace=2,taken=3,gccheckmark=1,clobberfree=1",
                 "");
     ck_assert_int_eq(seen->schedtrace, 1000);
     ck_assert_int_eq(seen->gctrace, 2);
@@ -258,6 +258,7 @@ START_TEST(debug_keys_are_taken_each)
     ck_assert(seen->efence);
     ck_assert_int_eq(seen->simtrace, 2);
     ck_assert_int_eq(seen->max_taken, 3);
+    ck_assert(seen->gc_check && seen->clobber_free);
     assert_told("TUZADEBUG", "taken=0", "");
     ck_assert_int_eq(seen->max_taken, -1);
 }
