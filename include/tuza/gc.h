@@ -119,6 +119,23 @@ TUZA_API void tuza_handle_delete(uintptr_t handle);
 TUZA_API int tuza_root_add(const void *lo, const void *hi);
 TUZA_API int tuza_root_remove(const void *lo, const void *hi);
 
+/* --- Why is this alive?
+ *
+ * Writes to fd a shortest way by which the collector reaches the object that p
+ * points into, from the object back to a root: a goroutine's stack, a static
+ * variable, a handle. What only the calling goroutine has of it is told last,
+ * since whoever asks has it. The world is stopped for as long as a collection on
+ * one processor takes, and there must be memory for 16 to 48 bytes an object.
+ *
+ *     0xc000010040, an object of 48 bytes, is kept
+ *       in byte 8 of the object of 64 bytes at 0xc000020000
+ *       on the stack of goroutine 7, spawned at server.c:120 at 0x7f8e6c1ffe58
+ *
+ * 0; -ENOENT: nothing leads to it, or only a finalizer or an ephemeron; -EINVAL:
+ * no object there; -ENOMEM; or the negative errno of a write. Does not park, but
+ * blocks the thread in write. */
+TUZA_API int tuza_why_alive(const void *p, int fd);
+
 TUZA_END
 
 #endif

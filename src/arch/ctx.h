@@ -31,22 +31,7 @@ void tz_ctx_switch(struct tz_ctx *from, const struct tz_ctx *to);
 
 // The same, without a call where the CPU predicts returns by counting calls. In
 // functions that call others: it writes below the stack pointer.
-#if defined __x86_64__ && !defined __ILP32__
-TZ_INLINE void tz_ctx_switch_here(struct tz_ctx *from, const struct tz_ctx *to)
-{
-    __asm__ volatile("leaq 1f(%%rip), %%rax\n\t"
-                     "movq %%rax, -8(%%rsp)\n\t"
-                     "jmp tz_ctx_switch_jump\n"
-                     "1:"
-                     : "+D"(from), "+S"(to)
-                     :
-                     : "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "xmm0",
-                       "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
-                       "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",
-                       "xmm14", "xmm15", "st", "st(1)", "st(2)", "st(3)",
-                       "st(4)", "st(5)", "st(6)", "st(7)", "cc", "memory");
-}
-#else
+#ifndef TZ_SWITCH_HERE
 #define tz_ctx_switch_here tz_ctx_switch
 #endif
 

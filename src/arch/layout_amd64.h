@@ -31,4 +31,25 @@
 
 #define TZ_START_SKIP 1 // bytes of tz_ctx_start that do not run
 
+#ifndef __ASSEMBLER__
+#include "base/base.h"
+
+#define TZ_SWITCH_HERE // tz_ctx_switch without a call; see ctx.h
+struct tz_ctx;
+TZ_INLINE void tz_ctx_switch_here(struct tz_ctx *from, const struct tz_ctx *to)
+{
+    __asm__ volatile("leaq 1f(%%rip), %%rax\n\t"
+                     "movq %%rax, -8(%%rsp)\n\t"
+                     "jmp tz_ctx_switch_jump\n"
+                     "1:"
+                     : "+D"(from), "+S"(to)
+                     :
+                     : "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "xmm0",
+                       "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
+                       "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",
+                       "xmm14", "xmm15", "st", "st(1)", "st(2)", "st(3)",
+                       "st(4)", "st(5)", "st(6)", "st(7)", "cc", "memory");
+}
+#endif
+
 #endif

@@ -124,11 +124,9 @@ static uint64_t mark_all(uint64_t *roots)
     return live;
 }
 
-// With the world stopped, on the system stack.
-static void cycle(void *arg)
+// Nobody allocates or changes records from here on, and the bits are exact.
+static void quiesce(void)
 {
-    struct tz_gctrace *t = arg;
-    t->stopped = tz_clock_now();
     finish_sweep(); // what has joined the lists since step 1
     for (uint32_t i = 0; i < tz_nallp(); i++)
         tz_mcache_flush(tz_sched.allp[i]->cache);
@@ -136,6 +134,14 @@ static void cycle(void *arg)
     tz_foreign_stop();
     tz_free_flush();
     tz_reach_begin();
+}
+
+// With the world stopped, on the system stack.
+static void cycle(void *arg)
+{
+    struct tz_gctrace *t = arg;
+    t->stopped = tz_clock_now();
+    quiesce();
     t->heap_before = tz_load_rlx(&tz_mem.live);
     t->goal = tz_load_rlx(&tz_mem.trigger);
     gc.nworkers = t->workers = want_workers();
@@ -162,6 +168,21 @@ static void cycle(void *arg)
     t->cycle = tz_xadd_rlx(&gc.cycles, 1) + 1;
     if (t->forced)
         tz_xadd_rlx(&gc.forced, 1);
+}
+
+struct look {
+    void (*fn)(struct tz_gcwork *w, uint32_t njobs, void *arg);
+    void *arg;
+};
+
+static void look_there(void *arg)
+{
+    struct look *l = arg;
+    quiesce();
+    l->fn(&gc.work[0], tz_markroot_prepare(), l->arg);
+    tz_reach_end();
+    tz_foreign_start();
+    tz_stack_gc_end();
 }
 
 static void count_pause(uint64_t ns)
@@ -229,6 +250,16 @@ void tz_gc_collect(bool force)
         tz_stack_give_back();
     if (tz_env.gctrace)
         tz_gctrace_print(&t, tz_load_rlx(&tz_sched.nprocs));
+}
+
+void tz_gc_look(void (*fn)(struct tz_gcwork *w, uint32_t njobs, void *arg),
+                void *arg)
+{
+    struct look l = { fn, arg };
+    become_collector(true);
+    tz_roots_snapshot();
+    tz_world_call(look_there, &l);
+    tz_store_rel(&gc.busy, 0); // with the next collector's CAS
 }
 
 // At every allocation under stress: then each of them, not just one of those

@@ -21,6 +21,12 @@ int tz_gc_init(int percent);
 // in one that another thread is doing.
 void tz_gc_collect(bool force);
 
+// Calls fn in the stopped world, as at the beginning of a mark: njobs of roots are
+// there, alloc bits are exact and nothing awaits a sweep. On a goroutine.
+struct tz_gcwork;
+void tz_gc_look(void (*fn)(struct tz_gcwork *w, uint32_t njobs, void *arg),
+                void *arg);
+
 void tz_gc_stats(struct tz_gcstats *out);
 
 #endif

@@ -131,6 +131,10 @@ TZ_NO_SANITIZE static inline bool mark(const struct tz_gcwork *w,
 static void mark_now(struct tz_gcwork *w, uintptr_t word)
 {
     struct found f;
+    if (tz_unlikely(w->visit)) {
+        w->visit(w, word);
+        return;
+    }
     if (!tz_heap_region(word) || !resolve(word & ~(uintptr_t)7, &f) ||
         !mark(w, &f))
         return;
@@ -275,8 +279,13 @@ void tz_mark_uncollectable(struct tz_gcwork *w, struct tz_span *s)
         struct found f = {
             s->base + i * s->elem_size,     s->elem_size, s->bits, s->types, i,
             tz_sizeclass[s->spanclass].kind};
-        if (mark(w, &f))
+        if (tz_unlikely(w->visit)) {
+            w->at = 0;
+            if (f.bits->alloc[i / 64] >> (i % 64) & 1)
+                w->visit(w, f.base);
+        } else if (mark(w, &f)) {
             scan_object(w, &f);
+        }
     }
 }
 
@@ -375,6 +384,21 @@ void tz_mark_check(struct tz_gcwork *w, uint32_t njobs)
     w->check = true;
     tz_mark_again(w, njobs);
     w->check = false;
+}
+
+void tz_mark_visit(struct tz_gcwork *w,
+                   void (*fn)(struct tz_gcwork *w, uintptr_t word))
+{
+    w->visit = fn;
+    w->again = fn != NULL;
+}
+
+void tz_mark_scan(struct tz_gcwork *w, uintptr_t base)
+{
+    struct found f;
+    TZ_CHECK(resolve(base, &f) && f.base == base);
+    if (f.kind != TZ_NOSCAN)
+        scan_part(w, &f, f.base, f.base + f.size);
 }
 
 // --- what is decided when all is marked

@@ -40,4 +40,11 @@ void tz_mark_again(struct tz_gcwork *w, uint32_t njobs);
 // that is not marked, or the process ends with a report. By one worker alone.
 void tz_mark_check(struct tz_gcwork *w, uint32_t njobs);
 
+// Until it is told otherwise (NULL), tz_markroot and tz_mark_scan mark nothing, but
+// call fn for each word, read at w->at (0: it is an object that is not collected).
+void tz_mark_visit(struct tz_gcwork *w,
+                   void (*fn)(struct tz_gcwork *w, uintptr_t word));
+// What the object that begins at base holds.
+void tz_mark_scan(struct tz_gcwork *w, uintptr_t base);
+
 #endif

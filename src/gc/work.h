@@ -25,6 +25,8 @@ struct tz_gcwork {
     bool watched;                 // mark nothing before it is popped
     bool check;                   // whoever is not marked is lost
     uintptr_t at;                 // with again: where the word was read
+    // With again: what is called of each word instead of marking.
+    void (*visit)(struct tz_gcwork *w, uintptr_t word);
     uint64_t marked;              // bytes of objects marked
     uint64_t scanned_roots;       // bytes
     uint64_t scanned_stacks;      // bytes of them in stacks

@@ -29,6 +29,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <string.h>
 
 #include "base/san.h"
 #include "os/lock.h"
@@ -116,6 +117,14 @@ TZ_NO_SANITIZE static void on_signal(int signo, siginfo_t *info, void *uc)
     errno = saved;
 }
 
+// libc fills what the kernel has no signals for from its stack, and this is static
+// data, where a stale address would keep an object for ever.
+static void clear_tail(sigset_t *mask)
+{
+    size_t kernels = (SIGNALS - 1) / 8;
+    memset((char *)mask + kernels, 0, sizeof *mask - kernels);
+}
+
 int tz_sig_install(int signo, bool (*handler)(struct tz_sigctx *ctx))
 {
     if (signo < 1 || signo >= SIGNALS || !handler)
@@ -127,6 +136,8 @@ int tz_sig_install(int signo, bool (*handler)(struct tz_sigctx *ctx))
     if (first && sigaction(signo, NULL, &s->before))
         err = errno;
     if (!err) {
+        if (first)
+            clear_tail(&s->before.sa_mask);
         tz_store_rel(&s->handler, handler); // partner: on_signal
         err = tz_sigsys_install(signo, on_signal);
         if (err && first)
