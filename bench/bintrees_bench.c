@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // bench/bintrees_bench.c: what a node of bintrees.h costs, with the collector
-// on; with the argument "rss" the process's peak in memory. Both words of a node
-// are pointers, so that there is nothing for a type to say.
+// on; with the argument "rss" the process's peak in memory. Both words of a
+// node are pointers, so that there is nothing for a type to say.
 
 #include <tuza.h>
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // bench/gcbench.h: GCBench, by J. Ellis, P. Kovac and H. Boehm, the same for
-// all who allocate. A stretch tree; then a tree of depth 16 and an array of half
-// a million doubles that live until the end; meanwhile short-lived trees of each
-// second depth, made from the root down and from the leaves up. Collectors let a
-// tree go; who frees by hand walks over it.
+// all who allocate. A stretch tree; then a tree of depth 16 and an array of
+// half a million doubles that live until the end; meanwhile short-lived trees
+// of each second depth, made from the root down and from the leaves up.
+// Collectors let a tree go; who frees by hand walks over it.
 //
-// Who includes it defines node_new and doubles_new, FREE(p), and COLLECTED where
-// freeing is nobody's work.
+// Who includes it defines node_new and doubles_new, FREE(p), and COLLECTED
+// where freeing is nobody's work.
 #ifndef BENCH_GCBENCH_H
 #define BENCH_GCBENCH_H
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // bench/gcbench_bench.c: what a node of gcbench.h costs, all in all, with the
-// collector on; with the argument "rss" the process's peak in memory. Nodes have
-// their type, as in Go.
+// collector on; with the argument "rss" the process's peak in memory. Nodes
+// have their type, as in Go.
 
 #include <tuza.h>
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // bench/graph_bench.c: graph.h with the collector on. Nodes have their type, as
 // in Go. The collector works while the world is stopped, so the time of that is
-// what it has taken: marking, and by the wall clock what comes before and after.
+// what it has taken: marking, and by the wall clock what comes before and
+// after.
 
 #include <stddef.h>
 #include <tuza.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // bench/graph_main.h: what the programs of the graph benchmark do with graph.h,
-// after their first argument: "cpu", the CPU time of an operation, the making of
-// the graph being part of it; "rss", the peak in memory; "worst", the most that
-// one operation took of its thread's CPU time; "mark", what collected_ns says of
-// the time for collecting. The second one is the size in MB.
+// after their first argument: "cpu", the CPU time of an operation, the making
+// of the graph being part of it; "rss", the peak in memory; "worst", the most
+// that one operation took of its thread's CPU time; "mark", what collected_ns
+// says of the time for collecting. The second one is the size in MB.
 #ifndef BENCH_GRAPH_MAIN_H
 #define BENCH_GRAPH_MAIN_H
 

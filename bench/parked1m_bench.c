@@ -52,7 +52,8 @@ static uint32_t mappings(void)
 // As many as leave a quarter of what is free now, in thousands.
 static uint32_t how_many(void)
 {
-    uint64_t n = bench_kb_of("/proc/meminfo", "MemAvailable") * 768 / BYTES_EACH;
+    uint64_t kb = bench_kb_of("/proc/meminfo", "MemAvailable");
+    uint64_t n = kb * 1024 / 4 * 3 / BYTES_EACH;
     return n < MOST ? (uint32_t)(n / 1000 * 1000) : MOST;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // bench/pause_bench.c: the longest time that the world stood still, by the wall
 // clock, in a run with 512 MB of objects of 64 bytes of which a hot part of so
-// many percent (the first argument) is replaced, 512 MB in all. An object points
-// to another one. The second argument is the size in MB.
+// many percent (the first argument) is replaced, 512 MB in all. An object
+// points to another one. The second argument is the size in MB.
 
 #include <stdbool.h>
 #include <tuza.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// bench/peers/graph.go: graph_bench.c in Go. The time for collecting is what the
-// runtime says of the CPU time that marking took.
+// bench/peers/graph.go: graph_bench.c in Go. The time for collecting is what
+// the runtime says of the CPU time that marking took.
 //
 // needs go1.20
 
