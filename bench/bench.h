@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 static inline int64_t bench_clock_ns(clockid_t clock)
@@ -50,12 +51,42 @@ static inline int64_t bench_percentile(int64_t *times, size_t n, size_t percent)
     return times[(n * percent + 99) / 100 - 1];
 }
 
+// The kB behind a name in a file of /proc; 0 when there is none.
+static inline uint64_t bench_kb_of(const char *file, const char *name)
+{
+    char line[256];
+    unsigned long long kb = 0;
+    FILE *f = fopen(file, "r");
+    while (f && fgets(line, sizeof line, f))
+        if (strncmp(line, name, strlen(name)) == 0)
+            sscanf(line + strlen(name), ": %llu", &kb);
+    if (f)
+        fclose(f);
+    return kb;
+}
+
+// The most memory that the process has had.
+static inline int64_t bench_peak_bytes(void)
+{
+    return (int64_t)bench_kb_of("/proc/self/status", "VmHWM") * 1024;
+}
+
 // Prints the line; the value for main to return.
 static inline int bench_report(int64_t ns, uint64_t operations, int ok)
 {
     printf("value=%.3f check=%s\n", (double)ns / (double)operations,
            ok ? "ok" : "fail");
     return ok ? 0 : 1;
+}
+
+// The same for a program that with the argument "rss" tells its peak instead.
+static inline int bench_report_or_peak(int argc, char **argv, int64_t ns,
+                                       uint64_t operations, int ok)
+{
+    int64_t peak = bench_peak_bytes();
+    if (argc > 1 && strcmp(argv[1], "rss") == 0)
+        return bench_report(peak, 1, ok && peak > 0);
+    return bench_report(ns, operations, ok);
 }
 
 #endif

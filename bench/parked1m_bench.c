@@ -8,7 +8,6 @@
 // how many mappings the process had (vmas) and the CPU time of one spawn, first
 // run and park (ns).
 
-#include <string.h>
 #include <tuza.h>
 
 #include "bench.h"
@@ -33,24 +32,10 @@ tuza_fn(parked, uint32_t, number)
     tuza_waitgroup_done(&ended);
 }
 
-// The kB behind a name in a file of /proc; 0 when there is none.
-static uint64_t kb_of(const char *file, const char *name)
-{
-    char line[256];
-    unsigned long long kb = 0;
-    FILE *f = fopen(file, "r");
-    while (f && fgets(line, sizeof line, f))
-        if (strncmp(line, name, strlen(name)) == 0)
-            sscanf(line + strlen(name), ": %llu", &kb);
-    if (f)
-        fclose(f);
-    return kb;
-}
-
 static uint64_t bytes_now(void)
 {
-    return 1024 * (kb_of("/proc/self/status", "VmRSS") +
-                   kb_of("/proc/self/status", "VmPTE"));
+    return 1024 * (bench_kb_of("/proc/self/status", "VmRSS") +
+                   bench_kb_of("/proc/self/status", "VmPTE"));
 }
 
 static uint32_t mappings(void)
@@ -67,8 +52,8 @@ static uint32_t mappings(void)
 // As many as leave a quarter of what is free now, in thousands.
 static uint32_t how_many(void)
 {
-    uint64_t n =
-        kb_of("/proc/meminfo", "MemAvailable") * 1024 / 4 * 3 / BYTES_EACH;
+    uint64_t kb = bench_kb_of("/proc/meminfo", "MemAvailable");
+    uint64_t n = kb * 1024 / 4 * 3 / BYTES_EACH;
     return n < MOST ? (uint32_t)(n / 1000 * 1000) : MOST;
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"sort"
+	"strings"
 	"syscall"
 	"time"
 	"unsafe"
@@ -39,6 +40,25 @@ func spinNs(ns int64) {
 func percentile(times []int64, percent int) int64 {
 	sort.Slice(times, func(i, j int) bool { return times[i] < times[j] })
 	return times[(len(times)*percent+99)/100-1]
+}
+
+// The most memory that the process has had, in bytes.
+func peakBytes() int64 {
+	status, _ := os.ReadFile("/proc/self/status")
+	var kb int64
+	if _, after, found := strings.Cut(string(status), "VmHWM:"); found {
+		fmt.Sscan(after, &kb)
+	}
+	return kb * 1024
+}
+
+// What report does; with the argument "rss" the peak is told instead.
+func reportOrPeak(ns int64, operations uint64, ok bool) {
+	if peak := peakBytes(); len(os.Args) > 1 && os.Args[1] == "rss" {
+		report(peak, 1, ok && peak > 0)
+	} else {
+		report(ns, operations, ok)
+	}
 }
 
 func report(ns int64, operations uint64, ok bool) {
