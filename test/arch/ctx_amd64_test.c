@@ -393,7 +393,8 @@ static struct {
     uintptr_t marker; // a return address that the main stack's has
 } step;
 
-static void on_trap(int sig, siginfo_t *info, void *uc)
+// Also inside of a sanitizer's own code, which it must not enter again.
+static TZ_NO_SANITIZE void on_trap(int sig, siginfo_t *info, void *uc)
 {
     (void)sig, (void)info;
     uintptr_t pc = (uintptr_t)((ucontext_t *)uc)->uc_mcontext.gregs[REG_RIP];

@@ -15,15 +15,18 @@ cases_of() {
 
 # ROOM CASES [OPTION...]: every C test program of the room passes in each case
 # whose name matches the pattern, but for what `exempt` lists; the options are
-# the matrix's. Says what fails; returns how many programs did.
+# the matrix's. Says what fails; returns how many programs did. SHARE=n: in each
+# n-th case, another one for each program.
 suite() {
-    local room=$1 cases=$2 bad=0 program name only
+    local room=$1 cases=$2 bad=0 turn=0 share=${SHARE:-1} program name only
     shift 2
     for program in "$build/test/$room"/*_test; do
         name=$room/$(basename "$program")
         [ -x "$program" ] || continue
-        only=$(cases_of "$name" | grep -E "$cases" | sed 's/.*/^&$/' |
-            paste -sd '|')
+        turn=$((turn + 1))
+        only=$(cases_of "$name" | grep -E "$cases" |
+            awk -v n="$share" -v turn="$turn" '(NR + turn) % n == 0' |
+            sed 's/.*/^&$/' | paste -sd '|')
         [ -n "$only" ] || continue
         "$emul_dir/matrix" -q --build "$build" --group kernels --must-work \
             --timeout 240 "$@" --only "$only" "$program" >"$work/suite.$room" 2>&1 &&
