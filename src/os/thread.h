@@ -16,7 +16,9 @@ void tz_thread_stack(uintptr_t *lo, uintptr_t *hi);
 // The kernel's number of the calling thread.
 int tz_thread_id(void);
 
-// Sends signo to thread tid of this process. 0, or -errno.
+// Sends signo to thread tid of this process. 0, or -errno. Where the system lets it,
+// the code in the handler's context is TZ_THREAD_SIGNAL, which no other sender uses.
+enum { TZ_THREAD_SIGNAL = -0x747a }; // below 0: sent by a program
 int tz_thread_signal(int tid, int signo);
 
 // The calling thread's thread pointer: identifies its TLS (os/tlsroots.h).

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -66,8 +67,14 @@ int tz_thread_id(void)
 
 int tz_thread_signal(int tid, int signo)
 {
-    int saved = errno;
-    int err = syscall(SYS_tgkill, getpid(), tid, signo) ? errno : 0;
+    int saved = errno, err = 0;
+    siginfo_t info = { .si_signo = signo, .si_code = TZ_THREAD_SIGNAL };
+    info.si_pid = getpid();
+    info.si_uid = getuid();
+    if (syscall(SYS_rt_tgsigqueueinfo, getpid(), tid, signo, &info))
+        err = errno;
+    if (err == ENOSYS || err == EPERM)
+        err = syscall(SYS_tgkill, getpid(), tid, signo) ? errno : 0;
     errno = saved;
     return -err;
 }

@@ -12,6 +12,7 @@
 #include "base/san.h"
 #include "os/sig.h"
 #include "os/sigpc.h"
+#include "os/thread.h"
 #include "sched/overflow.h"
 #include "sched/preempt.h"
 #include "sched/proc.h"
@@ -54,7 +55,8 @@ static TZ_NO_SANITIZE bool on_stop(struct tz_sigctx *c)
     if (!m)
         return false; // not our thread: not our signal
     uint32_t sent = tz_load_acq(&m->stop_sent);
-    bool ours = sent != m->stop_seen; // or a late one, or somebody else's
+    // A late one, too: it may have interrupted a call. Or somebody else's.
+    bool ours = sent != m->stop_seen || c->code == TZ_THREAD_SIGNAL;
     m->stop_seen = sent;
     bool take = tz_load_rlx(&m->take) && tz_xchg(&m->take, 0) && t->p &&
                 t->p->schedtick == tz_load_rlx(&m->take_tick);

@@ -100,7 +100,7 @@ START_TEST(a_sent_signal_has_no_fault_address)
     ck_assert_int_eq(tz_sig_install(SIGSEGV, take), 0);
     ck_assert_int_eq(tz_thread_signal(tz_thread_id(), SIGSEGV), 0);
     ck_assert_int_eq(t.seen, 1);
-    ck_assert_int_eq(t.ctx.code, SI_TKILL);
+    ck_assert_int_eq(t.ctx.code, TZ_THREAD_SIGNAL);
     ck_assert_uint_eq(t.ctx.fault_addr, 0);
 }
 END_TEST
@@ -217,7 +217,7 @@ START_TEST(a_refused_signal_goes_to_the_one_before_with_its_arguments)
     ck_assert_int_eq(t.seen, 1);
     ck_assert_int_eq(t.chained, 1);
     ck_assert_int_eq(t.signo, SIGUSR1);
-    ck_assert_int_eq(t.code, SI_TKILL);
+    ck_assert_int_eq(t.code, TZ_THREAD_SIGNAL);
     ck_assert_ptr_nonnull(t.info_addr);
     if (!TZ_TSAN)
         ck_assert_ptr_eq(t.uc, t.ctx.uc);
