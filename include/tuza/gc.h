@@ -125,7 +125,7 @@ TUZA_API int tuza_root_remove(const void *lo, const void *hi);
  * points into, from the object back to a root: a goroutine's stack, a static
  * variable, a handle. What only the calling goroutine has of it is told last,
  * since whoever asks has it. The world is stopped for as long as a collection on
- * one processor takes, and there must be memory for 16 to 48 bytes an object.
+ * one processor takes, and there must be memory for up to 72 bytes an object.
  *
  *     0xc000010040, an object of 48 bytes, is kept
  *       in byte 8 of the object of 64 bytes at 0xc000020000

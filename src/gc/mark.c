@@ -194,11 +194,12 @@ TZ_NO_SANITIZE void tz_mark_range(struct tz_gcwork *w, uintptr_t lo,
 TZ_NO_SANITIZE static void scan_word(struct tz_gcwork *w, uintptr_t at)
 {
     uintptr_t word = *(const uintptr_t *)at;
-    w->at = at;
-    if (tz_unlikely(w->again))
+    if (tz_unlikely(w->again)) {
+        w->at = at;
         mark_now(w, word);
-    else if (tz_heap_region(word))
+    } else if (tz_heap_region(word)) {
         tz_work_push(w, word & ~(uintptr_t)7);
+    }
 }
 
 TZ_NO_SANITIZE static void scan_bits(struct tz_gcwork *w, uintptr_t at,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// test/gc/why_test.c: "why is this alive?" names a way from a root.
+// test/diag/why_test.c: "why is this alive?" names a way from a root.
 
 #include <stdio.h>
 #include <unistd.h>
 
-#include "dying.h"
+#include "gc/dying.h"
 #include "tuza/gc.h"
 
 struct node {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// gc/why.c: what keeps an object: a shortest way from a root to it.
+// diag/why.c: what keeps an object: a shortest way from a root to it.
 //
 // With the world stopped, the words are followed that a mark would follow, from
 // the roots in breadth; of each object that is met is written down which word
@@ -10,10 +10,9 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "base/print.h"
+#include "diag/out.h"
 #include "gc/gc.h"
 #include "gc/mark.h"
 #include "gc/markroot.h"
@@ -21,6 +20,7 @@
 #include "mem/mheap.h"
 #include "os/vm.h"
 #include "sched/proc.h"
+#include "sched/split.h"
 #include "tuza/gc.h"
 
 enum { STEPS = 100, ROOT_TEXT = 160 };
@@ -48,7 +48,7 @@ struct why {
     char root[ROOT_TEXT];
 };
 
-static struct why *why_of; // of the only caller; const while it looks
+static struct why *why_of; // of who looks, in the stopped world: one at a time
 
 static void *table(size_t n, size_t size)
 {
@@ -102,6 +102,13 @@ static bool in(uintptr_t at, const void *p, size_t size)
 
 static bool on_stack(const struct tz_g *g, uintptr_t at)
 {
+    for (const struct tz_segment *s = g->seg; s; s = s->prev) {
+        if (at - s->lo < s->hi - s->lo)
+            return true;
+        for (const struct tz_spill *b = s->spills; b; b = b->next)
+            if (in(at, b, b->size))
+                return true;
+    }
     for (const struct tz_stack_link *s = g->links; s; s = s->older)
         if (at - s->from.lo < s->from.hi - s->from.lo)
             return true;
@@ -219,41 +226,8 @@ static void look(struct tz_gcwork *w, uint32_t njobs, void *arg)
 
 // --- telling it
 
-static int say(int fd, const char *text, size_t n)
+static void tell_root(const struct why *y, struct tz_out *o)
 {
-    while (n) {
-        ssize_t done = write(fd, text, n);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done < 0)
-            return -errno;
-        text += done;
-        n -= (size_t)done;
-    }
-    return 0;
-}
-
-static int say_steps(const struct why *y, int fd)
-{
-    char line[ROOT_TEXT + 80];
-    int err = 0;
-    for (uint32_t i = 0; i < y->nsteps && !err; i++) {
-        const struct step *s = &y->step[i];
-        size_t n = tz_format(line, sizeof line,
-                             "  in byte %zu of the object of %zu bytes at %p\n",
-                             (size_t)(s->from - s->base), s->size,
-                             (void *)s->base);
-        err = say(fd, line, n);
-    }
-    if (!err && y->left_out)
-        err = say(fd, line, tz_format(line, sizeof line,
-                                      "  and %u objects more\n", y->left_out));
-    return err;
-}
-
-static int say_root(const struct why *y, int fd)
-{
-    char line[2 * ROOT_TEXT + 80];
     const char *name = y->root, *file = "";
     Dl_info d;
     if (!*name && dladdr((void *)y->root_word, &d) && d.dli_fname) {
@@ -262,20 +236,23 @@ static int say_root(const struct why *y, int fd)
     } else if (!*name) {
         name = "data of a thread, or memory that was named as a root";
     }
-    return say(fd, line, tz_format(line, sizeof line, "  %s%s%.100s at %p\n",
-                                   name, *file ? " of " : "", file,
-                                   (void *)y->root_word));
+    tz_out(o, "  %s%s%.100s at %p\n", name, *file ? " of " : "", file,
+           (void *)y->root_word);
 }
 
 static int tell(const struct why *y, size_t size, int fd)
 {
-    char line[80];
-    int err = say(fd, line, tz_format(line, sizeof line,
-                                      "%p, an object of %zu bytes, is kept\n",
-                                      (void *)y->target, size));
-    if (!err)
-        err = say_steps(y, fd);
-    return err ? err : say_root(y, fd);
+    struct tz_out o = { .fd = fd };
+    tz_out(&o, "%p, an object of %zu bytes, is kept\n", (void *)y->target, size);
+    for (uint32_t i = 0; i < y->nsteps; i++) {
+        const struct step *s = &y->step[i];
+        tz_out(&o, "  in byte %zu of the object of %zu bytes at %p\n",
+               (size_t)(s->from - s->base), s->size, (void *)s->base);
+    }
+    if (y->left_out)
+        tz_out(&o, "  and %u objects more\n", y->left_out);
+    tell_root(y, &o);
+    return -o.err;
 }
 
 int tuza_why_alive(const void *p, int fd)
