@@ -102,13 +102,10 @@ static bool in(uintptr_t at, const void *p, size_t size)
 
 static bool on_stack(const struct tz_g *g, uintptr_t at)
 {
-    for (const struct tz_segment *s = g->seg; s; s = s->prev) {
-        if (at - s->lo < s->hi - s->lo)
-            return true;
+    for (const struct tz_segment *s = g->seg; s; s = s->prev) // links know these
         for (const struct tz_spill *b = s->spills; b; b = b->next)
             if (in(at, b, b->size))
                 return true;
-    }
     for (const struct tz_stack_link *s = g->links; s; s = s->older)
         if (at - s->from.lo < s->from.hi - s->from.lo)
             return true;

@@ -605,34 +605,24 @@ IN_GOROUTINES(a_stack_grows_while_its_goroutine_has_no_p, 1)
 static uintptr_t hidden; // complement of an object's address
 static tuza_waitgroup ready;
 
-static NOINLINE void hold_below(int n)
+// In memory of alloca that did not fit into the segment.
+tuza_fn(holds, size_t, size)
 {
-    volatile char a[3000];
-    a[n] = 1;
-    if (n) {
-        hold_below(n - 1);
-        need_eq(a[n], 1);
-        return;
-    }
+    void *volatile *block = alloca(size);
+    block[10] = tuza_alloc(100);
+    hidden = ~(uintptr_t)block[10];
     tuza_waitgroup_done(&ready);
     tuza_waitgroup_wait(&group);
-}
-// In the first segment.
-tuza_fn(holds, int, n)
-{
-    void *volatile object = tuza_alloc(100);
-    hidden = ~(uintptr_t)object;
-    hold_below(n);
-    need(object);
+    need(block[10]);
 }
 
-IN_GOROUTINES(why_an_object_is_alive_names_the_owner_of_a_segment, 2)
+IN_GOROUTINES(why_an_object_is_alive_names_the_owner_of_spilled_memory, 2)
 {
     char text[1000];
     FILE *f = tmpfile();
     tuza_waitgroup_add(&group, 1);
     tuza_waitgroup_add(&ready, 1);
-    tuza_go(holds, 100);
+    tuza_go(holds, (size_t)400 * 1024);
     tuza_waitgroup_wait(&ready);
     need_eq(tuza_why_alive((void *)~hidden, fileno(f)), 0);
     rewind(f);
@@ -667,5 +657,5 @@ int main(void)
             s3_08_alloca_that_does_not_fit_is_given_back,
             s3_08_alloca_in_a_loop_lives_until_the_return,
             a_stack_grows_while_its_goroutine_has_no_p,
-            why_an_object_is_alive_names_the_owner_of_a_segment, NULL });
+            why_an_object_is_alive_names_the_owner_of_spilled_memory, NULL });
 }
