@@ -196,8 +196,7 @@ static void count_pause(uint64_t ns)
 // Another goroutine is about to collect: lets it.
 static void step_aside(void)
 {
-    tz_crit_enter(); // its end is where we stop
-    tz_crit_leave();
+    tz_give_way();
     tz_thread_yield();
 }
 

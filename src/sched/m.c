@@ -177,6 +177,8 @@ static void refused(struct tz_threadask *a)
     }
     tz_xadd(&tz_sched.mcount, -1u); // m itself is lost, some hundred bytes
     bool sleeper = tz_sched.midle;
+    if (p && !sleeper && tz_tied_take(p))
+        p = NULL;
     if (p && !sleeper) {
         tz_pidle_put(p);
         tz_sched.refused = true; // one may be on its way to sleep
@@ -225,7 +227,7 @@ void tz_m_start(struct tz_p *p, bool spinning)
     bool stopping = tz_load(&tz_sched.stopping);
     if (stopping) { // it does not wait for threads that are being made
         tz_stop_count(p);
-    } else if (!m) {
+    } else if (!m && !tz_tied_take(p)) {
         tz_pidle_put(p);
         tz_sched.refused = true;
     }

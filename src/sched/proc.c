@@ -199,6 +199,15 @@ void tz_handoffp(struct tz_p *p)
         tz_sched_timer_added(due);
 }
 
+void tz_pass_on(struct tz_p *p)
+{
+    if (!tz_cas(&p->status, TZ_P_SYSCALL, TZ_P_IDLE))
+        return;
+    tz_store_rlx(&p->syscalltick, p->syscalltick + 1);
+    tz_xadd_rlx(&tz_sched.handoffs, 1);
+    tz_handoffp(p);
+}
+
 void tz_sched_timer_added(int64_t when)
 {
     // An M that is not asleep looks at all timers before it sleeps.
@@ -341,7 +350,7 @@ static bool get_idle_p(void)
     return p != NULL;
 }
 
-static bool any_work(void)
+bool tz_any_work(void)
 {
     if (tz_load(&tz_sched.runqsize))
         return true;
@@ -366,7 +375,7 @@ static void give_up_p(struct tz_m *m)
         TZ_CHECK(tz_xadd(&tz_sched.nmspinning, -1u) > 0);
     }
     // Again, now that makers of work count on nobody [sched.I4].
-    if (any_work() && get_idle_p()) {
+    if (tz_any_work() && get_idle_p()) {
         start_spinning(m);
         return;
     }
@@ -421,7 +430,7 @@ struct tz_g *tz_findrunnable(void)
         if (!p) {
             // A stop may have taken the P that a new M was made for, while the
             // M still counted as looking: it has to look [sched.I4].
-            if (any_work() && get_idle_p())
+            if (tz_any_work() && get_idle_p())
                 continue;
             tz_lock_acquire(&tz_sched.lock);
             if (tz_sched.runqsize && (p = tz_pidle_get()) != NULL) {

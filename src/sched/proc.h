@@ -134,12 +134,16 @@ bool tz_regain_p(struct tz_tls *t, struct tz_p *old);
 struct tz_p *tz_pidle_get(void);       // with the lock; NULL while stopping
 void tz_pidle_put(struct tz_p *p);     // with the lock
 struct tz_p *tz_p_make(uint32_t id);   // init.c; NULL without memory
-void tz_p_retire(struct tz_p *p);      // resize.c; with the lock, no thread has p
+// resize.c; with the lock, no thread has p.
+void tz_p_empty(struct tz_p *p); // what it has queued goes to the global queue
+void tz_p_retire(struct tz_p *p);
 void tz_startm(struct tz_p *p, bool spinning); // p NULL: an idle one
 void tz_wakep(void);
 void tz_handoffp(struct tz_p *p);
+void tz_pass_on(struct tz_p *p); // of the status SYSCALL, if nobody has taken it
 void tz_schedule(void); // on g0; returns when the thread is to end
 struct tz_g *tz_findrunnable(void);
+bool tz_any_work(void); // a goroutine is in some queue: a look without a lock
 
 // m.c: a new M for p; its thread comes later. At the end of one, on g0, in its
 // first function: returns without M, or never on the process's first thread.
@@ -175,6 +179,9 @@ void tz_stop_signal(struct tz_m *m);
 void tz_tied_wait(struct tz_m *m);
 // The P of this M goes to the M that g is tied to.
 void tz_tied_pass(struct tz_g *g);
+// p, which no thread is to be had for, goes to the M of the first tied one that
+// is queued; false: none is. With the lock.
+bool tz_tied_take(struct tz_p *p);
 // The same for who waits elsewhere: g is in the global queue, or about to be.
 void tz_tied_sleep(struct tz_m *m);
 void tz_tie(struct tz_m *m, struct tz_g *g);

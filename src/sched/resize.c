@@ -16,13 +16,18 @@
 #include "sched/proc.h"
 #include "tuza/thread.h"
 
-// With the sched lock, or before goroutines run.
-void tz_p_retire(struct tz_p *p)
+void tz_p_empty(struct tz_p *p)
 {
     TZ_CHECK(!p->m);
     struct tz_g *g;
     while ((g = tz_runq_get(p)) != NULL)
         tz_globrunq_put(g);
+}
+
+// With the sched lock, or before goroutines run.
+void tz_p_retire(struct tz_p *p)
+{
+    tz_p_empty(p);
     tz_store_rel(&p->status, TZ_P_DEAD);
 }
 

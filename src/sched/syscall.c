@@ -24,16 +24,6 @@
 #include "sched/proc.h"
 #include "tuza/syscall.h"
 
-// Gives p, whose call is long, to others, if nobody has taken it yet.
-static void handoff(struct tz_p *p)
-{
-    if (!tz_cas(&p->status, TZ_P_SYSCALL, TZ_P_IDLE))
-        return;
-    tz_store_rlx(&p->syscalltick, p->syscalltick + 1);
-    tz_xadd_rlx(&tz_sched.handoffs, 1);
-    tz_handoffp(p);
-}
-
 // A stop that began before our P had the status SYSCALL waits for it. With the
 // lock, so that it is that stop, or a later one, which is still under way.
 static void step_aside(struct tz_p *p)
@@ -79,7 +69,7 @@ void tz_port_syscall_enter(const struct tz_ctx_regs *regs, uintptr_t sp,
     if (tz_unlikely(tz_load(&tz_sched.stopping)))
         step_aside(p);
     else if (handoff_now && !tz_env.sim)
-        handoff(p);
+        tz_pass_on(p);
     if (TZ_DEFECT(TZ_D14)) {
         g->syscall_regs = *regs;
         g->syscall_sp = sp;

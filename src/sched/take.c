@@ -258,3 +258,19 @@ void tz_let_go(struct tz_tls *t)
     tz_xadd(&tz_sched.busy_takers, 1);
     give_up(t, TZ_NOP_RUN);
 }
+
+void tz_give_way(void)
+{
+    tz_crit_enter(); // waits for a P, where it has none
+    struct tz_tls *t = tz_tls_get();
+    struct tz_p *p = t->p;
+    bool may = t->g && !t->g->is_g0 && t->locks == 1;
+    if (!may || !tz_any_work()) {
+        tz_crit_leave();
+        return;
+    }
+    tz_let_go(t);
+    if (!tz_load(&tz_sched.stopping)) // it takes the P itself
+        tz_pass_on(p);
+    t->locks--; // there is no P to stop with
+}

@@ -57,16 +57,49 @@ void tz_tied_wait(struct tz_m *m)
     tz_tied_sleep(m);
 }
 
+// With the lock; then it is woken.
+static void pass(struct tz_p *p, struct tz_m *to)
+{
+    tz_sched.nmtied--;
+    TZ_CHECK(!to->nextp);
+    to->nextp = p;
+}
+
 void tz_tied_pass(struct tz_g *g)
 {
     struct tz_m *to = g->tied_to;
     struct tz_p *p = tz_releasep();
     tz_lock_acquire(&tz_sched.lock);
-    tz_sched.nmtied--;
+    pass(p, to);
     tz_lock_release(&tz_sched.lock);
-    TZ_CHECK(!to->nextp);
-    to->nextp = p;
     tz_note_wake(&to->park);
+}
+
+// With the lock. Unlinks the first one in the global queue.
+static struct tz_g *first_tied(void)
+{
+    struct tz_g *last = NULL, **at = &tz_sched.runq;
+    for (; *at && !(*at)->tied_to; at = &(*at)->link)
+        last = *at;
+    struct tz_g *g = *at;
+    if (!g)
+        return NULL;
+    *at = g->link;
+    if (!g->link)
+        tz_sched.runqtail = last;
+    tz_store(&tz_sched.runqsize, tz_sched.runqsize - 1);
+    return g;
+}
+
+bool tz_tied_take(struct tz_p *p)
+{
+    tz_p_empty(p);
+    struct tz_g *g = first_tied();
+    if (!g)
+        return false;
+    pass(p, g->tied_to);
+    tz_note_wake(&g->tied_to->park);
+    return true;
 }
 
 void tz_tied_ends(struct tz_g *g)

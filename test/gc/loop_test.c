@@ -2,6 +2,10 @@
 // test/gc/loop_test.c: a goroutine that does nothing but collect leaves the
 // others their turns.
 
+#include <link.h>
+#include <pthread.h>
+#include <time.h>
+
 #include "gc/canary.h"
 #include "support/goroutines.h"
 
@@ -44,11 +48,52 @@ IN_GOROUTINES(who_wakes_late_from_a_stop_runs_before_the_next, 2)
     need_eq(steps, 2000);
 }
 
+// The dynamic linker's lock is held for 30 ms, over and over.
+static int hold_linker(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    struct timespec t = { 0, 30 * 1000000 };
+    (void)info, (void)size, (void)arg;
+    nanosleep(&t, NULL);
+    return 1;
+}
+
+static void *hold_linker_often(void *arg)
+{
+    for (int i = 0; i < 10; i++)
+        dl_iterate_phdr(hold_linker, NULL);
+    set_stop(arg);
+    return NULL;
+}
+
+static tuza_waitgroup group;
+
+static void collect(void *arg)
+{
+    (void)arg;
+    while (!__atomic_load_n(&stop, __ATOMIC_SEQ_CST))
+        tuza_gc();
+    tuza_waitgroup_done(&group);
+}
+
+// Who collects waits for that lock, so its P is taken; those that want to collect
+// as well must not keep all Ps while they wait for it.
+IN_GOROUTINES(a_collector_that_has_lost_its_p_gets_one_from_those_who_wait, 2)
+{
+    pthread_t outside;
+    need_eq(pthread_create(&outside, NULL, hold_linker_often, NULL), 0);
+    tuza_waitgroup_add(&group, 6);
+    for (int i = 0; i < 6; i++)
+        need_eq(tuza_spawn(collect, NULL), 0);
+    tuza_waitgroup_wait(&group);
+    pthread_join(outside, NULL);
+}
+
 int main(void)
 {
     return api_check("gc/loop",
                      (const TTest *const[]){
                          a_loop_of_collections_leaves_its_p,
                          who_wakes_late_from_a_stop_runs_before_the_next,
+                         a_collector_that_has_lost_its_p_gets_one_from_those_who_wait,
                          NULL });
 }

@@ -498,6 +498,85 @@ START_TEST(one_that_lost_its_p_makes_a_call_beside_a_stop)
 }
 END_TEST
 
+// What it has for itself alone another wants, who keeps its thread for that.
+static void waits_for_owner(void *arg)
+{
+    (void)arg;
+    while (!ran) {
+        tz_give_way();
+        deliver();
+        model_yield();
+    }
+    user_code("has what it waited for");
+    use_runtime();
+    end_of_goroutine();
+}
+
+static void owner_taken(void *arg)
+{
+    (void)arg;
+    spawn_one(waits_for_owner);
+    lose_p();
+    use_runtime();
+    ran = 1;
+    end_of_goroutine();
+}
+
+static void owner_taken_beside_child(void *arg)
+{
+    spawn_one(taken_once);
+    owner_taken(arg);
+}
+
+// Both wait in the global queue, the waiter first: then it has the P, whose ring
+// the owner is in.
+static void waits_after_taken(void *arg)
+{
+    lose_p();
+    use_runtime();
+    waits_for_owner(arg);
+}
+
+static void both_taken_beside_child(void *arg)
+{
+    (void)arg;
+    spawn_one(taken_once);
+    spawn_one(waits_after_taken);
+    lose_p();
+    user_code("without a P");
+    use_runtime();
+    ran = 1;
+    end_of_goroutine();
+}
+
+START_TEST(an_owner_that_lost_its_p_gets_that_of_who_waits_for_it)
+{
+    explore_taker("an owner is taken", make_one_p, owner_taken, 2, 1, 0);
+    explore_taker("an owner is taken, late loads", make_one_p, owner_taken, 2,
+                  1, 1);
+    explore_taker("an owner is taken, and a third", make_one_p,
+                  owner_taken_beside_child, 3, 1, 0);
+    explore_taker("an owner and who waits are taken", make_one_p,
+                  both_taken_beside_child, 3, 1, 0);
+}
+END_TEST
+
+static void stop_beside_waiter(void *arg)
+{
+    (void)arg;
+    spawn_one(waits_for_owner);
+    spawn_one(child);
+    stop_once();
+    end_of_goroutine();
+}
+
+START_TEST(one_that_gives_way_stops_with_the_world)
+{
+    explore_taken("a stop and one that gives way", make_two_ps,
+                  stop_beside_waiter, 3, 1, 0);
+}
+END_TEST
+
 // --- tied goroutines
 
 static void tied_yields(void *arg)
@@ -541,5 +620,7 @@ int main(void)
                     two_that_lose_one_p_both_get_it_back,
                     one_that_lost_its_p_and_one_in_a_call,
                     one_that_lost_its_p_makes_a_call_beside_a_stop,
+                    an_owner_that_lost_its_p_gets_that_of_who_waits_for_it,
+                    one_that_gives_way_stops_with_the_world,
                     one_that_is_tied_runs_on_its_thread, NULL });
 }

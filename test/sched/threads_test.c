@@ -228,6 +228,21 @@ START_TEST(a_refused_thread_leaves_no_goroutine_behind)
 }
 END_TEST
 
+// No thread comes for what is queued before it, so it runs before that.
+IN_GOROUTINES(a_tied_one_goes_on_when_threads_are_refused, 1)
+{
+    tuza_lock_thread();
+    tz_store(&gatekeeper, refuse);
+    tuza_waitgroup_add(&group, 1);
+    tuza_spawn(yield_and_done, NULL);
+    for (int i = 0; i < 10; i++)
+        tuza_yield();
+    need(tz_load(&refusals) > 0);
+    tz_store(&gatekeeper, NULL);
+    tuza_waitgroup_wait(&group);
+    tuza_unlock_thread();
+}
+
 static int deadlock_without_threads(int argc, char **argv)
 {
     (void)argc, (void)argv;
@@ -288,6 +303,7 @@ int main(void)
                          the_threads_that_exist_do_the_work_on_one_proc,
                          the_threads_that_exist_do_the_work_on_four_procs,
                          a_refused_thread_leaves_no_goroutine_behind,
+                         a_tied_one_goes_on_when_threads_are_refused,
                          a_refused_thread_hides_no_deadlock,
                          a_start_without_threads_is_an_error,
                          a_start_without_a_first_thread_is_told, NULL });
