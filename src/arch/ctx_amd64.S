@@ -4,10 +4,10 @@
 // A switch ends in a jmp, not a ret: the return-stack predictor belongs to the
 // code that was left, and a mispredicted ret costs three times the switch. For the
 // same reason the scheduler begins one with a jmp (tz_ctx_switch_here): after a call
-// the returns that follow would all be predicted one too early. It reads the new context before it writes anything, so that a bad one faults
-// while all is as it was. Frames are written with mov below the stack pointer,
-// into the red zone, which signals leave alone: pushes and pops would make each
-// other wait.
+// the returns that follow would all be predicted one too early. It reads the new
+// context before it writes anything, so that a bad one faults while all is as it
+// was. Frames are written with mov below the stack pointer, into the red zone,
+// which signals leave alone: pushes and pops would make each other wait.
 //
 // The floating-point control words belong to the context. What storing and
 // loading them costs differs by CPU, so tz_ctx_setup chooses (docs/adr/008):

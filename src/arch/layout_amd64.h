@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// arch/layout_amd64.h: numbers that ctx_amd64.S and C share; ctx.c ties
-// them to the structs.
+// arch/layout_amd64.h: numbers that ctx_amd64.S and C share, which ctx.c ties to
+// the structs; for C also the switch that is begun without a call.
 #ifndef TZ_ARCH_LAYOUT_AMD64_H
 #define TZ_ARCH_LAYOUT_AMD64_H
 
@@ -35,6 +35,15 @@
 #include "base/base.h"
 
 #define TZ_SWITCH_HERE // tz_ctx_switch without a call; see ctx.h
+#ifdef __AVX512F__
+#define TZ_CLOBBERS_512                                                       \
+    , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23",   \
+        "xmm24", "xmm25", "xmm26", "xmm27", "xmm28", "xmm29", "xmm30",          \
+        "xmm31", "k1", "k2", "k3", "k4", "k5", "k6", "k7"
+#else
+#define TZ_CLOBBERS_512
+#endif
+
 struct tz_ctx;
 TZ_INLINE void tz_ctx_switch_here(struct tz_ctx *from, const struct tz_ctx *to)
 {
@@ -48,7 +57,8 @@ TZ_INLINE void tz_ctx_switch_here(struct tz_ctx *from, const struct tz_ctx *to)
                        "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
                        "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",
                        "xmm14", "xmm15", "st", "st(1)", "st(2)", "st(3)",
-                       "st(4)", "st(5)", "st(6)", "st(7)", "cc", "memory");
+                       "st(4)", "st(5)", "st(6)", "st(7)", "cc",
+                       "memory" TZ_CLOBBERS_512);
 }
 #endif
 

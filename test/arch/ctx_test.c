@@ -47,6 +47,47 @@ START_TEST(a_context_goes_on_where_it_was)
 }
 END_TEST
 
+static void stepper_here(void *arg)
+{
+    int i = (int)(uintptr_t)arg;
+    for (;;) {
+        steps[i]++;
+        tz_ctx_switch_here(&ctx[i], &home);
+    }
+}
+
+// What a compiler may keep in registers across the switch is as it was: more
+// numbers than there are registers of either kind, beside the other context's.
+START_TEST(a_switch_that_is_begun_in_place_keeps_what_is_alive)
+{
+    volatile uint64_t seed = 0x9e3779b97f4a7c15;
+    uint64_t n[24];
+    double d[24];
+    for (int k = 0; k < 24; k++) {
+        n[k] = seed * (uint64_t)(k + 1);
+        d[k] = (double)(n[k] >> 12);
+    }
+    tz_ctx_init(&ctx[0], top(0), stepper, (void *)0);
+    tz_ctx_init(&ctx[1], top(1), stepper_here, (void *)1);
+    for (int i = 0; i < 1000; i++) {
+        tz_ctx_switch_here(&home, &ctx[i % 2]); // either kind answers either
+        for (int k = 0; k < 24; k++) {
+            n[k] = n[k] * 3 + 1;
+            d[k] = -d[k];
+        }
+    }
+    ck_assert_int_eq(steps[0], 500);
+    ck_assert_int_eq(steps[1], 500);
+    for (int k = 0; k < 24; k++) {
+        uint64_t want = seed * (uint64_t)(k + 1);
+        ck_assert(d[k] == (double)(want >> 12));
+        for (int i = 0; i < 1000; i++)
+            want = want * 3 + 1;
+        ck_assert_uint_eq(n[k], want);
+    }
+}
+END_TEST
+
 START_TEST(s3_04_twenty_million_switches_between_many_contexts)
 {
     enum { ROUNDS = 10000000 };
@@ -559,6 +600,7 @@ int main(void)
     return os_check("arch/ctx",
                     (const TTest *const[]){
                         a_context_goes_on_where_it_was,
+                        a_switch_that_is_begun_in_place_keeps_what_is_alive,
                         s3_04_twenty_million_switches_between_many_contexts,
                         s3_01_the_first_run_has_its_argument_and_an_aligned_stack,
                         s3_01_what_lives_across_a_switch_is_kept,

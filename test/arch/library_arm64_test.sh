@@ -63,7 +63,7 @@ TUZA_MAIN
         tuza_recv(sums, &one);
         sum += one;
     }
-    // The last 100 of each: 19900 to 19999, and 0 to 7 more.
+    // The last 100 of each: 3900 to 3999, and 0 to 7 more.
     printf("%s\n", sum == 8 * 394950 + 100 * 28 ? "right" : "wrong");
     return 0;
 }

@@ -3,8 +3,9 @@
 # test: release-only timeout=1200
 #
 # Nothing goes round the table of calls for memory: of wordfreq, and of tests of
-# the public face (ALL=1, as in the soak: of every one), the calls that the kernel gets from libtuza.so are
-# those that the runtime counts. What is compared is in strace.awk.
+# the public face (ALL=1, as in the soak: of every one), the calls that the kernel
+# gets from libtuza.so are those that the runtime counts. What is compared is in
+# strace.awk.
 . "$(dirname "$0")/helpers.bash"
 src=${SRC_DIR:?is set by ctest}
 here=$(cd "$(dirname "$0")" && pwd)

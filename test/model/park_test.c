@@ -167,9 +167,10 @@ static void ready_both(void)
 
 START_TEST(two_that_were_readied_globally_run_at_once)
 {
-    explore_with(ready_both, all_have_run, "two in the global queue", make_two_ps,
-                 first_waiter, 2, 2, 0);
-    explore_with(ready_both, all_have_run, "two in the global queue, late loads", make_two_ps,
+    explore_with(ready_both, all_have_run, "two in the global queue",
+                 make_two_ps, first_waiter, 2, 2, 0);
+    explore_with(ready_both, all_have_run,
+                 "two in the global queue, late loads", make_two_ps,
                  first_waiter, 2, 1, 1);
 }
 END_TEST

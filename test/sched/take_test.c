@@ -287,6 +287,8 @@ static int two_loops_and_main(int argc, char **argv)
 {
     pthread_t outside;
     (void)argc, (void)argv;
+    tuza_maxprocs(2);
+    tuza_maxprocs(1);
     for (int i = 0; i < 2; i++)
         need_eq(tuza_spawn(spin, NULL), 0);
     need_eq(pthread_create(&outside, NULL, let_go_later, NULL), 0);
