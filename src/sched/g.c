@@ -211,10 +211,4 @@ const char *tz_wait_name(enum tz_wait why)
     return name[why];
 }
 
-struct tz_g *tz_need_g(const char *what)
-{
-    struct tz_g *g = tz_getg();
-    if (tz_unlikely(!g))
-        tz_fatal("%s outside of a goroutine", what);
-    return g;
-}
+void tz_no_g(const char *what) { tz_fatal("%s outside of a goroutine", what); }

@@ -118,6 +118,13 @@ TZ_INLINE struct tz_g *tz_getg(void)
 }
 
 // The current goroutine; without one, fatal: "<what> outside of a goroutine".
-struct tz_g *tz_need_g(const char *what);
+TZ_NORETURN TZ_COLD void tz_no_g(const char *what);
+TZ_INLINE struct tz_g *tz_need_g(const char *what)
+{
+    struct tz_g *g = tz_getg();
+    if (tz_unlikely(!g))
+        tz_no_g(what);
+    return g;
+}
 
 #endif

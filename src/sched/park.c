@@ -163,7 +163,7 @@ static struct tz_g *next_here(struct tz_p *p)
 }
 
 // Switches from g, which leaves, to next, or to g0 without one.
-static void leave_to(struct tz_tls *t, struct tz_g *g, struct tz_g *next,
+TZ_INLINE void leave_to(struct tz_tls *t, struct tz_g *g, struct tz_g *next,
                      bool (*commit)(struct tz_g *, void *), void *arg,
                      bool dying)
 {

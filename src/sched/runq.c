@@ -101,19 +101,6 @@ struct tz_g *tz_runq_get_oldest(struct tz_p *p)
     }
 }
 
-struct tz_g *tz_runq_rotate(struct tz_p *p, struct tz_g *g)
-{
-    uint32_t head = tz_load_rlx(&p->runqhead), tail = p->runqtail;
-    TZ_DCHECK(p->alone);
-    if (head == tail)
-        return NULL;
-    struct tz_g *oldest = tz_load_rlx(&p->runq[head % TZ_RUNQ_SIZE]);
-    tz_store_rlx(&p->runq[tail % TZ_RUNQ_SIZE], g);
-    tz_store_rel(&p->runqtail, tail + 1); // with tz_runq_empty; never seen empty
-    tz_store_rel(&p->runqhead, head + 1);
-    return oldest;
-}
-
 struct tz_g *tz_runq_get(struct tz_p *p)
 {
     struct tz_g *g = tz_load_rlx(&p->runnext);
