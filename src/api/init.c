@@ -97,6 +97,7 @@ static int start(int (*fn)(int, char **), int argc, char **argv,
     if (tz_xchg(&run.started, 1))
         return -EALREADY;
     tz_env_init();
+    tz_lock_ready(); // or the first that waits needs much stack for it
     tz_ctx_setup(c.float_control == TUZA_FLOAT_SHARED);
     tz_vm_stack_policed(); // asked once, now
     apply_environment(&c);

@@ -64,9 +64,15 @@ void tz_event_want(struct tz_listener *l, uint32_t kinds);
 // Calls the listeners.
 TZ_COLD void tz_event_tell(enum tz_event kind, uint64_t a, uint64_t b);
 
+// Somebody listens for it.
+TZ_INLINE bool tz_event_wanted(enum tz_event kind)
+{
+    return tz_load_rlx(&tz_base_events.kinds) & (1u << kind);
+}
+
 // a and b are evaluated for a listener only: what they load may be cold.
 #define tz_event(kind, a, b)                                                   \
-    (tz_unlikely(tz_load_rlx(&tz_base_events.kinds) & (1u << (kind)))          \
+    (tz_unlikely(tz_event_wanted(kind))                                        \
          ? tz_event_tell((kind), (a), (b))                                     \
          : (void)0)
 

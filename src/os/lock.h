@@ -23,7 +23,8 @@ TZ_INLINE void tz_lock_init(struct tz_lock *l, enum tz_lockrank rank)
     l->rank = rank;
 }
 
-// Asks now what the first wait for a lock would ask, with 2 KiB of stack.
+// Asks now what the first wait for a lock would ask, with 2 KiB of stack. Once, at
+// the start.
 void tz_lock_ready(void);
 
 // Slow halves: spin, then sleep on the futex; wake one sleeper.

@@ -5,6 +5,7 @@
 // only parked. When the system refuses a thread, the P goes back to the idle
 // ones and the Ms that exist do the work.
 
+#include <errno.h>
 #include <unistd.h>
 
 #include "base/san.h"
@@ -72,6 +73,7 @@ void tz_m_adopt(struct tz_m *m)
     seed(t);
     tz_store_rlx(&m->tp, tz_thread_pointer());
     tz_store_rlx(&m->tid, tz_thread_id());
+    m->errno_at = &errno;
     tz_thread_stack(&m->g0.stack.lo, &m->g0.stack.hi);
 #if TZ_TSAN
     m->g0.fiber = __tsan_get_current_fiber();
@@ -92,6 +94,7 @@ void tz_m_join(struct tz_m *m, struct tz_tls *t)
     seed(t);
     tz_store_rlx(&m->tp, tz_thread_pointer());
     tz_store_rlx(&m->tid, tz_thread_id());
+    m->errno_at = &errno;
     tz_xadd(&tz_sched.mcount, 1);
     publish(m, t);
 }

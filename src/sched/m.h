@@ -38,6 +38,7 @@ struct tz_m {
     struct tz_tls *tls;  // of the thread; others set tls->stop. NULL without a
                          // thread; written and followed with the sched lock
     uintptr_t tp;        // thread pointer, for its TLS roots
+    int *errno_at;       // of the thread: &errno there, without a call
     int32_t tid;
     uint32_t id;
     bool spinning;       // looks for work, counted in sched.nmspinning

@@ -39,14 +39,6 @@ TZ_WEAK int tz_port_timers_run(struct tz_p *p, int64_t now)
     return 0;
 }
 
-void tz_wirep(struct tz_tls *t, struct tz_p *p)
-{
-    t->m->p = p;
-    tz_store_rlx(&p->m, t->m);
-    t->p = p;
-    t->cache = p->cache;
-}
-
 void tz_acquirep(struct tz_p *p)
 {
     struct tz_tls *t = tz_tls_get();
@@ -92,15 +84,8 @@ void tz_pidle_put(struct tz_p *p)
     tz_store(&tz_sched.npidle, tz_sched.npidle + 1);
 }
 
-bool tz_regain_p(struct tz_tls *t, struct tz_p *old)
+bool tz_get_idle_p(void)
 {
-    if (old && tz_load_rlx(&old->status) == TZ_P_SYSCALL &&
-        tz_cas(&old->status, TZ_P_SYSCALL, TZ_P_RUNNING)) {
-        tz_wirep(t, old);
-        tz_poll_later(t);
-        tz_store_rlx(&old->syscalltick, old->syscalltick + 1);
-        return true;
-    }
     if (tz_load(&tz_sched.npidle) == 0)
         return false;
     tz_lock_acquire(&tz_sched.lock);

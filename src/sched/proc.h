@@ -131,7 +131,13 @@ struct tz_g *tz_globrunq_get(struct tz_p *p, uint32_t max);
 
 // proc.c
 // The calling thread's M and p, whose status is not looked at, belong together.
-void tz_wirep(struct tz_tls *t, struct tz_p *p);
+TZ_INLINE void tz_wirep(struct tz_tls *t, struct tz_p *p)
+{
+    t->m->p = p;
+    tz_store_rlx(&p->m, t->m);
+    t->p = p;
+    t->cache = p->cache;
+}
 void tz_acquirep(struct tz_p *p);
 // The thread has just got its P: a stop that did not see that is polled for.
 TZ_INLINE void tz_poll_later(struct tz_tls *t)
@@ -140,8 +146,19 @@ TZ_INLINE void tz_poll_later(struct tz_tls *t)
         tz_store_rlx(&t->stop, 1);
 }
 struct tz_p *tz_releasep(void);
-// old again, if nobody has taken it, or an idle P. False: there is none.
-bool tz_regain_p(struct tz_tls *t, struct tz_p *old);
+// For the thread, which has none. False: there is none.
+bool tz_get_idle_p(void);
+// old again, if nobody has taken it.
+TZ_INLINE bool tz_regain_p(struct tz_tls *t, struct tz_p *old)
+{
+    if (tz_unlikely(!old || tz_load_rlx(&old->status) != TZ_P_SYSCALL ||
+                    !tz_cas(&old->status, TZ_P_SYSCALL, TZ_P_RUNNING)))
+        return false;
+    tz_wirep(t, old);
+    tz_poll_later(t);
+    tz_store_rlx(&old->syscalltick, old->syscalltick + 1);
+    return true;
+}
 struct tz_p *tz_pidle_get(void);       // with the lock; NULL while stopping
 void tz_pidle_put(struct tz_p *p);     // with the lock
 struct tz_p *tz_p_make(uint32_t id);   // init.c; NULL without memory

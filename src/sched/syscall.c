@@ -16,8 +16,6 @@
 // goroutine runs again, so a collection that began meanwhile may be reading it
 // [sched.I6]. Go's proc.go has reentersyscall and exitsyscall.
 
-#include <errno.h>
-
 #include "arch/port.h"
 #include "base/event.h"
 #include "os/env.h"
@@ -35,27 +33,36 @@ static void step_aside(struct tz_p *p)
     tz_lock_release(&tz_sched.lock);
 }
 
-void tz_port_syscall_enter(const struct tz_ctx_regs *regs, uintptr_t sp,
-                           int handoff_now)
+// Its P waits for nobody, once a stop or others have it.
+static TZ_NOINLINE void part(struct tz_tls *t, struct tz_p *p, int handoff)
 {
-    struct tz_tls *t = tz_tls_get();
-    struct tz_g *g = tz_need_g("TUZA_SYSCALL");
-    t->locks++;
-    if (tz_unlikely(t->taken))
-        tz_port_take_back();
-    if (!t->p)
-        tz_fatal("a declared call inside of a declared call, in goroutine %llu",
-                 (unsigned long long)g->id);
-    if (sp != g->stack.hi && !tz_on_own_stack(g, sp))
-        tz_fatal("entersyscall inconsistent: goroutine %llu calls with sp %p "
-                 "outside its stack [%p, %p)",
-                 (unsigned long long)g->id, (void *)sp, (void *)g->stack.lo,
-                 (void *)g->stack.hi);
+    if (tz_load(&tz_sched.stopping))
+        step_aside(p);
+    else if (handoff && !tz_env.sim)
+        tz_pass_on(p);
+    t->locks--;
+}
+
+// Word by word, as they have just been stored: two at once would wait for that.
+TZ_INLINE void copy_regs(struct tz_ctx_regs *to, const struct tz_ctx_regs *from)
+{
+    uintptr_t *out = (uintptr_t *)to;
+    const uintptr_t *in = (const uintptr_t *)from;
+#ifndef __clang__ // does it anyway
+#pragma GCC unroll 24
+#endif
+    for (size_t i = 0; i < sizeof *to / sizeof *out; i++)
+        tz_store_rlx(&out[i], in[i]);
+}
+
+// With the lock of the critical section, which ends.
+TZ_INLINE void enter(struct tz_tls *t, struct tz_g *g,
+                     const struct tz_ctx_regs *regs, uintptr_t sp, int handoff)
+{
     struct tz_m *m = t->m;
     struct tz_p *p = t->p;
-    tz_event(TZ_EV_CALL, g->id, (uint64_t)handoff_now);
     if (!TZ_DEFECT(TZ_D14)) {
-        g->syscall_regs = *regs;
+        copy_regs(&g->syscall_regs, regs);
         g->syscall_sp = sp;
     }
     tz_store_rel(&g->status, TZ_G_SYSCALL);
@@ -66,15 +73,50 @@ void tz_port_syscall_enter(const struct tz_ctx_regs *regs, uintptr_t sp,
     t->cache = NULL;
     // seq_cst: against a stop that sets `stopping` and then looks at statuses.
     tz_xchg(&p->status, TZ_P_SYSCALL); // publishes all the above
-    if (tz_unlikely(tz_load(&tz_sched.stopping)))
-        step_aside(p);
-    else if (handoff_now && !tz_env.sim)
-        tz_pass_on(p);
     if (TZ_DEFECT(TZ_D14)) {
-        g->syscall_regs = *regs;
+        copy_regs(&g->syscall_regs, regs);
         g->syscall_sp = sp;
     }
-    t->locks--; // no poll: we count as stopped
+    if (tz_unlikely(handoff || tz_load(&tz_sched.stopping)))
+        part(t, p, handoff);
+    else
+        t->locks--; // no poll: we count as stopped
+}
+
+// The unusual: to be mended, or told.
+static TZ_NOINLINE void enter_slowly(const struct tz_ctx_regs *regs, uintptr_t sp,
+                                     int handoff)
+{
+    struct tz_tls *t = tz_tls_get();
+    struct tz_g *g = tz_need_g("TUZA_SYSCALL");
+    if (tz_unlikely(t->taken))
+        tz_port_take_back();
+    if (!t->p)
+        tz_fatal("a declared call inside of a declared call, in goroutine %llu",
+                 (unsigned long long)g->id);
+    if (sp != g->stack.hi && !tz_on_own_stack(g, sp))
+        tz_fatal("entersyscall inconsistent: goroutine %llu calls with sp %p "
+                 "outside its stack [%p, %p)",
+                 (unsigned long long)g->id, (void *)sp, (void *)g->stack.lo,
+                 (void *)g->stack.hi);
+    tz_event(TZ_EV_CALL, g->id, (uint64_t)handoff);
+    enter(t, g, regs, sp, handoff);
+}
+
+// Calls others only as its last act, so that it has no registers to save.
+void tz_port_syscall_enter(const struct tz_ctx_regs *regs, uintptr_t sp,
+                           int handoff)
+{
+    struct tz_tls *t = tz_tls_get();
+    struct tz_g *g = t->g;
+    t->locks++;
+    tz_compiler_barrier();
+    if (tz_unlikely(!g || g->is_g0 || t->taken || !t->p ||
+                    sp - 1 - g->stack.lo >= g->stack.hi - g->stack.lo ||
+                    tz_event_wanted(TZ_EV_CALL)))
+        enter_slowly(regs, sp, handoff);
+    else
+        enter(t, g, regs, sp, handoff);
 }
 
 // On g0 now: somebody else, or we later, resumes g.
@@ -88,24 +130,54 @@ static bool commit_queue(struct tz_g *g, void *arg)
     return true; // an idle P, if there is one, is found by this thread next
 }
 
-int tuza_syscall_exit(void)
+static TZ_NOINLINE int returned(struct tz_g *g, int saved_errno)
 {
-    int saved_errno = errno;
-    struct tz_tls *t = tz_tls_get();
-    struct tz_g *g = t->g;
-    if (!g || tz_load_rlx(&g->status) != TZ_G_SYSCALL)
-        tz_fatal("tuza_syscall_exit without tuza_syscall_enter");
-    t->locks++;
-    g->saved_errno = saved_errno;
-    struct tz_p *old = t->m->oldp;
-    t->m->oldp = NULL;
-    if (tz_regain_p(t, old))
-        tz_store_rel(&g->status, TZ_G_RUNNING);
-    else
-        tz_leave(g, commit_queue, NULL, false);
     tz_event(TZ_EV_RETURN, g->id, 0);
     tz_crit_leave();
     tz_yield_point();
+    return saved_errno;
+}
+
+static TZ_NOINLINE int exit_slowly(struct tz_g *g, int saved_errno)
+{
+    if (tz_get_idle_p())
+        tz_store_rel(&g->status, TZ_G_RUNNING);
+    else
+        tz_leave(g, commit_queue, NULL, false);
+    return returned(g, saved_errno);
+}
+
+// Of the critical section that has ended: what its end would have looked at.
+static TZ_NOINLINE int polled(int saved_errno)
+{
+    tz_crit_enter();
+    tz_crit_leave();
+    tz_yield_point();
+    return saved_errno;
+}
+
+int tuza_syscall_exit(void)
+{
+    struct tz_tls *t = tz_tls_get();
+    struct tz_g *g = t->g;
+    if (tz_unlikely(!g || tz_load_rlx(&g->status) != TZ_G_SYSCALL))
+        tz_fatal("tuza_syscall_exit without tuza_syscall_enter");
+    struct tz_m *m = t->m;
+    struct tz_p *p = m->oldp;
+    int saved_errno = *m->errno_at;
+    t->locks++;
+    tz_compiler_barrier();
+    g->saved_errno = saved_errno;
+    m->oldp = NULL;
+    if (tz_unlikely(!tz_regain_p(t, p)))
+        return exit_slowly(g, saved_errno);
+    tz_store_rel(&g->status, TZ_G_RUNNING);
+    if (tz_unlikely(tz_event_wanted(TZ_EV_RETURN)))
+        return returned(g, saved_errno);
+    tz_compiler_barrier();
+    t->locks--;
+    if (tz_unlikely(tz_load_rlx(&t->stop) || tz_load_rlx(&p->look)))
+        return polled(saved_errno);
     return saved_errno;
 }
 

@@ -229,7 +229,7 @@ void tz_take_back(void *arg, uintptr_t sp)
         m->stop_sp = sp;
         rest(m, TZ_NOP_REST);
     }
-    if (!tz_regain_p(t, old))
+    if (!tz_regain_p(t, old) && !tz_get_idle_p())
         wait_for_p(m, g);
     tz_store_rel(&g->status, TZ_G_RUNNING);
     m->stop_sp = 0;

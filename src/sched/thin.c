@@ -58,7 +58,6 @@ size_t tz_thin_init(size_t size)
                  tz_stack_default() / 1024);
         return 0;
     }
-    tz_lock_ready();
     tz_store_rlx(&tz_sched.thin, order + 1);
     return 0;
 }
