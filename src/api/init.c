@@ -52,7 +52,7 @@ static int read_config(const tuza_config *config, tuza_config *out)
 }
 
 // The environment wins over the program.
-static void apply_environment(tuza_config *c)
+static void apply_environment(tuza_config *c, uint64_t granted_cpus)
 {
     if (tz_env.maxprocs)
         c->maxprocs = tz_env.maxprocs;
@@ -65,24 +65,23 @@ static void apply_environment(tuza_config *c)
     if (tz_env.max_taken)
         c->max_taken = tz_env.max_taken;
     if (c->maxprocs == 0)
-        c->maxprocs = tz_ncpu_quota("");
+        c->maxprocs = tz_ncpu_within(granted_cpus);
     if (c->maxprocs > TZ_MAXPROCS)
         c->maxprocs = TZ_MAXPROCS;
 }
 
 // What the control groups grant is also for what the runtime does not know of:
 // the program's code, malloc, threads. A tenth is left to that.
-static uint64_t control_group_share(void)
+static uint64_t share(uint64_t granted)
 {
-    uint64_t n = tz_cgroup_memory("");
-    return n == UINT64_MAX ? TZ_NO_LIMIT : n - n / 10;
+    return granted == UINT64_MAX ? TZ_NO_LIMIT : granted - granted / 10;
 }
 
-static void apply_limits(const tuza_config *c)
+static void apply_limits(const tuza_config *c, uint64_t granted)
 {
     int64_t bytes = tz_env.memory_limit ? tz_env.memory_limit : c->memory_limit;
     uint64_t soft = bytes > 0    ? (uint64_t)bytes
-                    : bytes == 0 ? control_group_share()
+                    : bytes == 0 ? share(granted)
                                  : TZ_NO_LIMIT;
     tz_limit_init(soft, tz_env.memory_max ? tz_env.memory_max : TZ_NO_LIMIT);
 }
@@ -100,8 +99,9 @@ static int start(int (*fn)(int, char **), int argc, char **argv,
     tz_lock_ready(); // or the first that waits needs much stack for it
     tz_ctx_setup(c.float_control == TUZA_FLOAT_SHARED);
     tz_vm_stack_policed(); // asked once, now
-    apply_environment(&c);
-    apply_limits(&c);
+    struct tz_cgroup granted = tz_cgroup_limits("");
+    apply_environment(&c, granted.cpus);
+    apply_limits(&c, granted.memory);
     if ((err = tz_heap_init()) != 0)
         return err;
     tz_central_init();

@@ -5,15 +5,17 @@
 
 #include "base/base.h"
 
-// Bytes: the lowest limit of the process's memory control group and of all
-// above it that can be seen, of either version. UINT64_MAX when there is none,
-// where /proc does not tell, and on other systems. `root` goes before every
-// path that is opened: "" is the real one. Any thread; blocks only as long as
-// a few small files take to read; needs 8 KiB of stack.
-uint64_t tz_cgroup_memory(const char *root);
+// The lowest limits of the process's control groups and of all above them that can
+// be seen, of either version. UINT64_MAX where there is none, where /proc does not
+// tell, and on other systems.
+struct tz_cgroup {
+    uint64_t memory; // bytes
+    uint64_t cpus;   // processors whose time may be used: the quota for a period,
+                     // rounded up, so at least 1
+};
 
-// Processors whose time they let it use: the lowest quota for a period, rounded
-// up, so at least 1. Else the same.
-uint64_t tz_cgroup_cpus(const char *root);
+// `root` goes before every path that is opened: "" is the real one. Any thread;
+// blocks only as long as a few small files take to read; needs 12 KiB of stack.
+struct tz_cgroup tz_cgroup_limits(const char *root);
 
 #endif

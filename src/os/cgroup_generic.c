@@ -3,14 +3,8 @@
 
 #include "os/cgroup.h"
 
-uint64_t tz_cgroup_memory(const char *root)
+struct tz_cgroup tz_cgroup_limits(const char *root)
 {
     (void)root;
-    return UINT64_MAX;
-}
-
-uint64_t tz_cgroup_cpus(const char *root)
-{
-    (void)root;
-    return UINT64_MAX;
+    return (struct tz_cgroup){ UINT64_MAX, UINT64_MAX };
 }

@@ -17,7 +17,7 @@
 // unknown: then its own limit is all there is to read.
 //
 // Both versions are asked, since in a hybrid set-up either may hold the
-// controller. Whatever is missing, hidden, too long or no number counts as no
+// controller; each file of /proc is read once, for all of them. Whatever is missing, hidden, too long or no number counts as no
 // limit: the answer steers the runtime, it need not be complete. No malloc,
 // errno is kept. Go (1.25, for processors) keeps the like in
 // internal/runtime/cgroup; it looks at one version and one mount, and takes two
@@ -130,19 +130,18 @@ static uint64_t parse_limit(const char *s)
     return v ? v : UINT64_MAX;
 }
 
-// One look at one version's tree.
+// The trees that are looked at: the newer version has one for all.
+enum tree { V2, V1_MEMORY, V1_CPU, TREES };
+static const char *const controllers[TREES] = { [V1_MEMORY] = "memory",
+                                                [V1_CPU] = "cpu" };
+
 struct search {
-    const char *prefix;   // of all files
-    const char *controller; // its name in the older version
-    // Reads the limits of the group whose directory is s->file, of length n;
-    // first: it is our own.
-    void (*read_group)(struct search *s, size_t n, bool first);
-    bool v2;
-    uint64_t limit;       // lowest so far
-    char group[PATH];     // our group's path
-    char root[PATH];      // what of the tree is mounted
-    char at[PATH];        // where
-    char file[FILE_PATH]; // being opened
+    const char *prefix;       // of all files
+    struct tz_cgroup *limits; // lowest so far
+    char group[TREES][PATH];  // our group's path there; "": it has none
+    char root[PATH];          // what of a tree is mounted
+    char at[PATH];            // where
+    char file[FILE_PATH];     // being opened
     struct text text;
 };
 
@@ -163,28 +162,34 @@ static bool set_file(struct search *s, const char *a, const char *b,
     return true;
 }
 
-// Whether we are in a group of this version; sets s->group.
-static bool find_group(struct search *s)
+// Our groups, one a tree: the first that is told. False: none is.
+static bool find_groups(struct search *s)
 {
+    bool any = false;
+    for (int tree = 0; tree < TREES; tree++)
+        s->group[tree][0] = 0;
     if (!set_file(s, "/proc/self/cgroup", "", "") ||
         !text_open(&s->text, s->file))
         return false;
-    bool found = false;
-    char id[8], controllers[256];
+    char id[8], list[256];
     int c = 0;
-    while (!found && c >= 0) {
+    while (c >= 0) {
         c = next_word(&s->text, ':', id, sizeof id);
         if (c == ':')
-            c = next_word(&s->text, ':', controllers, sizeof controllers);
+            c = next_word(&s->text, ':', list, sizeof list);
         if (c != ':')
             continue;
-        c = next_word(&s->text, '\n', s->group, sizeof s->group);
-        found = s->group[0] == '/' &&
-                (s->v2 ? strcmp(id, "0") == 0 && !controllers[0]
-                       : has_word(controllers, s->controller));
+        c = next_word(&s->text, '\n', s->at, sizeof s->at);
+        bool newer = strcmp(id, "0") == 0 && !list[0];
+        for (int tree = 0; tree < TREES; tree++)
+            if (s->at[0] == '/' && !s->group[tree][0] &&
+                (tree == V2 ? newer : has_word(list, controllers[tree]))) {
+                strcpy(s->group[tree], s->at);
+                any = true;
+            }
     }
     text_close(&s->text);
-    return found;
+    return any;
 }
 
 // The numbers that the file in directory s->file, of length n, begins with, a
@@ -211,11 +216,11 @@ static void read_numbers(struct search *s, size_t n, const char *name,
     s->file[n] = 0;
 }
 
-static void take_limit(struct search *s, size_t n, const char *name)
+static void take_memory(struct search *s, size_t n, const char *name)
 {
     uint64_t v;
     read_numbers(s, n, name, &v, 1);
-    s->limit = tz_min(s->limit, v);
+    s->limits->memory = tz_min(s->limits->memory, v);
 }
 
 // The older version's sum of all limits above, those out of sight included.
@@ -234,42 +239,51 @@ static void take_hierarchical(struct search *s, size_t n)
                 continue;
             c = next_word(&s->text, '\n', value, sizeof value);
             if (strcmp(key, "hierarchical_memory_limit") == 0 && value[0])
-                s->limit = tz_min(s->limit, parse_limit(value));
+                s->limits->memory =
+                    tz_min(s->limits->memory, parse_limit(value));
         }
         text_close(&s->text);
     }
     s->file[n] = 0;
 }
 
-static void read_memory(struct search *s, size_t n, bool first)
+// v: quota, period.
+static void take_cpus(struct search *s, const uint64_t v[2])
 {
-    if (s->v2) {
-        take_limit(s, n, "/memory.max");
-        take_limit(s, n, "/memory.high");
-        return;
-    }
-    take_limit(s, n, "/memory.limit_in_bytes");
-    if (first)
-        take_hierarchical(s, n);
+    if (v[0] != UINT64_MAX && v[1] != UINT64_MAX)
+        s->limits->cpus = tz_min(s->limits->cpus, (v[0] - 1) / v[1] + 1);
 }
 
-static void read_cpus(struct search *s, size_t n, bool first)
+// Reads the limits of the group whose directory is s->file, of length n; first:
+// it is our own.
+static void read_group(struct search *s, enum tree tree, size_t n, bool first)
 {
-    (void)first;
-    uint64_t v[2]; // quota, period
-    if (s->v2) {
+    uint64_t v[2];
+    switch (tree) {
+    case V2:
+        take_memory(s, n, "/memory.max");
+        take_memory(s, n, "/memory.high");
         read_numbers(s, n, "/cpu.max", v, 2);
-    } else {
+        take_cpus(s, v);
+        break;
+    case V1_MEMORY:
+        take_memory(s, n, "/memory.limit_in_bytes");
+        if (first)
+            take_hierarchical(s, n);
+        break;
+    case V1_CPU:
         read_numbers(s, n, "/cpu.cfs_quota_us", &v[0], 1);
         read_numbers(s, n, "/cpu.cfs_period_us", &v[1], 1);
+        take_cpus(s, v);
+        break;
+    case TREES:
+        break;
     }
-    if (v[0] != UINT64_MAX && v[1] != UINT64_MAX)
-        s->limit = tz_min(s->limit, (v[0] - 1) / v[1] + 1);
 }
 
 // Reads the limits of the group `rest` below the mount, and of all from there
 // up to the mount.
-static void climb(struct search *s, const char *rest)
+static void climb(struct search *s, enum tree tree, const char *rest)
 {
     if (!set_file(s, s->at, rest, ""))
         return;
@@ -279,7 +293,7 @@ static void climb(struct search *s, const char *rest)
         while (n > top && s->file[n - 1] == '/')
             n--;
         s->file[n] = 0;
-        s->read_group(s, n, first);
+        read_group(s, tree, n, first);
         if (n <= top)
             return;
         while (n > top && s->file[n - 1] != '/')
@@ -300,11 +314,11 @@ static unsigned count_up(const char *path, const char **rest)
 }
 
 // Climbs from our group if the mount shows it or one above it.
-static void use_mount(struct search *s)
+static void use_mount(struct search *s, enum tree tree)
 {
     const char *root, *group;
     unsigned root_up = count_up(s->root, &root);
-    unsigned group_up = count_up(s->group, &group);
+    unsigned group_up = count_up(s->group[tree], &group);
     if (strcmp(root, "/") == 0)
         root = "";
     if (strcmp(s->at, "/") == 0)
@@ -312,9 +326,9 @@ static void use_mount(struct search *s)
     size_t n = strlen(root);
     if (root_up == group_up && strncmp(group, root, n) == 0 &&
         (!group[n] || group[n] == '/'))
-        climb(s, group + n);
+        climb(s, tree, group + n);
     else if (root_up > group_up && !root[0])
-        climb(s, "");
+        climb(s, tree, "");
 }
 
 // One line of mountinfo: number, parent, device, root, mount point, options,
@@ -335,58 +349,41 @@ static bool read_mount(struct search *s)
     while (c == ' ' && strcmp(word, "-") != 0);
     if (c == ' ')
         c = next_word(&s->text, ' ', word, sizeof word);
-    bool ours = strcmp(word, s->v2 ? "cgroup2" : "cgroup") == 0;
-    if (!ours || c != ' ') {
+    bool newer = strcmp(word, "cgroup2") == 0;
+    if ((!newer && strcmp(word, "cgroup") != 0) || c != ' ') {
         skip_line(&s->text, c);
         return c >= 0;
     }
     c = next_word(&s->text, ' ', word, sizeof word);
     if (c == ' ')
         c = next_word(&s->text, '\n', word, sizeof word);
-    if (s->root[0] != '/' || s->at[0] != '/' ||
-        !(s->v2 || has_word(word, s->controller)))
+    if (s->root[0] != '/' || s->at[0] != '/')
         return c >= 0;
     unescape(s->root);
     unescape(s->at);
     struct text list = s->text; // the files that it leads to are read by it
-    use_mount(s);
+    for (int tree = 0; tree < TREES; tree++)
+        if (s->group[tree][0] &&
+            (tree == V2 ? newer : !newer && has_word(word, controllers[tree])))
+            use_mount(s, tree);
     s->text = list;
     return c >= 0;
 }
 
-static void look(struct search *s)
-{
-    if (!find_group(s) || !set_file(s, "/proc/self/mountinfo", "", "") ||
-        !text_open(&s->text, s->file))
-        return;
-    while (read_mount(s))
-        ;
-    text_close(&s->text);
-}
-
-static uint64_t look_twice(struct search *s)
+struct tz_cgroup tz_cgroup_limits(const char *root)
 {
     int saved = errno;
-    s->limit = UINT64_MAX;
-    look(s);
-    s->v2 = true;
-    look(s);
+    struct tz_cgroup limits = { UINT64_MAX, UINT64_MAX };
+    struct search s;
+    s.prefix = root;
+    s.limits = &limits;
+    if (find_groups(&s) &&
+        set_file(&s, "/proc/self/mountinfo", "", "") &&
+        text_open(&s.text, s.file)) {
+        while (read_mount(&s))
+            ;
+        text_close(&s.text);
+    }
     errno = saved;
-    return s->limit;
-}
-
-uint64_t tz_cgroup_memory(const char *root)
-{
-    struct search s = { .prefix = root,
-                        .controller = "memory",
-                        .read_group = read_memory };
-    return look_twice(&s);
-}
-
-uint64_t tz_cgroup_cpus(const char *root)
-{
-    struct search s = { .prefix = root,
-                        .controller = "cpu",
-                        .read_group = read_cpus };
-    return look_twice(&s);
+    return limits;
 }

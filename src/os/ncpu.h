@@ -3,11 +3,12 @@
 #ifndef TZ_OS_NCPU_H
 #define TZ_OS_NCPU_H
 
+#include "base/base.h"
+
 // Those of the affinity mask, >= 1: so many threads run at once.
 int tz_ncpu(void);
 
-// So many that the quota of its control groups is used when each is busy: that
-// rounded up, at least 1 and at most tz_ncpu(). root: see tz_cgroup_cpus.
-int tz_ncpu_quota(const char *root);
+// And no more than its control groups grant (os/cgroup.h).
+int tz_ncpu_within(uint64_t granted);
 
 #endif

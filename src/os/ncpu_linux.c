@@ -16,7 +16,6 @@
 
 #include "base/base.h"
 #include "base/bits.h"
-#include "os/cgroup.h"
 #include "os/ncpu.h"
 
 enum {
@@ -46,7 +45,7 @@ int tz_ncpu(void)
     return (int)count;
 }
 
-int tz_ncpu_quota(const char *root)
+int tz_ncpu_within(uint64_t granted)
 {
-    return (int)tz_min(tz_cgroup_cpus(root), (uint64_t)tz_ncpu());
+    return (int)tz_min(granted, (uint64_t)tz_ncpu());
 }

@@ -493,7 +493,7 @@ END_TEST
 
 START_TEST(by_default_the_control_group_decides)
 {
-    uint64_t n = tz_cgroup_memory("");
+    uint64_t n = tz_cgroup_limits("").memory;
     run_with(0, NULL, n == UINT64_MAX ? INT64_MAX : (int64_t)(n - n / 10));
 }
 END_TEST
