@@ -4,8 +4,10 @@
 // Kernel thread numbers instead of pthread_t: pthread_kill takes a lock that a
 // stopped thread may hold. All calls keep errno.
 //
-// The main thread's stack bounds come from /proc; without it, from where the
-// kernel put the program's name (the top) and RLIMIT_STACK.
+// The main thread's stack bounds come from where the kernel put the program's name
+// (the top) and RLIMIT_STACK, if the stack pointer is there and no more is allowed
+// than the kernel keeps free of mappings. Else libc is asked, which reads all of
+// /proc/self/maps for it; without /proc the first answer has to do.
 
 #include <errno.h>
 #include <pthread.h>
@@ -23,20 +25,26 @@
 #include "os/vm.h"
 #include TZ_CPU_HEADER(os,tcb_linux_)
 
-static void main_stack(uintptr_t *lo, uintptr_t *hi)
+// False: it is a guess.
+static bool main_stack(uintptr_t *lo, uintptr_t *hi)
 {
     struct rlimit limit;
-    size_t size = 8 * TZ_MIB;
+    size_t size = 8 * TZ_MIB, sure = 128 * TZ_MIB;
     if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur < TZ_GIB)
         size = (size_t)limit.rlim_cur;
+    else
+        sure = 0;
     *hi = tz_align_up(getauxval(AT_EXECFN), tz_vm_page());
     *lo = tz_align_up(*hi - size, tz_vm_page());
+    return size <= sure && tz_sp() - *lo < size;
 }
 
 void tz_thread_stack(uintptr_t *lo, uintptr_t *hi)
 {
     int saved = errno;
     pthread_attr_t attr;
+    if (tz_thread_id() == getpid() && main_stack(lo, hi))
+        return;
     if (pthread_getattr_np(pthread_self(), &attr) == 0) {
         void *base = NULL;
         size_t size = 0;

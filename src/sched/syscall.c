@@ -73,14 +73,14 @@ TZ_INLINE void enter(struct tz_tls *t, struct tz_g *g,
     t->cache = NULL;
     // seq_cst: against a stop that sets `stopping` and then looks at statuses.
     tz_xchg(&p->status, TZ_P_SYSCALL); // publishes all the above
-    if (TZ_DEFECT(TZ_D14)) {
-        copy_regs(&g->syscall_regs, regs);
-        g->syscall_sp = sp;
-    }
     if (tz_unlikely(handoff || tz_load(&tz_sched.stopping)))
         part(t, p, handoff);
     else
         t->locks--; // no poll: we count as stopped
+    if (TZ_DEFECT(TZ_D14)) {
+        copy_regs(&g->syscall_regs, regs);
+        g->syscall_sp = sp;
+    }
 }
 
 // The unusual: to be mended, or told.

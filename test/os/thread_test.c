@@ -82,6 +82,15 @@ START_TEST(the_main_threads_stack_is_found_too)
     tz_thread_stack(&lo, &hi);
     ck_assert_int_eq(errno, 77);
     ck_assert(lo < (uintptr_t)&local && (uintptr_t)&local < hi);
+    // As libc finds it, which leaves out the environment at the top.
+    pthread_attr_t attr;
+    void *base;
+    size_t size;
+    ck_assert_int_eq(pthread_getattr_np(pthread_self(), &attr), 0);
+    ck_assert_int_eq(pthread_attr_getstack(&attr, &base, &size), 0);
+    pthread_attr_destroy(&attr);
+    ck_assert_uint_ge(hi, (uintptr_t)base + size);
+    ck_assert_uint_eq(lo, (uintptr_t)base);
     memset(alloca(64 * 1024), 1, 64 * 1024);
     ck_assert_uint_lt(lo, (uintptr_t)&local - 64 * 1024);
 }
