@@ -10,6 +10,7 @@
 #define TUZA_SYSCALL_H
 
 #include "tuza/base.h"
+#include "tuza/sys_linux.h"
 
 TUZA_BEGIN
 
@@ -45,6 +46,26 @@ TUZA_API int tuza_syscall_exit(void);
 
 /* errno as the goroutine's last declared call left it. */
 TUZA_API int tuza_errno(void);
+
+/* tuza_syscall(SYS_read, fd, buf, n): a declared system call by its number, as Go's
+ * syscall.Syscall, with up to six arguments; they are evaluated before the call is
+ * declared, so that they may call tuza. Returns what the kernel does, -errno for
+ * what it refused; errno itself is left alone where the call is made in line (amd64
+ * and arm64). Cheaper than libc's function where the kernel spoils the prediction
+ * of returns, as on many x86 machines. May park. */
+#define tuza_syscall(...) TUZA__SYS(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
+#define TUZA__SYS(nr, a, b, c, d, e, f, ...)                                   \
+    tuza__syscall((long)(nr), (long)(a), (long)(b), (long)(c), (long)(d),      \
+                  (long)(e), (long)(f))
+
+static inline __attribute__((always_inline)) long
+tuza__syscall(long nr, long a, long b, long c, long d, long e, long f)
+{
+    tuza_syscall_enter();
+    long r = tuza__sys(nr, a, b, c, d, e, f);
+    int err = tuza_syscall_exit();
+    return TUZA__SYS_HAS_ERRNO && r == -1 ? -(long)err : r;
+}
 
 TUZA_END
 

@@ -5,6 +5,9 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +24,32 @@ static int in_calls(void)
     for (size_t i = 0; i < tz_allg_count(); i++)
         n += tz_load_acq(&tz_allg_get(i)->status) == TZ_G_SYSCALL;
     return n;
+}
+
+// --- by number
+
+static void write_later(void *arg)
+{
+    (void)arg;
+    need_eq(tuza_syscall(SYS_write, fd[1], "x", 1), 1);
+}
+
+IN_GOROUTINES(a_call_by_number_returns_what_the_kernel_does, 1)
+{
+    char c = 0;
+    errno = 77;
+    need_eq(tuza_syscall(SYS_getppid), getppid());
+    need_eq(tuza_syscall(SYS_close, -1), -EBADF);
+    need_eq(tuza_syscall(SYS_ptrace, PTRACE_ATTACH, getpid(), 0, 0), -EPERM);
+    need_eq(errno, 77); // no libc in between
+    long at = tuza_syscall(SYS_mmap, NULL, 4096, PROT_READ,
+                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); // all six
+    need(at > 0 && at % 4096 == 0 && *(volatile char *)at == 0);
+    need_eq(tuza_syscall(SYS_munmap, at, 4096), 0);
+    need_eq(pipe(fd), 0);
+    need_eq(tuza_spawn(write_later, NULL), 0);
+    need_eq(tuza_syscall(SYS_read, fd[0], &c, 1), 1); // others have the P
+    need_eq(c, 'x');
 }
 
 // --- S3-12. What is left of the stack when a call is entered is what the
@@ -486,6 +515,7 @@ int main(void)
     return api_check(
         "sched/calls",
         (const TTest *const[]){
+            a_call_by_number_returns_what_the_kernel_does,
             s3_12_a_call_needs_little_stack_on_one_proc,
             s3_12_a_call_needs_little_stack_on_two_procs,
             s3_12_what_does_not_fit_is_told_as_overflow,
