@@ -17,11 +17,11 @@
 // unknown: then its own limit is all there is to read.
 //
 // Both versions are asked, since in a hybrid set-up either may hold the
-// controller; each file of /proc is read once, for all of them. Whatever is missing, hidden, too long or no number counts as no
-// limit: the answer steers the runtime, it need not be complete. No malloc,
-// errno is kept. Go (1.25, for processors) keeps the like in
-// internal/runtime/cgroup; it looks at one version and one mount, and takes two
-// processors where a quota is for less.
+// controller; each file of /proc is read once, for all of them. Whatever is
+// missing, hidden, too long or no number counts as no limit: the answer steers the
+// runtime, it need not be complete. No malloc, errno is kept. Go (1.25, for
+// processors) keeps the like in internal/runtime/cgroup; it looks at one version
+// and one mount, and takes two processors where a quota is for less.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -140,7 +140,7 @@ struct search {
     struct tz_cgroup *limits; // lowest so far
     char group[TREES][PATH];  // our group's path there; "": it has none
     char root[PATH];          // what of a tree is mounted
-    char at[PATH];            // where
+    char at[PATH];            // where; or a group's path, while it is read
     char file[FILE_PATH];     // being opened
     struct text text;
 };

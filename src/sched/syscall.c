@@ -33,7 +33,7 @@ static void step_aside(struct tz_p *p)
     tz_lock_release(&tz_sched.lock);
 }
 
-// Its P waits for nobody, once a stop or others have it.
+// The rest of an enter: a stop gets the P, or others do.
 static TZ_NOINLINE void part(struct tz_tls *t, struct tz_p *p, int handoff)
 {
     if (tz_load(&tz_sched.stopping))
@@ -55,7 +55,7 @@ TZ_INLINE void copy_regs(struct tz_ctx_regs *to, const struct tz_ctx_regs *from)
         tz_store_rlx(&out[i], in[i]);
 }
 
-// With the lock of the critical section, which ends.
+// In a critical section, which it ends.
 TZ_INLINE void enter(struct tz_tls *t, struct tz_g *g,
                      const struct tz_ctx_regs *regs, uintptr_t sp, int handoff)
 {

@@ -68,6 +68,25 @@ TUZA_MAIN
     return 0;
 }
 C
+cat >"$work/number.c" <<'C'
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <tuza.h>
+#include <unistd.h>
+TUZA_MAIN
+{
+    (void)argc, (void)argv;
+    long at = tuza_syscall(SYS_mmap, NULL, 65536, PROT_READ,
+                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int ok = at > 0 && *(volatile char *)at == 0 &&
+             tuza_syscall(SYS_munmap, at, 65536) == 0 &&
+             tuza_syscall(SYS_getppid) == getppid() &&
+             tuza_syscall(SYS_close, -1) == -EBADF;
+    printf("%s\n", ok ? "right" : "wrong");
+    return 0;
+}
+C
 cat >"$work/overflow.c" <<'C'
 #include <tuza.h>
 static int deeper(volatile char *above);
@@ -92,7 +111,13 @@ cmake -S . -B "$work/build" --toolchain "$PWD/cmake/arm64.cmake" \
     exit 1
 }
 build collect
+build number
 build overflow
+
+a_call_by_number_is_made_in_line() {
+    timeout 200 $qemu "$work/number" >"$work/out" 2>&1
+    [ "$(cat "$work/out")" = right ] || complain "calls by number"
+}
 
 s3_05_goroutines_collect_on_arm64() { # PAGE_SIZE SETTING
     TUZADEBUG=$2 timeout 200 $qemu -p "$1" "$work/collect" >"$work/out" 2>&1
@@ -115,4 +140,5 @@ for size in 4096 65536; do
     a_guard_is_one_that_faults $size
 done
 s1_14_stacks_are_remapped_on_64k_pages
+a_call_by_number_is_made_in_line
 exit $bad
