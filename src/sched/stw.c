@@ -252,10 +252,11 @@ static struct tz_p *restart_ps(const struct tz_p *mine)
         if (tz_load_rlx(&p->status) == TZ_P_DEAD)
             continue;
         TZ_CHECK(tz_load_rlx(&p->status) == TZ_P_STOPPED);
-        if (p->m) {
+        struct tz_m *m = tz_load_rlx(&p->m); // in a call soon, it lets go of p
+        if (m) {
             if (p != mine)
                 tz_xadd(&tz_sched.resuming, 1);
-            tz_store(&p->m->tls->stop, 0);
+            tz_store(&m->tls->stop, 0);
             tz_store_rel(&p->status, TZ_P_RUNNING); // with tz_stop_in_place
             continue;
         }
