@@ -98,7 +98,7 @@ mistaken() {
 # Who is about to sleep does not look at the queues again.
 rough_finds_work_that_nobody_looks_for() {
     mistaken "$work/no_second_look" src/sched/proc.c \
-        'if (any_work() && get_idle_p()) {' 'if (false) {' ||
+        'if (tz_any_work() && get_idle_p()) {' 'if (false) {' ||
         { fail "no program"; return; }
     finds 60 "$work/no_second_look"
     says '^BAD .*: hangs for 5 s'
