@@ -51,8 +51,9 @@ TUZA_API int tuza_errno(void);
  * syscall.Syscall, with up to six arguments; they are evaluated before the call is
  * declared, so that they may call tuza. Returns what the kernel does, -errno for
  * what it refused; errno itself is left alone where the call is made in line (amd64
- * and arm64). Cheaper than libc's function where the kernel spoils the prediction
- * of returns, as on many x86 machines. May park. */
+ * and arm64), and sanitizers do not see what it writes. Cheaper than libc's function
+ * where the kernel spoils the prediction of returns, as on many x86 machines. May
+ * park. */
 #define tuza_syscall(...) TUZA__SYS(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
 #define TUZA__SYS(nr, a, b, c, d, e, f, ...)                                   \
     tuza__syscall((long)(nr), (long)(a), (long)(b), (long)(c), (long)(d),      \

@@ -66,14 +66,19 @@ static void publish(struct tz_m *m, struct tz_tls *t)
     while (!tz_cas_rel(&tz_sched.allm, m->alllink, m));
 }
 
-// The calling thread becomes m's, on its g0.
-void tz_m_adopt(struct tz_m *m)
+static void know_thread(struct tz_m *m, struct tz_tls *t)
 {
-    struct tz_tls *t = tz_tls_get();
     seed(t);
     tz_store_rlx(&m->tp, tz_thread_pointer());
     tz_store_rlx(&m->tid, tz_thread_id());
     m->errno_at = &errno;
+}
+
+// The calling thread becomes m's, on its g0.
+void tz_m_adopt(struct tz_m *m)
+{
+    struct tz_tls *t = tz_tls_get();
+    know_thread(m, t);
     tz_thread_stack(&m->g0.stack.lo, &m->g0.stack.hi);
 #if TZ_TSAN
     m->g0.fiber = __tsan_get_current_fiber();
@@ -91,10 +96,7 @@ void tz_m_adopt(struct tz_m *m)
 
 void tz_m_join(struct tz_m *m, struct tz_tls *t)
 {
-    seed(t);
-    tz_store_rlx(&m->tp, tz_thread_pointer());
-    tz_store_rlx(&m->tid, tz_thread_id());
-    m->errno_at = &errno;
+    know_thread(m, t);
     tz_xadd(&tz_sched.mcount, 1);
     publish(m, t);
 }

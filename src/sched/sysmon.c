@@ -48,12 +48,8 @@ static void retake_one(struct tz_p *p, int64_t now)
         tz_load(&tz_sched.nmspinning) + tz_load(&tz_sched.npidle) > 0 &&
         now - p->sysmon_when < LONG_CALL_MS * TZ_NSEC_PER_MSEC)
         return;
-    if (tz_load(&tz_sched.stopping) ||
-        !tz_cas(&p->status, TZ_P_SYSCALL, TZ_P_IDLE))
-        return;
-    tz_store_rlx(&p->syscalltick, tick + 1);
-    tz_xadd_rlx(&tz_sched.handoffs, 1);
-    tz_handoffp(p);
+    if (!tz_load(&tz_sched.stopping))
+        tz_pass_on(p);
 }
 
 // Other work waits for p, which nobody can come for.

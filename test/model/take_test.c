@@ -349,12 +349,9 @@ static void take_let_go(void)
     while (ended < expected) {
         for (uint32_t i = 0; i < tz_sched.nallp; i++) {
             struct tz_p *p = tz_sched.allp[i];
-            if (tz_load_acq(&p->status) != TZ_P_SYSCALL ||
-                tz_load(&tz_sched.stopping) ||
-                !tz_cas(&p->status, TZ_P_SYSCALL, TZ_P_IDLE))
-                continue;
-            tz_store_rlx(&p->syscalltick, p->syscalltick + 1);
-            tz_handoffp(p);
+            if (tz_load_acq(&p->status) == TZ_P_SYSCALL &&
+                !tz_load(&tz_sched.stopping))
+                tz_pass_on(p);
         }
         model_yield();
     }

@@ -96,6 +96,24 @@ static void call_near_the_end(void)
     tuza_waitgroup_wait(&group);
 }
 
+// The first that waits asked for the number of CPUs there, in 2 KiB.
+static void wait_for_lock(void *arg)
+{
+    tz_crit_enter();
+    tz_lock_acquire_slow(arg);
+    tz_lock_release(arg);
+    tz_crit_leave();
+}
+
+IN_GOROUTINES(the_first_wait_for_a_lock_needs_little_stack, 1)
+{
+    static struct tz_lock lock; // free: so that the wait ends
+    tz_lock_init(&lock, TZ_RANK_SCHED);
+    tz_ctx_call_on(tz_align_up(tz_getg()->stack.lo + FRAMES, 16),
+                   wait_for_lock, &lock);
+    need_eq(lock.word, 0);
+}
+
 IN_GOROUTINES(s3_12_a_call_needs_little_stack_on_one_proc, 1)
 {
     call_near_the_end();
@@ -516,6 +534,7 @@ int main(void)
         "sched/calls",
         (const TTest *const[]){
             a_call_by_number_returns_what_the_kernel_does,
+            the_first_wait_for_a_lock_needs_little_stack,
             s3_12_a_call_needs_little_stack_on_one_proc,
             s3_12_a_call_needs_little_stack_on_two_procs,
             s3_12_what_does_not_fit_is_told_as_overflow,
