@@ -160,7 +160,9 @@ START_TEST(absurd_limits_do_no_harm)
 }
 END_TEST
 
-// Collections take half of the time at most in the long run.
+// Collections take half of the time at most in the long run: what they take above
+// that fills a bucket of a second, and then the goal is relaxed. At 0.6 that is
+// after 1 / (0.6 - 0.4) s.
 static int above_limit(int argc, char **argv)
 {
     (void)argc, (void)argv;
@@ -169,7 +171,7 @@ static int above_limit(int argc, char **argv)
     tuza_memory_limit_set(10 * MB);
     int64_t start = tuza_now();
     uint64_t pauses = stats().pause_total_ns;
-    while (tuza_now() - start < TUZA_SEC(4))
+    while (tuza_now() - start < TUZA_SEC(6))
         churn(MB);
     double share = (double)(stats().pause_total_ns - pauses) /
                    (double)(tuza_now() - start);

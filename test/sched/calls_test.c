@@ -97,11 +97,10 @@ static void call_near_the_end(void)
 }
 
 // The first that waits asked for the number of CPUs there, in 2 KiB.
-static void wait_for_lock(void *arg)
+static void wait_for_lock(void *lock)
 {
     tz_crit_enter();
-    tz_lock_acquire_slow(arg);
-    tz_lock_release(arg);
+    tz_lock_acquire_slow(lock); // apart from the ranks that are held
     tz_crit_leave();
 }
 
@@ -111,7 +110,7 @@ IN_GOROUTINES(the_first_wait_for_a_lock_needs_little_stack, 1)
     tz_lock_init(&lock, TZ_RANK_SCHED);
     tz_ctx_call_on(tz_align_up(tz_getg()->stack.lo + FRAMES, 16),
                    wait_for_lock, &lock);
-    need_eq(lock.word, 0);
+    need(lock.word != 0);
 }
 
 IN_GOROUTINES(s3_12_a_call_needs_little_stack_on_one_proc, 1)
