@@ -244,7 +244,7 @@ static uint32_t stacks_a_slab(unsigned cls, const struct room *r)
 
 bool tz_slab_cheap(unsigned cls)
 {
-    enum { STACKS_LEFT = 512, POPULATED_MAX = 64 * 1024 };
+    enum { STACKS_LEFT = 1024, POPULATED_MAX = 64 * 1024 };
     struct room r = look_around();
     size_t size = tz_stack_class_size(cls);
     return size <= r.left / STACKS_LEFT &&

@@ -60,7 +60,7 @@ void tz_slab_need_system_stack(const char *what);
 // system refuses. NULL when it refuses even one. With the pool's lock.
 struct tz_slab *tz_slab_make(unsigned cls);
 
-// Whether so large stacks are cheap here: at least 512 of them can be mapped,
+// Whether so large stacks are cheap here: at least 1024 of them can be mapped,
 // and none is in memory as a whole before it is used.
 bool tz_slab_cheap(unsigned cls);
 

@@ -16,7 +16,7 @@
 // cache; that makes switching between many goroutines two times faster.
 //
 // Where the process may map only so much (os/space.h), no stack of the default
-// size is cut that takes more than 1/512 of what is left, or that the system
+// size is cut that takes more than 1/1024 of what is left, or that the system
 // refuses: a smaller class serves instead, down to 16 KiB. A size that was
 // asked for, for one stack or by the user for all, is kept to.
 //

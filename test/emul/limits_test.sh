@@ -36,6 +36,12 @@ a_thousand_goroutines_wait_in_little_address_space() {
     done
 }
 
+a_thousand_goroutines_wait_where_libc_reserves_later() {
+    answers "parked and reserved" 'hello from 1000 goroutines' \
+        env MALLOC_ARENA_MAX=1 \
+        "${limited[@]}" -v 262144 "$emul/parked" 1000 reserve
+}
+
 # LIMIT VALUE LEAST: a heap that wants a GiB ends in words, after LEAST MiB.
 grows_until() {
     ends "grow, ulimit $1 $2" 1 "${limited[@]}" "$1" "$2" "$emul/grow" 1024
@@ -62,6 +68,7 @@ growth_ends_cleanly() {
 
 s2_22_it_starts_and_collects_in_little_address_space
 a_thousand_goroutines_wait_in_little_address_space
+a_thousand_goroutines_wait_where_libc_reserves_later
 s2_23_a_limit_of_data_ends_growth_not_the_start
 growth_ends_cleanly
 verdict

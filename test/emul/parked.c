@@ -1,27 +1,38 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test/emul/parked.c: parked N [maps]: N goroutines that wait at the same time,
 // each after a printf; then they go on and are counted. For small address
-// spaces. With `maps` it shows what is mapped while they wait.
+// spaces. With `maps` it shows what is mapped while they wait; with `reserve`
+// 120 MiB are taken once 450 wait, as libc does for the mallocs of threads.
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "tuza.h"
 
 static tuza_waitgroup parked, done;
 static tuza_chan(int) gate;
-static int passed;
+static int waiting, passed;
 
 tuza_fn(waiter, int, i)
 {
     char text[64];
     snprintf(text, sizeof text, "goroutine %d of %s\n", i, "many");
+    __atomic_fetch_add(&waiting, 1, __ATOMIC_RELAXED);
     tuza_waitgroup_done(&parked);
     int got = 0;
     tuza_recv(gate, &got); // until it is closed
     __atomic_fetch_add(&passed, text[0] == 'g', __ATOMIC_RELAXED);
     tuza_waitgroup_done(&done);
+}
+
+static bool reserved(void)
+{
+    size_t size = (size_t)120 << 20;
+    return mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
+           MAP_FAILED;
 }
 
 static void show_maps(void)
@@ -44,7 +55,16 @@ TUZA_MAIN
     }
     tuza_waitgroup_add(&parked, n);
     tuza_waitgroup_add(&done, n);
+    bool reserve = argc > 2 && !strcmp(argv[2], "reserve");
     for (int i = 0; i < n; i++) {
+        if (reserve && i == 450) {
+            while (__atomic_load_n(&waiting, __ATOMIC_RELAXED) < i)
+                tuza_yield();
+            if (!reserved()) {
+                perror("parked");
+                return 1;
+            }
+        }
         if (tuza_go(waiter, i) != 0) {
             fprintf(stderr, "parked: goroutine %d is refused\n", i);
             return 1;

@@ -25,12 +25,12 @@ static size_t stride_of_a_new_stack(size_t size)
 START_TEST(default_stacks_are_smaller_where_there_is_little)
 {
     tz_stack_init(0, 0);
-    leave(200 * TZ_MIB);
+    leave(400 * TZ_MIB);
     ck_assert_uint_eq(stride_of_a_new_stack(0), 256 * TZ_KIB);
     while (tz_stack_class_of(1) != tz_stack_class_of(
                stride_of_a_new_stack(0))) // used up, it goes down by itself
-        ck_assert_uint_gt(tz_space_left(), 16 * TZ_MIB);
-    ck_assert_uint_lt(tz_space_left(), 33 * TZ_MIB);
+        ck_assert_uint_gt(tz_space_left(), 32 * TZ_MIB);
+    ck_assert_uint_lt(tz_space_left(), 65 * TZ_MIB);
 }
 END_TEST
 
