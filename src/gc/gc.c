@@ -2,22 +2,29 @@
 // gc/gc.c: one collection.
 //
 //   1. finish the sweep of the last one, look up the loaded objects
-//   2. stop the world
-//   3. take back what allocation caches hold, so that alloc bits are exact
-//   4. mark from the roots, in parallel when the heap is large
-//   5. decide what becomes of objects with records (reach.c)
-//   6. hand every span to the sweep; set the next trigger
-//   7. start the world; sweep lazily and in the background
+//   2. where the kernel tells what is written (beside.c), and the heap is not small:
+//      stop the world for a moment: allocation caches are flushed, and what is
+//      allocated from now on is marked; then mark while the program runs
+//   3. stop the world
+//   4. take back what allocation caches hold, so that alloc bits are exact
+//   5. mark from the roots, and from what was written, in parallel when the heap is
+//      large: all of it, or what 2 has left
+//   6. decide what becomes of objects with records (reach.c)
+//   7. hand every span to the sweep; set the next trigger
+//   8. start the world; sweep lazily and in the background
 //
-// Sound without any help from the program, because nothing moves and nothing
-// runs while we mark. The price is a pause as long as the mark. A collection
-// starts when the heap has reached the goal that the last one set (pacer.c), or
-// when asked for. Go's mgc.go marks concurrently behind write
-// barriers; its gctrace line is ours, with the mark inside the pause.
+// Sound without any help from the program, because nothing moves, and nothing runs
+// when it is decided what is reached. Without 2 the pause is as long as the mark. A
+// collection starts when the heap has reached the trigger that the last one set
+// (pacer.c), or when asked for. One by growth that marks beside the program is done
+// by a goroutine of the runtime's own, so that who allocates need not wait for it.
+// Go's mgc.go marks behind write barriers; its gctrace line is ours.
 
 #include "gc/gc.h"
 
 #include "base/event.h"
+#include "gc/beside.h"
+#include "gc/collector.h"
 #include "gc/mark.h"
 #include "gc/markroot.h"
 #include "gc/pacer.h"
@@ -38,6 +45,7 @@
 #include "sched/proc.h"
 #include "stack/stack.h"
 #include "tuza/mem.h"
+#include "tuza/syscall.h"
 
 enum { PARALLEL_MIN = TZ_DEBUG ? 1 << 20 : 32 << 20 };
 
@@ -53,6 +61,9 @@ static struct {
     uint32_t njobs;            // of roots
     uint32_t next_job;         // atomic
     uint32_t nworkers;         // const in a cycle
+    bool again;                // what is marked may not have been scanned
+    bool beside;               // this one marks beside the program
+    uint64_t live_before;      // tz_mem.live when that began
 } gc;
 
 int tz_gc_init(int percent)
@@ -82,9 +93,9 @@ static uint32_t want_workers(void)
 static void mark_worker(uint32_t i)
 {
     struct tz_gcwork *w = &gc.work[i];
-    w->countdown = 256;
     w->alone = gc.nworkers == 1;
-    w->marked = w->scanned_roots = w->scanned_stacks = 0;
+    if (i == 0 && gc.beside && !tz_beside_end(w))
+        gc.again = true;
     uint32_t job;
     while ((job = tz_xadd_rlx(&gc.next_job, 1)) < gc.njobs)
         tz_markroot(w, job);
@@ -99,6 +110,18 @@ static uint64_t stacks_touched(uint64_t scanned)
     return scanned + tz_allg_count() * 2 * tz_vm_page();
 }
 
+// Before anything is marked.
+static void reset_work(void)
+{
+    gc.again = false;
+    for (uint32_t i = 0; i <= TZ_WORKERS_MAX; i++) {
+        struct tz_gcwork *w = &gc.work[i];
+        w->countdown = 256;
+        w->alone = false;
+        w->marked = w->scanned_roots = w->scanned_stacks = 0;
+    }
+}
+
 // Marks everything; bytes alive, and bytes of roots that were scanned.
 static uint64_t mark_all(uint64_t *roots)
 {
@@ -106,13 +129,14 @@ static uint64_t mark_all(uint64_t *roots)
     gc.next_job = 0;
     tz_work_start(gc.nworkers);
     tz_worker_run(mark_worker, gc.nworkers);
-    if (tz_work_dropped())
+    gc.work[0].alone = true;
+    if (tz_work_dropped() || gc.again)
         tz_mark_again(&gc.work[0], gc.njobs);
     tz_reach_finish(&gc.work[0], gc.njobs);
     tz_event(TZ_EV_GC, TZ_EV_GC_MARKED, gc.cycles);
     uint64_t live = 0, stacks = 0;
     *roots = 0;
-    for (uint32_t i = 0; i < gc.nworkers; i++) {
+    for (uint32_t i = 0; i <= TZ_WORKERS_MAX; i++) {
         tz_work_release(&gc.work[i]);
         live += gc.work[i].marked;
         *roots += gc.work[i].scanned_roots;
@@ -124,16 +148,55 @@ static uint64_t mark_all(uint64_t *roots)
     return live;
 }
 
-// Nobody allocates or changes records from here on, and the bits are exact.
-static void quiesce(void)
+// Nobody allocates or changes records from here on, and the bits are exact. Bytes of
+// objects that were freed by hand and are not marked.
+static uint64_t quiesce(void)
 {
     finish_sweep(); // what has joined the lists since step 1
     for (uint32_t i = 0; i < tz_nallp(); i++)
         tz_mcache_flush(tz_sched.allp[i]->cache);
     tz_stack_gc_begin(); // before the locks of foreign threads' caches
     tz_foreign_stop();
-    tz_free_flush();
+    uint64_t freed = tz_free_flush();
     tz_reach_begin();
+    return freed;
+}
+
+// The same when a mark beside the program is to be ended: there is nothing to sweep,
+// and stacks have stayed as they are.
+static uint64_t quiesce_again(void)
+{
+    for (uint32_t i = 0; i < tz_nallp(); i++)
+        tz_mcache_flush(tz_sched.allp[i]->cache);
+    tz_foreign_stop();
+    uint64_t freed = tz_free_flush();
+    tz_reach_begin();
+    return freed;
+}
+
+// The first stop of a mark beside the program; on the system stack.
+static void begin(void *arg)
+{
+    struct tz_gctrace *t = arg;
+    quiesce();
+    reset_work();
+    gc.live_before = t->heap_start = tz_load_rlx(&tz_mem.live);
+    t->goal = tz_load_rlx(&tz_mem.goal);
+    tz_event(TZ_EV_GC, TZ_EV_GC_MARK, gc.cycles);
+    tz_beside_begin(gc.work, tz_markroot_prepare(), gc.live_before);
+    tz_reach_end();
+    tz_foreign_start();
+}
+
+// Bytes in objects that are reached or were allocated beside the mark: those are
+// marked too, but for `freed`.
+static uint64_t living(uint64_t marked, uint64_t freed)
+{
+    if (!gc.beside)
+        return marked;
+    int64_t ns, meanwhile = (int64_t)(tz_load_rlx(&tz_mem.live) - gc.live_before);
+    int64_t sum = (int64_t)(marked + tz_beside_assisted(&ns) + freed) + meanwhile;
+    return sum > 0 ? (uint64_t)sum : 0;
 }
 
 // With the world stopped, on the system stack.
@@ -141,24 +204,32 @@ static void cycle(void *arg)
 {
     struct tz_gctrace *t = arg;
     t->stopped = tz_clock_now();
-    quiesce();
+    uint64_t freed = gc.beside ? quiesce_again() : quiesce();
     t->heap_before = tz_load_rlx(&tz_mem.live);
-    t->goal = tz_load_rlx(&tz_mem.trigger);
+    if (!gc.beside) {
+        t->heap_start = t->heap_before;
+        t->goal = tz_load_rlx(&tz_mem.goal);
+        reset_work();
+        tz_event(TZ_EV_GC, TZ_EV_GC_MARK, gc.cycles);
+    }
     gc.nworkers = t->workers = want_workers();
     t->marking = tz_clock_now();
-    tz_event(TZ_EV_GC, TZ_EV_GC_MARK, gc.cycles);
-    uint64_t live = mark_all(&t->roots);
+    uint64_t live = living(mark_all(&t->roots), freed);
     t->marked = tz_clock_now();
     t->heap_after = live;
     tz_store_rlx(&tz_mem.live, live);
-    tz_pacer_cycle(&(struct tz_pace){ .before = t->heap_before,
-                                      .live = live,
-                                      .roots = t->roots,
-                                      .inuse = tz_load_rlx(&tz_mem.inuse),
-                                      .beside = tz_limit_used_beside_heap(),
-                                      .began = t->stopping,
-                                      .ended = t->marked });
-    tz_scavenge_pace(tz_load_rlx(&tz_mem.trigger));
+    tz_pacer_cycle(&(struct tz_pace){
+        .before = t->heap_before,
+        .live = live,
+        .roots = t->roots,
+        .inuse = tz_load_rlx(&tz_mem.inuse),
+        .meanwhile = gc.beside ? t->heap_before - tz_min(t->heap_before,
+                                                         gc.live_before)
+                               : 0,
+        .beside = tz_limit_used_beside_heap(),
+        .began = t->stopping,
+        .ended = t->marked });
+    tz_scavenge_pace(tz_load_rlx(&tz_mem.goal));
     tz_reach_end();
     tz_central_flip();
     tz_foreign_start();
@@ -212,21 +283,46 @@ static bool become_collector(bool force)
     return true;
 }
 
-// The heap is an eighth over its trigger: whoever collects may be waiting for
-// a processor, and those that allocate must not outrun it meanwhile.
+// The heap is an eighth over its goal, or at it if a limit has set it: whoever
+// collects may be waiting for a processor, and those that allocate must not outrun
+// it meanwhile.
 static bool outrun(void)
 {
-    uint64_t trigger = tz_load_rlx(&tz_mem.trigger);
-    return tz_load(&gc.busy) &&
-           tz_load_rlx(&tz_mem.live) > trigger + trigger / 8;
+    uint64_t goal = tz_load_rlx(&tz_mem.goal);
+    uint64_t over = tz_pacer_tight() ? 0 : goal / 8;
+    return tz_load_rlx(&tz_mem.live) > goal + over &&
+           (tz_load(&gc.busy) || tz_collector_asked());
 }
 
-void tz_gc_collect(bool force)
+static void mark_beside(void *arg)
 {
-    if (!become_collector(force))
-        return;
-    struct tz_gctrace t = { .since_start = tz_clock_now() - gc.start,
-                            .forced = force };
+    struct tz_gctrace *t = arg;
+    uint32_t quarter = (tz_load_rlx(&tz_sched.nprocs) + 3) / 4;
+    t->workers_beside = (uint32_t)tz_min(quarter, tz_worker_count() + 1);
+    tz_beside_mark(&gc.work[0], t->workers_beside);
+}
+
+static void again_beside(void *arg)
+{
+    (void)arg;
+    tz_beside_again(&gc.work[0]);
+}
+
+// Steps 2: as in a call that blocks, for which the goroutine gives its P away.
+static void collect_beside(struct tz_gctrace *t)
+{
+    t->beginning = tz_clock_now();
+    tz_world_call(begin, t);
+    t->begun = tz_clock_now();
+    count_pause((uint64_t)(t->begun - t->beginning));
+    tuza_blocking_enter();
+    tz_system_stack(mark_beside, t);
+    (void)tuza_syscall_exit();
+    tz_system_stack(again_beside, NULL); // it may have waited for a P
+}
+
+static void collect(struct tz_gctrace *t)
+{
     tz_event(TZ_EV_GC, TZ_EV_GC_BEGIN, tz_load_rlx(&gc.cycles));
     tz_roots_snapshot(); // may wait for the dynamic linker's lock: not inside
     tz_worker_want((uint32_t)tz_min(tz_load_rlx(&tz_sched.nprocs), (size_t)tz_ncpu()) - 1);
@@ -237,12 +333,26 @@ void tz_gc_collect(bool force)
         tz_central_trim();
     tz_crit_leave();
     tz_scavenge(over); // what is free is known to be by now
-    t.stopping = tz_clock_now();
-    tz_world_call(cycle, &t);
-    t.end = tz_clock_now();
-    tz_pacer_resume(t.end);
+    if (gc.beside)
+        collect_beside(t);
+    t->stopping = tz_clock_now();
+    tz_world_call(cycle, t);
+    t->end = tz_clock_now();
+    tz_pacer_resume(t->end);
     tz_event(TZ_EV_GC, TZ_EV_GC_END, tz_load_rlx(&gc.cycles));
-    count_pause((uint64_t)(t.end - t.stopping));
+    count_pause((uint64_t)(t->end - t->stopping));
+}
+
+void tz_gc_collect(enum tz_gc_why why)
+{
+    bool force = why != TZ_GC_GROWTH;
+    if (!become_collector(force))
+        return;
+    struct tz_gctrace t = { .since_start = tz_clock_now() - gc.start,
+                            .forced = force };
+    gc.beside = t.beside =
+        tz_beside_wanted(tz_load_rlx(&tz_mem.live), why == TZ_GC_EMERGENCY);
+    collect(&t);
     tz_store_rel(&gc.busy, 0); // with the next collector's CAS
     tz_reach_wake();
     if (force)
@@ -261,19 +371,40 @@ void tz_gc_look(void (*fn)(struct tz_gcwork *w, uint32_t njobs, void *arg),
     tz_store_rel(&gc.busy, 0); // with the next collector's CAS
 }
 
+// Bytes that an allocation has taken since it looked last, about (mem/malloc.c).
+enum { BETWEEN = 32 << 10 };
+
+static void forget_request(void)
+{
+    tz_crit_enter();
+    struct tz_mcache *c = tz_tls_get()->cache;
+    if (c)
+        c->collect = false;
+    tz_crit_leave();
+}
+
 // At every allocation under stress: then each of them, not just one of those
 // that ask at the same time.
 void tz_port_gc_trigger(void)
 {
-    tz_gc_collect(tz_env.stress_gc);
-    while (outrun())
+    forget_request();
+    if (tz_env.stress_gc)
+        tz_gc_collect(TZ_GC_FORCED);
+    else if (tz_load(&gc.busy))
+        tz_beside_assist(BETWEEN);
+    else if (!tz_beside_wanted(tz_load_rlx(&tz_mem.live), false) ||
+             !tz_collector_wake())
+        tz_gc_collect(TZ_GC_GROWTH);
+    while (outrun()) {
+        tz_beside_assist(BETWEEN);
         step_aside();
+    }
 }
 
 // What is garbage has to be free pages before the second attempt.
 void tz_port_gc_emergency(void)
 {
-    tz_gc_collect(true);
+    tz_gc_collect(TZ_GC_EMERGENCY);
     tz_crit_enter();
     finish_sweep();
     tz_central_trim();
@@ -283,7 +414,7 @@ void tz_port_gc_emergency(void)
 void tuza_gc(void)
 {
     tz_need_g("tuza_gc");
-    tz_gc_collect(true);
+    tz_gc_collect(TZ_GC_FORCED);
     tz_yield_point(); // a loop of them leaves the P as other loops do
 }
 

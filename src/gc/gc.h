@@ -17,9 +17,14 @@ struct tz_gcstats {
 // -ENOMEM.
 int tz_gc_init(int percent);
 
-// A full collection. On a goroutine. Without `force` it may instead take part
-// in one that another thread is doing.
-void tz_gc_collect(bool force);
+enum tz_gc_why {
+    TZ_GC_GROWTH,    // nothing is done if another goroutine is collecting
+    TZ_GC_FORCED,    // begins after this call
+    TZ_GC_EMERGENCY, // the same at once: memory was refused
+};
+
+// A full collection, on a goroutine, which may wait for a P.
+void tz_gc_collect(enum tz_gc_why why);
 
 // Calls fn in the stopped world, as at the beginning of a mark: njobs of roots are
 // there, alloc bits are exact and nothing awaits a sweep. On a goroutine.

@@ -76,7 +76,8 @@ TZ_NO_SANITIZE static bool resolve(uintptr_t word, struct found *f)
     struct tz_region *r = region_of(word, &page);
     if (page >= (size_t)r->pages.nchunks * TZ_CHUNK_PAGES)
         return false;
-    unsigned cls = r->cls[page];
+    // Acquire: a span may be made at this moment (mem/mheap.c: span_take).
+    unsigned cls = tz_load_acq(&r->cls[page]);
     if (!tz_page_has_objects(cls))
         return false;
     const struct tz_sizeclass *c = &tz_sizeclass[cls - 1];
@@ -114,7 +115,8 @@ TZ_NO_SANITIZE static inline bool mark(const struct tz_gcwork *w,
 {
     uint64_t bit = UINT64_C(1) << (f->index % 64);
     uint32_t i = f->index / 64;
-    if (!(f->bits->alloc[i] & bit) || (tz_load_rlx(&f->bits->mark[i]) & bit))
+    if (!(tz_load_rlx(&f->bits->alloc[i]) & bit) ||
+        (tz_load_rlx(&f->bits->mark[i]) & bit))
         return false;
     if (w->alone) { // an atomic operation is half of what a small mark costs
         if (tz_unlikely(w->check))
@@ -122,7 +124,8 @@ TZ_NO_SANITIZE static inline bool mark(const struct tz_gcwork *w,
         f->bits->mark[i] |= bit;
         return true;
     }
-    // Relaxed: the world is stopped, the bit is all that workers race for.
+    // Relaxed: the bit is all that workers race for, with each other and with who
+    // allocates; what an object holds is looked at again if it was written.
     return !(tz_xor_bits_rlx(&f->bits->mark[i], bit) & bit);
 }
 
@@ -179,7 +182,7 @@ TZ_NO_SANITIZE void tz_mark_range(struct tz_gcwork *w, uintptr_t lo,
     bool others = tz_mem.nregions > 1;
     bool small = size <= SMALL_HEAP && !w->watched;
     for (const uintptr_t *p = (const uintptr_t *)lo; p < (uintptr_t *)hi; p++) {
-        uintptr_t word = *p;
+        uintptr_t word = tz_load_rlx(p);
         if (word - base < size) {
             if (!small || !mark_noscan(w, word))
                 tz_work_push(w, word & ~(uintptr_t)7);
@@ -193,7 +196,7 @@ TZ_NO_SANITIZE void tz_mark_range(struct tz_gcwork *w, uintptr_t lo,
 
 TZ_NO_SANITIZE static void scan_word(struct tz_gcwork *w, uintptr_t at)
 {
-    uintptr_t word = *(const uintptr_t *)at;
+    uintptr_t word = tz_load_rlx((const uintptr_t *)at);
     if (tz_unlikely(w->again)) {
         w->at = at;
         mark_now(w, word);
@@ -299,6 +302,56 @@ static void visit(struct tz_gcwork *w, uintptr_t word)
         scan_object(w, &f);
 }
 
+// --- what was written since it was scanned
+
+// The part of an object that [lo, hi) may have changed.
+static void scan_written(struct tz_gcwork *w, const struct found *f,
+                         uintptr_t lo, uintptr_t hi)
+{
+    uintptr_t end = f->base + f->size;
+    if (f->kind == TZ_SCAN) {
+        tz_mark_range(w, tz_max(lo, f->base), tz_min(hi, end));
+    } else if (f->size <= TZ_BITS_MAX) {
+        scan_small_typed(w, f);
+    } else {
+        const tuza_type *t = f->types[f->index / 16].type[f->index % 16];
+        if (t) // an element may begin before lo
+            scan_typed(w, f, lo - f->base < t->size ? f->base : lo - t->size,
+                       tz_min(hi, end));
+    }
+}
+
+static void scan_written_of_span(struct tz_gcwork *w, const struct tz_span *s,
+                                 uintptr_t lo, uintptr_t hi)
+{
+    lo = tz_max(lo, s->base);
+    for (uint32_t i = tz_sizeclass_index(s->spanclass, lo - s->base);
+         i < s->nelems && s->base + i * s->elem_size < hi; i++) {
+        if (!(tz_load_rlx(&s->bits->mark[i / 64]) >> (i % 64) & 1))
+            continue;
+        struct found f = {
+            s->base + i * s->elem_size,     s->elem_size, s->bits, s->types, i,
+            tz_sizeclass[s->spanclass].kind};
+        scan_written(w, &f, lo, hi);
+    }
+}
+
+void tz_mark_written(struct tz_gcwork *w, uintptr_t lo, uintptr_t hi)
+{
+    while (lo < hi) {
+        size_t page;
+        struct tz_region *r = region_of(lo, &page);
+        uintptr_t end = tz_min(hi, r->base + ((page + 1) << TZ_PAGE_SHIFT));
+        unsigned cls = tz_load_acq(&r->cls[page]);
+        if (tz_page_has_objects(cls) && tz_sizeclass[cls - 1].kind != TZ_NOSCAN) {
+            const struct tz_span *s = tz_load_rlx(&r->spans[page]);
+            end = tz_min(hi, s->base + ((size_t)s->npages << TZ_PAGE_SHIFT));
+            scan_written_of_span(w, s, lo, end);
+        }
+        lo = end;
+    }
+}
+
 // Takes the oldest word of the prefetch queue.
 static uintptr_t fifo_take(struct tz_gcwork *w)
 {
@@ -306,6 +359,29 @@ static uintptr_t fifo_take(struct tz_gcwork *w)
     w->fifo_at = (w->fifo_at + 1) % TZ_FIFO;
     w->fifo_n--;
     return word;
+}
+
+void tz_mark_some(struct tz_gcwork *w, uint64_t bytes)
+{
+    uintptr_t word;
+    for (uint64_t until = w->marked + bytes; w->marked < until;) {
+        if (w->fifo_n < TZ_FIFO && tz_work_pop(w, &word)) {
+            prefetch(word & ~(uintptr_t)PIECE);
+            w->fifo[(w->fifo_at + w->fifo_n++) % TZ_FIFO] = word;
+            if (w->fifo_n < TZ_FIFO)
+                continue;
+        }
+        if (w->fifo_n == 0)
+            break;
+        visit(w, fifo_take(w));
+    }
+}
+
+void tz_mark_put_back(struct tz_gcwork *w)
+{
+    while (w->fifo_n)
+        tz_work_push(w, fifo_take(w));
+    tz_work_give(w);
 }
 
 // Until this worker has nothing left.

@@ -17,6 +17,14 @@ void tz_mark_uncollectable(struct tz_gcwork *w, struct tz_span *s);
 // anything left.
 void tz_mark_drain(struct tz_gcwork *w);
 
+// While the program runs: the part [lo, hi) of the heap was written, or was never
+// scanned. Scans what the marked objects there hold.
+void tz_mark_written(struct tz_gcwork *w, uintptr_t lo, uintptr_t hi);
+// Marks about so many bytes of objects, or what there is; what is left is for others
+// then.
+void tz_mark_some(struct tz_gcwork *w, uint64_t bytes);
+void tz_mark_put_back(struct tz_gcwork *w);
+
 // When every worker is done, by one of them alone. Marks everything reachable
 // from what has been pushed, dropped words included (njobs of roots).
 void tz_mark_rest(struct tz_gcwork *w, uint32_t njobs);

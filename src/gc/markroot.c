@@ -24,7 +24,9 @@
 #include "gc/mark.h"
 #include "gc/special.h"
 #include "mem/mcentral.h"
+#include "mem/mheap.h"
 #include "mem/persist.h"
+#include "os/peek.h"
 #include "os/tlsroots.h"
 #include "os/vm.h"
 #include "sched/proc.h"
@@ -44,6 +46,7 @@ struct range {
 static struct {
     struct range *range;
     uint32_t n, cap;
+    uint32_t specials; // jobs of records
 } roots;
 
 static void grow(void)
@@ -116,7 +119,8 @@ uint32_t tz_markroot_prepare(void)
     tz_persist_each(TZ_PERSIST_ROOTS, add, NULL);
     add_users_roots();
     size_t ngs = tz_allg_count();
-    return roots.n + tz_special_jobs() + UNCOLLECTABLE_JOBS +
+    roots.specials = tz_special_jobs();
+    return roots.n + roots.specials + UNCOLLECTABLE_JOBS +
            (uint32_t)((ngs + GS_PER_JOB - 1) / GS_PER_JOB);
 }
 
@@ -227,11 +231,11 @@ TZ_NO_SANITIZE void tz_markroot(struct tz_gcwork *w, uint32_t i)
         return;
     }
     i -= roots.n;
-    if (i < tz_special_jobs()) {
+    if (i < roots.specials) {
         tz_special_mark(w, i);
         return;
     }
-    i -= tz_special_jobs();
+    i -= roots.specials;
     if (i < UNCOLLECTABLE_JOBS) {
         tz_central_each_uncollectable(i, mark_span, w);
         return;
@@ -240,4 +244,85 @@ TZ_NO_SANITIZE void tz_markroot(struct tz_gcwork *w, uint32_t i)
     size_t end = tz_min(first + GS_PER_JOB, tz_allg_count());
     for (; first < end; first++)
         scan_g(w, tz_allg_get(first));
+}
+
+// --- beside the program
+
+// Copies first: what is there may be unmapped, or given to another, at any time.
+static void scan_early(struct tz_gcwork *w, uintptr_t lo, uintptr_t hi, void *buf)
+{
+    uintptr_t to = (uintptr_t)buf;
+    for (lo = tz_align_down(lo, sizeof(uintptr_t)); lo < hi; lo += TZ_EARLY_BUF) {
+        size_t n = tz_align_down(tz_min(hi - lo, TZ_EARLY_BUF), sizeof(uintptr_t));
+        if (!tz_peek(buf, lo, n))
+            return;
+        tz_mark_range(w, to, to + n);
+    }
+}
+
+// It may run, end and begin anew meanwhile; its words are looked at once more in
+// the end.
+TZ_NO_SANITIZE static void scan_g_early(struct tz_gcwork *w, const struct tz_g *g,
+                                        void *buf)
+{
+    enum { MOST = 64 << 20 };
+    uint32_t status = tz_load_acq(&g->status);
+    bool waits = status == TZ_G_WAITING || (status == TZ_G_RUNNABLE && g->started);
+    if ((!waits && status != TZ_G_SYSCALL) || tz_load_rlx(&g->seg))
+        return;
+    uintptr_t sp = tz_load_rlx(waits ? &g->ctx.sp : &g->syscall_sp);
+    uintptr_t lo = tz_load_rlx(&g->stack.lo), hi = tz_load_rlx(&g->stack.hi);
+    if (lo <= sp && sp < hi && hi - sp <= MOST)
+        scan_early(w, sp, hi, buf);
+}
+
+static void mark_uncollectable_early(struct tz_gcwork *w)
+{
+    for (uint32_t i = 0; i < tz_load_acq(&tz_mem.nregions); i++) {
+        struct tz_region *r = &tz_mem.region[i];
+        size_t n = tz_load_acq(&r->pages.npages);
+        for (size_t page = 0; page < n; page++) {
+            if (!tz_page_has_objects(tz_load_acq(&r->cls[page])))
+                continue;
+            struct tz_span *s = tz_load_rlx(&r->spans[page]);
+            if (tz_load_rlx(&s->uncollectable))
+                tz_mark_uncollectable(w, s);
+            page += s->npages - 1;
+        }
+    }
+}
+
+void tz_markroot_early(struct tz_gcwork *w, uint32_t i, void *buf)
+{
+    if (i < roots.n) {
+        scan_early(w, roots.range[i].lo, roots.range[i].hi, buf);
+        return;
+    }
+    i -= roots.n;
+    if (i < roots.specials) {
+        tz_special_lock();
+        tz_special_mark(w, i);
+        tz_special_unlock();
+        return;
+    }
+    i -= roots.specials;
+    if (i < UNCOLLECTABLE_JOBS) {
+        if (i == 0)
+            mark_uncollectable_early(w);
+        return;
+    }
+    size_t first = (size_t)(i - UNCOLLECTABLE_JOBS) * GS_PER_JOB;
+    size_t end = tz_min(first + GS_PER_JOB, tz_allg_count());
+    for (; first < end; first++)
+        scan_g_early(w, tz_allg_get(first), buf);
+}
+
+void tz_markroot_running(struct tz_gcwork *w)
+{
+    for (uint32_t i = 0; i < tz_nallp(); i++) {
+        struct tz_m *m = tz_load_rlx(&tz_sched.allp[i]->m);
+        struct tz_g *g = m ? m->curg : NULL;
+        if (g && tz_load_acq(&g->status) == TZ_G_RUNNING)
+            scan_running(w, g);
+    }
 }

@@ -13,6 +13,8 @@
 //
 //   goal = min(growth, max(limit, floor))
 //
+// One that marks beside the program starts before that, to be done there.
+//
 // When what lives is near the limit, that would be one collection after the
 // other. So time is kept in a bucket: collecting fills it, running drains it.
 // As long as it is full, at a second, the program is let to allocate as much as
@@ -44,6 +46,7 @@ static struct {
     int64_t bucket;        // ns, 0 to BUCKET_NS; guarded by lock
     uint64_t allowance;    // bytes allocated in a collection's time; by lock
     uint64_t relaxed;      // atomic
+    bool tight;            // atomic; see tz_pacer_tight
 } pacer = {
     .lock = TZ_LOCK_INIT(TZ_RANK_GC_WORK),
     .percent = 100,
@@ -99,6 +102,14 @@ static uint64_t limit_goal(void)
     return sub_clamped(goal, tz_max(goal / HEADROOM_SHARE, HEADROOM_MIN));
 }
 
+// A mark beside the program begins so much before the goal that it ends there, by
+// what the last one saw; but not in the first half of what there is to allocate.
+static uint64_t runway(uint64_t goal, uint64_t total)
+{
+    uint64_t meanwhile = pacer.last.meanwhile;
+    return tz_min(meanwhile + meanwhile / 4, sub_clamped(goal, total) / 2);
+}
+
 // With the lock.
 static void set_goal(void)
 {
@@ -111,7 +122,9 @@ static void set_goal(void)
         goal = fair;
         tz_xadd_rlx(&pacer.relaxed, 1);
     }
-    tz_limit_set_goal(tz_min(goal, growth));
+    tz_store_rlx(&pacer.tight, goal < growth);
+    goal = tz_min(goal, growth);
+    tz_limit_set_goal(goal, runway(goal, total));
 }
 
 void tz_pacer_init(int percent, int64_t now)
@@ -167,6 +180,8 @@ void tz_pacer_update(void)
     set_goal();
     tz_lock_release(&pacer.lock);
 }
+
+bool tz_pacer_tight(void) { return tz_load_rlx(&pacer.tight); }
 
 uint64_t tz_pacer_relaxed(void) { return tz_load_rlx(&pacer.relaxed); }
 

@@ -11,6 +11,7 @@ struct tz_pace {
     uint64_t live;   // in objects that it marked
     uint64_t roots;  // scanned as roots
     uint64_t inuse;  // of spans when it began
+    uint64_t meanwhile; // allocated while it marked beside the program
     uint64_t beside; // mapped for anything but the heap, that counts
     int64_t began, ended; // the program was stopped; marking was over
 };
@@ -27,6 +28,9 @@ void tz_pacer_resume(int64_t now);
 // A setting has changed, or what is mapped beside the heap: the goal anew from
 // what the last one found.
 void tz_pacer_update(void);
+
+// Whether a memory limit has set the goal, so that it is not to be exceeded.
+bool tz_pacer_tight(void);
 
 // Collections after which the goal was put above the memory limit, since too
 // much time was going into collecting.

@@ -5,15 +5,18 @@
 //   gc # @#s #%: #+#+# ms clock, #+#/#/#+# ms cpu, #->#-># MB, # MB goal,
 //   # MB stacks, # MB globals, # P
 //
-// The three clock times are: stopping the world and preparing, marking,
-// starting again. The cpu times are the same by the number of threads in them;
-// assists and idle marking, which do not exist here, are 0. "stacks" is all
-// that was scanned as roots. The line ends with the mode of the collector.
+// The three clock times are: a stop, the mark, a stop. A mark beside the program has
+// a stop before it and one after it, whose own marking is in the third time; else the
+// second time is inside of one stop, and what it takes to stop and to start again are
+// the others. The cpu times are the same by the number of threads in them: assists,
+// workers beside the program, and workers in the pause as idle ones. "stacks" is all
+// that was scanned as roots. Behind it stand the mode, and why it is not a better one.
 
 #include "gc/trace.h"
 
 #include "base/atomic.h"
 #include "base/print.h"
+#include "gc/beside.h"
 
 // ns as milliseconds with three digits behind the point.
 static const char *ms(char buf[24], int64_t ns)
@@ -35,23 +38,44 @@ static const char *seconds(char buf[24], int64_t ns)
     return ms(buf, ns / 1000);
 }
 
+// What the numbers are made of, in nanoseconds.
+struct times {
+    int64_t first, mark, last;      // of the clock
+    int64_t assist, workers, pause; // of processors, while it marks
+};
+
+static struct times times_of(const struct tz_gctrace *t)
+{
+    int64_t marking = t->marked - t->marking;
+    if (!t->beside)
+        return (struct times){ t->marking - t->stopping, marking,
+                               t->end - t->marked, 0, marking * t->workers, 0 };
+    struct times x = { t->begun - t->beginning, t->stopping - t->begun,
+                       t->end - t->stopping, 0, 0, marking * (t->workers - 1) };
+    (void)tz_beside_assisted(&x.assist);
+    x.workers = x.mark * t->workers_beside;
+    return x;
+}
+
 void tz_gctrace_print(const struct tz_gctrace *t, uint32_t nprocs)
 {
     static int64_t gc_cpu; // all collections' time; atomic
-    int64_t stop = t->marking - t->stopping, mark = t->marked - t->marking;
-    int64_t end = t->end - t->marked;
-    int64_t own = stop + mark * t->workers + end;
+    struct times x = times_of(t);
+    int64_t own = x.first + x.assist + x.workers + x.pause + x.last;
     int64_t all = tz_xadd_rlx(&gc_cpu, own) + own;
+    int64_t began = t->beside ? t->beginning : t->stopping;
     // Of what the Ps could have computed since the start, as Go counts it.
-    int64_t could = (t->since_start + t->end - t->stopping) * nprocs + 1;
-    char at[24], a[24], b[24], c[24], d[24];
-    tz_print("gc %llu @%ss %lld%%: %s+%s+%s ms clock, %s+0/%s/0+%s ms cpu, "
+    int64_t could = (t->since_start + t->end - began) * nprocs + 1;
+    const char *missing = tz_beside_missing();
+    char at[24], a[24], b[24], c[24], d[24], e[24], f[24];
+    tz_print("gc %llu @%ss %lld%%: %s+%s+%s ms clock, %s+%s/%s/%s+%s ms cpu, "
              "%llu->%llu->%llu MB, %llu MB goal, %llu MB stacks, 0 MB globals, "
-             "%u P%s\n",
+             "%u P%s, %s%s%s\n",
              (unsigned long long)t->cycle, seconds(at, t->since_start),
-             (long long)(all * 100 / could), ms(a, stop),
-             ms(b, mark), ms(c, end), a, ms(d, mark * t->workers), c,
-             mb(t->heap_before), mb(t->heap_before), mb(t->heap_after),
+             (long long)(all * 100 / could), ms(a, x.first), ms(b, x.mark),
+             ms(c, x.last), a, ms(d, x.assist), ms(e, x.workers), ms(f, x.pause),
+             c, mb(t->heap_start), mb(t->heap_before), mb(t->heap_after),
              t->goal == UINT64_MAX ? 0 : mb(t->goal), mb(t->roots), nprocs,
-             t->forced ? " (forced)" : "");
+             t->forced ? " (forced)" : "", t->beside ? "m1" : "m0",
+             missing ? ": " : "", missing ? missing : "");
 }

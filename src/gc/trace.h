@@ -8,14 +8,22 @@
 // Times are clock nanoseconds, sizes bytes.
 struct tz_gctrace {
     int64_t since_start; // of the runtime, when the collection began
+    // Of a mark beside the program; else 0:
+    int64_t beginning; // the world is asked to stop
+    int64_t begun;     // it runs again
+    // The only stop, or the last:
     int64_t stopping; // the world is asked to stop
     int64_t stopped;  // all have stopped
     int64_t marking;  // preparations are over
     int64_t marked;   // marking is over
     int64_t end;      // the world runs again
     uint64_t cycle;   // number of this collection, from 1
-    uint64_t heap_before, heap_after, goal, roots;
-    uint32_t workers;
+    uint64_t heap_start;  // in objects when the mark began
+    uint64_t heap_before; // and when the last stop did
+    uint64_t heap_after, goal, roots;
+    uint32_t workers;        // threads that marked in the last stop
+    uint32_t workers_beside; // and before it
+    bool beside; // marked beside the program
     bool forced; // asked for, not by growth
 };
 

@@ -173,9 +173,18 @@ void tz_work_share(struct tz_gcwork *w)
     }
 }
 
+void tz_work_give(struct tz_gcwork *w)
+{
+    struct tz_wbuf *of[] = { w->buf, w->spare };
+    for (int i = 0; i < 2; i++)
+        if (of[i])
+            (of[i]->n ? put_full : put_empty)(of[i]);
+    w->buf = w->spare = NULL;
+    memset(w->fifo, 0, sizeof w->fifo); // as below
+}
+
 void tz_work_start(uint32_t n)
 {
-    TZ_CHECK(!work.full);
     work.nworkers = n;
     tz_store(&work.nidle, 0);
 }

@@ -43,6 +43,9 @@ bool tz_work_pop(struct tz_gcwork *w, uintptr_t *word);
 // Gives half of what there is to others, if somebody waits for it.
 void tz_work_share(struct tz_gcwork *w);
 
+// All that is here is for others from now on.
+void tz_work_give(struct tz_gcwork *w);
+
 // Starts a cycle of n workers. Each calls tz_work_all_done when tz_work_pop has
 // failed: false means there is work again, true that all are done.
 void tz_work_start(uint32_t n);

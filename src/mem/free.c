@@ -13,6 +13,9 @@
 //      another cache owns the span that cannot be; such an object stays, and
 //      when there are too many of them it is forgotten, its freed bit set.
 //
+// While the collector marks beside the program, objects are only noted as freed:
+// it may be looking at their bits, and no span may go.
+//
 // While the world is stopped no magazine holds anything: tz_free_flush clears
 // the alloc bit of each object with a freed bit, magazines' and forgotten ones
 // alike. So the marking knows nothing of freed bits.
@@ -44,8 +47,9 @@ static void remember(struct tz_span *s)
     } while (!tz_cas(&some_freed, s->freed_link, s));
 }
 
-void tz_free_flush(void)
+uint64_t tz_free_flush(void)
 {
+    uint64_t unmarked = 0;
     struct tz_span *next, *s = tz_xchg(&some_freed, NULL);
     for (; s; s = next) {
         next = s->freed_link;
@@ -55,11 +59,14 @@ void tz_free_flush(void)
         for (uint32_t i = 0; i < (s->nelems + 63) / 64; i++) {
             uint64_t freed = s->freed[i] & s->bits->alloc[i];
             s->bits->alloc[i] &= ~freed;
+            unmarked += tz_popcount64(freed & ~s->bits->mark[i]) * s->elem_size;
+            s->bits->mark[i] &= ~freed;
             s->freed[i] = 0;
             s->nalloc -= tz_popcount64(freed);
             s->needzero |= freed != 0;
         }
     }
+    return unmarked;
 }
 
 TZ_NORETURN TZ_COLD static void no_object(const void *p)
@@ -128,14 +135,20 @@ void *tz_magazine_take(struct tz_mcache *c, unsigned which)
     return p;
 }
 
-// Ways 2 and 3.
-static void free_elsewhere(struct tz_mcache *c, struct tz_span *s, uint32_t i,
-                           void *p)
+// Its freed bit alone is set: the collector clears its alloc bit.
+static void free_later(struct tz_span *s, uint32_t i, void *p)
 {
     uint64_t bit = UINT64_C(1) << (i % 64);
     if (tz_xor_bits(&s->freed[i / 64], bit) & bit)
         no_object(p);
     remember(s);
+}
+
+// Ways 2 and 3.
+static void free_elsewhere(struct tz_mcache *c, struct tz_span *s, uint32_t i,
+                           void *p)
+{
+    free_later(s, i, p);
     struct tz_magazine *m = magazine_of(c, which_of(s));
     if (!m) {
         tz_central_free(s, i); // or the next collection has it
@@ -156,7 +169,9 @@ void tz_mcache_free(struct tz_mcache *c, void *p)
     if (slot->cur <= (char *)p && (char *)p < slot->end)
         no_object(p); // of the run that is still to be handed out
     tz_count(&c->live, -(uint64_t)o.size);
-    if (tz_span_large(s))
+    if (tz_unlikely(tz_load_rlx(&tz_mem.marking)))
+        free_later(s, o.index, p);
+    else if (tz_span_large(s))
         tz_central_free_large(s);
     else if (slot->span == s)
         tz_span_clear(s, o.index);

@@ -38,6 +38,7 @@ static struct {
     void *arg;          // guarded by lock
     uint64_t external;  // bytes; atomic, written with the lock
     uint64_t goal;      // bytes; guarded by lock
+    uint64_t runway;     // by lock; see tz_limit_set_goal
     uint64_t stacks;    // bytes touched, about; atomic
     uint32_t told;      // atomic; 1: the line about a refusal was printed
     struct tz_g *asker[ASKERS_MAX]; // inside of fn; atomic
@@ -177,16 +178,20 @@ int tuza_memory_max_set(uint64_t bytes, tuza_memory_fn fn, void *arg)
 static void set_trigger(void)
 {
     uint64_t goal = limit.goal, outside = limit.external;
-    uint64_t trigger = goal == UINT64_MAX ? UINT64_MAX
+    uint64_t of_heap = goal == UINT64_MAX ? UINT64_MAX
                        : goal > outside   ? goal - outside
                                           : 0;
-    tz_store_rlx(&tz_mem.trigger, trigger);
+    tz_store_rlx(&tz_mem.goal, of_heap);
+    if (of_heap != UINT64_MAX)
+        of_heap -= tz_min(of_heap, limit.runway);
+    tz_store_rlx(&tz_mem.trigger, of_heap);
 }
 
-void tz_limit_set_goal(uint64_t bytes)
+void tz_limit_set_goal(uint64_t bytes, uint64_t runway)
 {
     tz_lock_acquire(&limit.lock);
     limit.goal = bytes;
+    limit.runway = runway;
     set_trigger();
     tz_lock_release(&limit.lock);
 }

@@ -39,8 +39,8 @@ void tz_limit_set_soft(uint64_t bytes);
 // How many bytes of stacks have been touched, about.
 void tz_limit_note_stacks(uint64_t bytes);
 
-// Sets the goal: a collection starts when live bytes and external ones reach
-// it together; UINT64_MAX is never.
-void tz_limit_set_goal(uint64_t bytes);
+// Sets the goal: live bytes and external ones together are not to exceed it by much;
+// UINT64_MAX is none. A collection starts `runway` bytes before that.
+void tz_limit_set_goal(uint64_t bytes, uint64_t runway);
 
 #endif

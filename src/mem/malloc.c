@@ -99,6 +99,22 @@ static void change_bits(uint64_t *bits, uint32_t first, uint32_t end, bool set)
     }
 }
 
+// While the collector marks: what is handed out counts as reached. Markers write to
+// the same words.
+static void mark_run(const struct tz_span *s, uint32_t first, uint32_t end,
+                     bool set)
+{
+    while (first < end) {
+        uint32_t k = (uint32_t)tz_min(end - first, 64 - first % 64);
+        uint64_t mask = tz_mask64(k) << (first % 64);
+        if (set)
+            tz_xor_bits_rlx(&s->bits->mark[first / 64], mask);
+        else
+            tz_xand_bits(&s->bits->mark[first / 64], ~mask);
+        first += k;
+    }
+}
+
 // Tells the sanitizers that [p, p + n) starts a new life.
 static void fresh(void *p, size_t n)
 {
@@ -151,12 +167,16 @@ static bool next_run(struct tz_mcache *c, struct tz_cacheslot *slot)
 {
     struct tz_span *s = slot->span;
     uint32_t first, end;
-    if (tz_unlikely(tz_env.stress_gc) || !take_run_of_word(s, &first, &end)) {
+    bool marking = tz_load_rlx(&tz_mem.marking);
+    if (tz_unlikely(tz_env.stress_gc || marking) ||
+        !take_run_of_word(s, &first, &end)) {
         end = find_run(s, &first);
         if (first == end)
             return false;
         if (tz_env.stress_gc)
             end = first + 1; // the next allocation comes here again
+        if (marking) // first: an object that is not marked would be scanned
+            mark_run(s, first, end, true);
         change_bits(s->bits->alloc, first, end, true);
     }
     s->nalloc += end - first;
@@ -186,6 +206,8 @@ static void release_slot(struct tz_mcache *c, struct tz_cacheslot *slot)
             (uint32_t)((size_t)(slot->end - (char *)s->base) / slot->size);
         uint32_t n = (uint32_t)(rest / slot->size);
         change_bits(s->bits->alloc, end - n, end, false);
+        if (tz_load_rlx(&tz_mem.marking))
+            mark_run(s, end - n, end, false);
         // Else who takes the span next finds it full; freed by hand may have
         // been what lies before.
         s->next = (uint32_t)tz_min(s->next, end - n);
@@ -272,6 +294,8 @@ static struct tz_span *large_span(struct tz_mcache *c, size_t size,
         return NULL;
     s->uncollectable = which >= TZ_SPANCLASS_COUNT;
     s->nalloc = 1;
+    if (tz_load_rlx(&tz_mem.marking))
+        mark_run(s, 0, 1, true);
     s->bits->alloc[0] = 1;
     tz_count(&c->live, s->elem_size);
     tz_count(&c->bytes, s->elem_size);

@@ -244,6 +244,8 @@ static struct tz_span *sweep_taken(struct batch *b, struct tz_spans *x)
 
 void tz_central_trim(void)
 {
+    if (tz_load_rlx(&tz_mem.marking))
+        return; // a marker may look at their headers
     for (unsigned i = 0; i < TZ_CENTRAL_COUNT; i++) {
         struct central *c = &central[i];
         while (tz_load_rlx(&c->nempty) != 0) {

@@ -29,6 +29,7 @@ struct tz_heap tz_mem = {
     .lock = TZ_LOCK_INIT(TZ_RANK_HEAP),
     .free_spans = TZ_LIST_INIT(tz_mem.free_spans),
     .trigger = UINT64_MAX,
+    .goal = UINT64_MAX,
 };
 
 // One more region, with room for npages. With the lock.
@@ -281,6 +282,8 @@ static void span_set_up(struct tz_span *s, struct tz_region *r, uint32_t page,
     s->types = &r->types[page];
     for (size_t i = 0; i < 8; i++)
         s->bits->alloc[i] = s->bits->mark[i] = 0;
+    if (tz_unlikely(tz_load_rlx(&tz_mem.marking)) && c->kind != TZ_NOSCAN)
+        tz_region_fresh(r, page, npages, true); // before it is seen to have objects
     span_take(s, r, page, npages, (uint8_t)(spanclass + 1));
 }
 

@@ -41,6 +41,7 @@ struct tz_heap {
     struct tz_list free_spans;  // headers; guarded by lock
     uint64_t live;      // atomic; bytes in objects, see gc
     uint64_t trigger;   // atomic; collect when live reaches it
+    uint64_t goal;      // atomic; and have done so by then
     uint64_t inuse;     // atomic; bytes of spans
     uint64_t peak;      // atomic; most of inuse
     uint64_t sys;       // atomic; bytes grown, less those of manual spans
@@ -49,6 +50,8 @@ struct tz_heap {
     uint64_t released;  // atomic; bytes of sys given back to the system
     uint64_t untouched; // atomic; bytes of sys in units never used
     uint32_t releasing; // free pages out of the bitmap; guarded by lock
+    uint32_t marking;   // atomic; the collector marks while the program runs:
+                        // what is allocated is marked, no span is given back
     uint32_t specials;  // atomic; 1: rooms above know something of an object
     uint32_t cache_epoch; // atomic; when it changes, caches are given back
 };

@@ -33,6 +33,7 @@
 #include <string.h>
 
 #include "base/atomic.h"
+#include "base/bits.h"
 #include "base/san.h"
 #include "mem/mheap.h"
 #include "os/env.h"
@@ -63,6 +64,7 @@ static const struct {
     [TZ_TABLE_BITS] = { sizeof(struct tz_pagebits), 1 },
     [TZ_TABLE_FREED] = { TZ_FREED_WORDS * sizeof(uint64_t), 1 },
     [TZ_TABLE_TYPES] = { sizeof(union tz_typerec), 1 },
+    [TZ_TABLE_FRESH] = { TZ_CHUNK_PAGES / 8, TZ_CHUNK_PAGES },
     [TZ_TABLE_BITMAP] = { TZ_CHUNK_PAGES / 8, TZ_CHUNK_PAGES },
     [TZ_TABLE_RELEASED] = { sizeof(uint64_t), TZ_CHUNK_PAGES },
     [TZ_TABLE_UNTOUCHED] = { sizeof(uint64_t), TZ_CHUNK_PAGES },
@@ -112,6 +114,7 @@ static void lay_out(struct tz_region *r)
     r->bits = at[TZ_TABLE_BITS];
     r->freed = at[TZ_TABLE_FREED];
     r->types = at[TZ_TABLE_TYPES];
+    r->fresh = at[TZ_TABLE_FRESH];
     r->pages.bitmap = at[TZ_TABLE_BITMAP];
     r->pages.chunk = at[TZ_TABLE_CHUNKS];
     r->pages.group = at[TZ_TABLE_GROUPS];
@@ -312,4 +315,17 @@ int tz_region_grow(struct tz_region *r, uint32_t npages, size_t *mapped)
     tz_store_rlx(&r->limit, (size_t)r->pages.nchunks * TZ_CHUNK_BYTES);
     tz_scav_grown(r, have, n);
     return 0;
+}
+
+void tz_region_fresh(struct tz_region *r, size_t page, size_t npages, bool set)
+{
+    for (size_t end = page + npages; page < end;) {
+        unsigned k = (unsigned)tz_min(end - page, 64 - page % 64);
+        uint64_t mask = tz_mask64(k) << (page % 64);
+        if (set)
+            tz_xor_bits(&r->fresh[page / 64], mask);
+        else
+            tz_xand_bits(&r->fresh[page / 64], ~mask);
+        page += k;
+    }
 }

@@ -14,6 +14,7 @@ enum tz_table {
     TZ_TABLE_BITS,
     TZ_TABLE_FREED,
     TZ_TABLE_TYPES,
+    TZ_TABLE_FRESH,
     TZ_TABLE_BITMAP,
     TZ_TABLE_RELEASED,
     TZ_TABLE_UNTOUCHED,
@@ -34,6 +35,8 @@ struct tz_region {
     struct tz_pagebits *bits;
     uint64_t *freed;         // TZ_FREED_WORDS a page; see mem/free.c
     union tz_typerec *types; // see mem/types.c
+    uint64_t *fresh;         // bit set: of a span to scan that was made while the
+                             // collector marks; atomic
     struct tz_pagealloc pages; // guarded by the heap lock
     struct tz_scavbits scav;   // guarded by the heap lock
     uint32_t id;
@@ -67,6 +70,9 @@ size_t tz_region_meta(const struct tz_region *r);
 
 // Where table t may be mapped, for those who check guards.
 void *tz_region_table(const struct tz_region *r, enum tz_table t, size_t *size);
+
+// Sets or clears the fresh bits of npages pages.
+void tz_region_fresh(struct tz_region *r, size_t page, size_t npages, bool set);
 
 TZ_INLINE uint32_t tz_region_npages(const struct tz_region *r)
 {

@@ -266,6 +266,16 @@ static void debug_gccheckmark(struct text value)
     debug_flag("TUZADEBUG: gccheckmark", value, &tz_env.gc_check);
 }
 
+static void debug_gcmode(struct text value)
+{
+    if (is(value, "m0"))
+        tz_env.gc_mode = TZ_GCMODE_M0;
+    else if (is(value, "m1"))
+        tz_env.gc_mode = TZ_GCMODE_M1;
+    else
+        refuse("TUZADEBUG: gcmode", value, "m0 or m1");
+}
+
 static void debug_clobberfree(struct text value)
 {
     debug_flag("TUZADEBUG: clobberfree", value, &tz_env.clobber_free);
@@ -316,7 +326,7 @@ static const struct {
 } debug_keys[] = {
     { "gctrace", debug_gctrace },   { "stress", debug_stress },
     { "efence", debug_efence },     { "schedtrace", debug_schedtrace },
-    { "gcmode", debug_accept },     { "check", debug_accept },
+    { "gcmode", debug_gcmode },     { "check", debug_accept },
     { "gcevery", debug_gcevery },   { "taken", debug_taken },
     { "oscalls", debug_oscalls },   { "mapstack", debug_mapstack },
     { "hooks", debug_accept },      { "thp", debug_accept },

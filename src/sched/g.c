@@ -207,6 +207,7 @@ const char *tz_wait_name(enum tz_wait why)
         [TZ_WAIT_WAITGROUP] = "wait group",
         [TZ_WAIT_FINALIZER] = "finalizer wait",
         [TZ_WAIT_CLEANUP] = "cleanup wait",
+        [TZ_WAIT_COLLECTOR] = "GC worker (idle)",
     };
     return name[why];
 }

@@ -46,6 +46,7 @@ enum tz_wait {
     TZ_WAIT_WAITGROUP,
     TZ_WAIT_FINALIZER,
     TZ_WAIT_CLEANUP,
+    TZ_WAIT_COLLECTOR,
     TZ_WAIT_COUNT
 };
 const char *tz_wait_name(enum tz_wait why);

@@ -230,7 +230,7 @@ static void *external_thread(void *arg)
 START_TEST(external_bytes_of_many_threads_add_up)
 {
     pthread_t t[4];
-    tz_limit_set_goal(1000 * MB);
+    tz_limit_set_goal(1000 * MB, 0);
     for (int i = 0; i < 4; i++)
         ck_assert_int_eq(pthread_create(&t[i], NULL, external_thread,
                                         (void *)(intptr_t)(i * 1000 + 1)), 0);
@@ -238,9 +238,9 @@ START_TEST(external_bytes_of_many_threads_add_up)
         pthread_join(t[i], NULL);
     ck_assert_uint_eq(tz_limit_external(), 80000);
     ck_assert_uint_eq(tz_mem.trigger, 1000 * MB - 80000);
-    tz_limit_set_goal(50000);
+    tz_limit_set_goal(50000, 0);
     ck_assert_uint_eq(tz_mem.trigger, 0);
-    tz_limit_set_goal(UINT64_MAX);
+    tz_limit_set_goal(UINT64_MAX, 0);
     ck_assert_uint_eq(tz_mem.trigger, UINT64_MAX);
 }
 END_TEST

@@ -267,7 +267,7 @@ END_TEST
 START_TEST(keys_of_other_rooms_are_accepted)
 {
     assert_told("TUZADEBUG",
-                "gcmode=stw,check=1,oscalls=raw,mapstack=1,"
+                "gcmode=m0,check=1,oscalls=raw,mapstack=1,"
                 "hooks=1,thp=0",
                 "");
 }

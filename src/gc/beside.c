@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// gc/beside.c: marking beside the running program.
+//
+// Between two short stops, threads without a P mark what they find, and then what
+// was written meanwhile (track.c), until little is left. No stop is needed for what
+// they find to be useful, nor must they find all: the last stop scans all roots and
+// what was written since, and decides.
+//
+// Who allocates much while that goes on helps: for the bytes allocated until the
+// goal is reached, what is still to be marked is to be marked, so each 32 KiB owe
+// their share. What the threads have marked pays for it first, as in Go's
+// mgcpacer.go. A goroutine never helps for more than 0.2 ms at once, nor while
+// somebody waits for it to stop; then the heap grows past its goal instead.
+
+#include "gc/beside.h"
+
+#include "gc/mark.h"
+#include "gc/markroot.h"
+#include "gc/track.h"
+#include "gc/worker.h"
+#include "mem/malloc.h"
+#include "mem/mheap.h"
+#include "os/clock.h"
+#include "os/env.h"
+#include "os/vm.h"
+
+enum {
+    // What is smaller is marked in a few milliseconds.
+    BESIDE_MIN = TZ_DEBUG ? 1 << 20 : 16 << 20,
+    SLICE = 256 << 10,       // bytes marked between two looks around
+    ASSISTS = 16,            // goroutines that help at once
+    ASSIST_SLICE = 16 << 10,
+    ASSIST_MOST = 1 << 20,   // bytes owed at once
+    ASSIST_NS = 200 * 1000,
+    ROUNDS = 12,
+    FEW = 1 << 20,           // bytes written: as little as that goes into the stop
+};
+
+struct assist {
+    struct tz_gcwork work;
+    bool taken; // atomic
+} TZ_ALIGNED(TZ_CACHE_LINE);
+
+static struct {
+    uint32_t tried;        // atomic; 0: not yet, 1: it can be had, 2: it cannot
+    const char *missing;   // if it cannot; written before tried
+    struct tz_gcwork *work; // of the workers
+    uint32_t njobs;
+    uint32_t next_job;     // atomic
+    uint64_t expected;     // bytes that will be marked, about
+    bool failed;           // something was refused: what is marked is not known
+    uint64_t marked;       // atomic; bytes so far, about
+    int64_t credit;        // atomic; of them, not yet taken by who owes
+    uint64_t assisted;     // atomic; bytes
+    int64_t assist_ns;     // atomic
+    struct assist assist[ASSISTS];
+    void *buf[TZ_WORKERS_MAX + 1]; // for looks from outside; made when needed
+} beside;
+
+// --- whether
+
+static bool can(void)
+{
+    uint32_t tried = tz_load_acq(&beside.tried);
+    if (tried)
+        return tried == 1;
+    bool ok = tz_track_open(&beside.missing); // by who collects: one at a time
+    tz_store_rel(&beside.tried, ok ? 1 : 2);
+    return ok;
+}
+
+bool tz_beside_wanted(uint64_t live, bool urgent)
+{
+    if (urgent || tz_env.sim || tz_env.gc_mode == TZ_GCMODE_M0)
+        return false;
+    return (tz_env.gc_mode == TZ_GCMODE_M1 || live >= BESIDE_MIN) && can();
+}
+
+const char *tz_beside_missing(void)
+{
+    return tz_load_acq(&beside.tried) == 2 ? beside.missing : NULL;
+}
+
+// --- who collects
+
+void tz_beside_begin(struct tz_gcwork *w, uint32_t njobs, uint64_t expected)
+{
+    beside.work = w;
+    beside.njobs = njobs;
+    beside.next_job = 0;
+    beside.expected = expected;
+    beside.failed = false;
+    tz_store_rlx(&beside.marked, 0);
+    tz_store_rlx(&beside.credit, 0);
+    tz_store_rlx(&beside.assisted, 0);
+    tz_store_rlx(&beside.assist_ns, 0);
+    for (uint32_t i = 0; i < ASSISTS; i++)
+        beside.assist[i].work = (struct tz_gcwork){ .alone = false };
+    tz_markroot_running(w);
+    tz_store(&tz_mem.marking, 1);
+}
+
+static void *buffer(uint32_t i)
+{
+    if (!beside.buf[i])
+        beside.buf[i] = tz_vm_alloc(TZ_EARLY_BUF, TZ_VM_GC);
+    return beside.buf[i];
+}
+
+static void publish(struct tz_gcwork *w, uint64_t before)
+{
+    tz_xadd_rlx(&beside.marked, w->marked - before);
+    tz_xadd_rlx(&beside.credit, (int64_t)(w->marked - before));
+    tz_work_share(w);
+}
+
+static void drain(struct tz_gcwork *w)
+{
+    uint64_t before;
+    do {
+        before = w->marked;
+        tz_mark_some(w, SLICE);
+        publish(w, before);
+    } while (w->marked - before >= SLICE);
+}
+
+static void worker(uint32_t i)
+{
+    struct tz_gcwork *w = &beside.work[i];
+    void *buf = buffer(i);
+    uint32_t job;
+    while (buf && (job = tz_xadd_rlx(&beside.next_job, 1)) < beside.njobs) {
+        tz_markroot_early(w, job, buf);
+        drain(w);
+    }
+    do
+        drain(w);
+    while (!tz_work_all_done());
+}
+
+// What was written since; false: no more of that.
+static bool round_again(struct tz_gcwork *w, uint64_t *last)
+{
+    uint64_t bytes = tz_track_round(w);
+    if (bytes == UINT64_MAX) {
+        beside.failed = true;
+        return false;
+    }
+    drain(w);
+    bool more = bytes > FEW && bytes < *last - *last / 8;
+    *last = bytes;
+    return more;
+}
+
+void tz_beside_mark(struct tz_gcwork *w, uint32_t n)
+{
+    if (!tz_track_begin()) {
+        beside.failed = true;
+        return;
+    }
+    tz_work_start(n);
+    tz_worker_run(worker, n);
+    uint64_t last = UINT64_MAX;
+    for (int i = 0; i < ROUNDS && round_again(w, &last); i++)
+        ;
+}
+
+void tz_beside_again(struct tz_gcwork *w)
+{
+    uint64_t last = UINT64_MAX;
+    if (!beside.failed)
+        round_again(w, &last);
+}
+
+bool tz_beside_end(struct tz_gcwork *w)
+{
+    tz_store(&tz_mem.marking, 0);
+    for (uint32_t i = 0; i < ASSISTS; i++)
+        TZ_CHECK(!beside.assist[i].taken);
+    return tz_track_end(w) && !beside.failed;
+}
+
+uint64_t tz_beside_assisted(int64_t *ns)
+{
+    *ns = tz_load_rlx(&beside.assist_ns);
+    return tz_load_rlx(&beside.assisted);
+}
+
+// --- who allocates
+
+// What so many bytes owe, less what others have done for it.
+static uint64_t debt(uint64_t allocated)
+{
+    enum { ROOM_MIN = 1 << 20 };
+    uint64_t live = tz_load_rlx(&tz_mem.live), goal = tz_load_rlx(&tz_mem.goal);
+    uint64_t marked = tz_load_rlx(&beside.marked), all = beside.expected;
+    uint64_t left = all > marked ? all - marked : all / 16;
+    uint64_t room = goal > live + ROOM_MIN ? goal - live : ROOM_MIN;
+    double owed = (double)allocated * (double)left / (double)room;
+    uint64_t bytes = owed < ASSIST_MOST ? (uint64_t)owed : ASSIST_MOST;
+    int64_t credit = tz_load_rlx(&beside.credit);
+    int64_t take = tz_min(credit, (int64_t)bytes);
+    if (take <= 0)
+        return bytes;
+    tz_xadd_rlx(&beside.credit, -take);
+    return bytes - (uint64_t)take;
+}
+
+static struct assist *take_assist(void)
+{
+    for (uint32_t i = 0; i < ASSISTS; i++) {
+        struct assist *a = &beside.assist[i];
+        if (!tz_load_rlx(&a->taken) && !tz_xchg(&a->taken, true))
+            return a;
+    }
+    return NULL;
+}
+
+// In a critical section, which is why nobody ends the mark meanwhile.
+static void help(const struct tz_tls *t, struct tz_gcwork *w, uint64_t bytes)
+{
+    int64_t start = tz_clock_now(), ns = 0;
+    uint64_t all = w->marked, before;
+    do {
+        before = w->marked;
+        tz_mark_some(w, ASSIST_SLICE);
+        ns = tz_clock_now() - start;
+    } while (w->marked - before >= ASSIST_SLICE && w->marked - all < bytes &&
+             ns < ASSIST_NS && !tz_load_rlx(&t->stop));
+    tz_mark_put_back(w);
+    tz_xadd_rlx(&beside.marked, w->marked - all);
+    tz_xadd_rlx(&beside.assisted, w->marked - all);
+    tz_xadd_rlx(&beside.assist_ns, ns);
+}
+
+void tz_beside_assist(uint64_t allocated)
+{
+    tz_crit_enter();
+    const struct tz_tls *t = tz_tls_get();
+    struct assist *a = NULL;
+    uint64_t owed = 0;
+    if (t->p && tz_load(&tz_mem.marking) && (owed = debt(allocated)) != 0)
+        a = take_assist();
+    if (a) {
+        help(t, &a->work, owed);
+        tz_store_rel(&a->taken, false);
+    }
+    tz_crit_leave();
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// gc/track.c: what the program has written since it was scanned.
+//
+// Marking beside the program is right at the end if each marked object was scanned
+// after it was written last. So before an object is scanned its page is armed, and
+// the kernel notes what is written from then on (os/dirty.h):
+//
+//   begin   each page of a span that is to be scanned is armed
+//           ... marking: an object is scanned some time after that ...
+//   round   pages written since are found and armed again in one step; then the
+//           marked objects on them are scanned again
+//   end     the same with the world stopped, when nothing is written any more
+//
+// A round makes the next one shorter, as long as less is written in the time of a
+// round than was before. Spans without pointers are never armed. A span that is
+// made meanwhile is not either: that would be a fault a page for who fills it. Its
+// first page's `fresh` bit is set (mem/mheap.c), what is allocated in it is marked,
+// and it is armed and scanned by the round that finds it with its central. What was
+// never armed counts as written at the end.
+//
+// The idea, with mprotect: Boehm, Demers, Shenker, Mostly parallel garbage
+// collection (1991). Go has a barrier in the compiler instead.
+
+#include "gc/track.h"
+
+#include "base/bits.h"
+#include "base/print.h"
+#include "gc/mark.h"
+#include "mem/mheap.h"
+#include "os/dirty.h"
+
+// Pages are told together when less than this lies between them, where that costs
+// nothing: with the world stopped one call of the kernel is worth more.
+enum { NEAR = TZ_CHUNK_PAGES };
+
+static struct {
+    uint32_t watched[TZ_MAX_REGIONS]; // pages of each, from its start
+} track;
+
+static uintptr_t address(const struct tz_region *r, size_t page)
+{
+    return r->base + (page << TZ_PAGE_SHIFT);
+}
+
+static bool is_fresh(const struct tz_region *r, size_t page)
+{
+    return tz_load_rlx(&r->fresh[page / 64]) >> (page % 64) & 1;
+}
+
+// Whether the page holds objects that are scanned.
+static bool to_scan(const struct tz_region *r, size_t page)
+{
+    unsigned cls = tz_load_acq(&r->cls[page]);
+    return tz_page_has_objects(cls) && tz_sizeclass[cls - 1].kind != TZ_NOSCAN;
+}
+
+static size_t pages_of(const struct tz_region *r)
+{
+    return tz_load_acq(&r->pages.npages); // only grows
+}
+
+// Calls fn for the runs of pages to scan, until it fails: armed ones, or all of
+// them; then runs that are near each other are one.
+static bool each_run(const struct tz_region *r, bool armed,
+                     bool (*fn)(void *arg, uintptr_t lo, uintptr_t hi), void *arg)
+{
+    size_t n = armed ? track.watched[r->id] : pages_of(r);
+    size_t first = 0, end = 0, near = armed ? 1 : NEAR;
+    for (size_t page = 0; page < n; page++) {
+        if (!to_scan(r, page) || (armed && is_fresh(r, page)))
+            continue;
+        if (end && page - end >= near) {
+            if (!fn(arg, address(r, first), address(r, end)))
+                return false;
+            end = 0;
+        }
+        if (!end)
+            first = page;
+        end = page + 1;
+    }
+    return !end || fn(arg, address(r, first), address(r, end));
+}
+
+bool tz_track_open(const char **why)
+{
+    static char text[96];
+    const char *what;
+    int err = tz_dirty_open(&what);
+    if (!err)
+        return true;
+    tz_format(text, sizeof text, "%s: error %d", what, -err);
+    *why = text;
+    return false;
+}
+
+// All that r has by now.
+static bool watch(struct tz_region *r)
+{
+    uint32_t *have = &track.watched[r->id];
+    uint32_t n = (uint32_t)pages_of(r);
+    if (n > *have && tz_dirty_watch(address(r, *have), address(r, n)) != 0)
+        return false;
+    *have = n;
+    return true;
+}
+
+static bool arm(void *arg, uintptr_t lo, uintptr_t hi)
+{
+    (void)arg;
+    return tz_dirty_arm(lo, hi) == 0;
+}
+
+bool tz_track_begin(void)
+{
+    for (uint32_t i = 0; i < tz_load_acq(&tz_mem.nregions); i++) {
+        struct tz_region *r = &tz_mem.region[i];
+        if (!watch(r) || !each_run(r, true, arm, NULL))
+            return false;
+    }
+    return true;
+}
+
+// --- spans that are new
+
+// Spans next to each other.
+struct run {
+    uintptr_t lo, hi;
+};
+
+static bool arm_and_scan(struct tz_gcwork *w, const struct run *run)
+{
+    if (run->lo == run->hi)
+        return true;
+    if (tz_dirty_arm(run->lo, run->hi) != 0)
+        return false;
+    tz_mark_written(w, run->lo, run->hi);
+    return true;
+}
+
+// Those that nobody allocates from. Bytes of them; UINT64_MAX when refused.
+static uint64_t new_spans(struct tz_gcwork *w, struct tz_region *r)
+{
+    struct run run = { 0, 0 };
+    uint64_t sum = 0;
+    for (size_t page = 0, n = track.watched[r->id]; page < n; page++) {
+        if (page % 64 == 0 && tz_load_rlx(&r->fresh[page / 64]) == 0) {
+            page += 63;
+            continue;
+        }
+        if (!is_fresh(r, page) || !to_scan(r, page))
+            continue;
+        const struct tz_span *s = tz_load_rlx(&r->spans[page]);
+        if (tz_load_rlx(&s->state) == TZ_SPAN_OWNED || page + s->npages > n)
+            continue;
+        size_t size = (size_t)s->npages << TZ_PAGE_SHIFT;
+        tz_region_fresh(r, page, s->npages, false);
+        sum += size;
+        if (s->base != run.hi) {
+            if (!arm_and_scan(w, &run))
+                return UINT64_MAX;
+            run.lo = s->base;
+        }
+        run.hi = s->base + size;
+        page += s->npages - 1;
+    }
+    return arm_and_scan(w, &run) ? sum : UINT64_MAX;
+}
+
+// --- what was written
+
+struct look {
+    struct tz_gcwork *w;
+    uint64_t bytes;
+    bool rearm;
+};
+
+static void written(void *arg, uintptr_t lo, uintptr_t hi)
+{
+    struct look *l = arg;
+    l->bytes += hi - lo;
+    tz_mark_written(l->w, lo, hi);
+}
+
+static bool look(void *arg, uintptr_t lo, uintptr_t hi)
+{
+    const struct look *l = arg;
+    return tz_dirty_look(lo, hi, l->rearm, written, arg) == 0;
+}
+
+uint64_t tz_track_round(struct tz_gcwork *w)
+{
+    struct look l = { .w = w, .rearm = true };
+    for (uint32_t i = 0; i < tz_load_acq(&tz_mem.nregions); i++) {
+        struct tz_region *r = &tz_mem.region[i];
+        if (!watch(r))
+            return UINT64_MAX;
+        uint64_t fresh = new_spans(w, r);
+        if (fresh == UINT64_MAX || !each_run(r, true, look, &l))
+            return UINT64_MAX;
+        l.bytes += fresh;
+    }
+    return l.bytes;
+}
+
+bool tz_track_end(struct tz_gcwork *w)
+{
+    struct look l = { .w = w, .rearm = false };
+    bool ok = true;
+    for (uint32_t i = 0; i < tz_mem.nregions; i++) {
+        struct tz_region *r = &tz_mem.region[i];
+        tz_region_fresh(r, 0, pages_of(r), false);
+        ok = ok && each_run(r, false, look, &l);
+    }
+    return ok;
+}

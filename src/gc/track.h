@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// gc/track.h: what the program has written since it was scanned.
+#ifndef TZ_GC_TRACK_H
+#define TZ_GC_TRACK_H
+
+#include "gc/work.h"
+
+// Once; whether the kernel can tell. *why: what it lacks, in words.
+bool tz_track_open(const char **why);
+
+// When the collector has begun to mark beside the program (tz_mem.marking): what
+// there is to scan is armed. False: refused; then nothing may be left to later.
+bool tz_track_begin(void);
+
+// Beside the program: scans what was written since it was armed, and spans that
+// are new and nobody allocates from now, all of which is armed again. Bytes of it;
+// UINT64_MAX when refused.
+uint64_t tz_track_round(struct tz_gcwork *w);
+
+// With the world stopped, alloc bits exact: scans what was written, and all of the
+// spans that are new. False: refused; nothing is known.
+bool tz_track_end(struct tz_gcwork *w);
+
+#endif
