@@ -33,6 +33,7 @@ enum {
     ASSIST_MOST = 1 << 20,   // bytes owed at once
     ASSIST_NS = 200 * 1000,
     ROUNDS = 12,
+    LAST_ROUNDS = 3,
     FEW = 1 << 20,           // bytes written: as little as that goes into the stop
 };
 
@@ -152,6 +153,13 @@ static bool round_again(struct tz_gcwork *w, uint64_t *last)
     return more;
 }
 
+static void rounds(struct tz_gcwork *w, int most)
+{
+    uint64_t last = UINT64_MAX;
+    for (int i = 0; i < most && !beside.failed && round_again(w, &last); i++)
+        ;
+}
+
 void tz_beside_mark(struct tz_gcwork *w, uint32_t n)
 {
     if (!tz_track_begin()) {
@@ -160,17 +168,18 @@ void tz_beside_mark(struct tz_gcwork *w, uint32_t n)
     }
     tz_work_start(n);
     tz_worker_run(worker, n);
-    uint64_t last = UINT64_MAX;
-    for (int i = 0; i < ROUNDS && round_again(w, &last); i++)
-        ;
+    rounds(w, ROUNDS);
 }
 
-void tz_beside_again(struct tz_gcwork *w)
+void tz_beside_stop(struct tz_gcwork *w) { tz_markroot_missed(w); }
+
+void tz_beside_more(struct tz_gcwork *w)
 {
-    uint64_t last = UINT64_MAX;
-    if (!beside.failed)
-        round_again(w, &last);
+    drain(w);
+    rounds(w, ROUNDS);
 }
+
+void tz_beside_last(struct tz_gcwork *w) { rounds(w, LAST_ROUNDS); }
 
 bool tz_beside_end(struct tz_gcwork *w)
 {

@@ -17,8 +17,12 @@ const char *tz_beside_missing(void);
 void tz_beside_begin(struct tz_gcwork *w, uint32_t njobs, uint64_t expected);
 // Then without a P: marks, with n - 1 workers to help.
 void tz_beside_mark(struct tz_gcwork *w, uint32_t n);
-// With a P again: what was written meanwhile.
-void tz_beside_again(struct tz_gcwork *w);
+// With the world stopped: finds roots that could not be looked at.
+void tz_beside_stop(struct tz_gcwork *w);
+// Without a P: marks what these have brought, and what was written meanwhile.
+void tz_beside_more(struct tz_gcwork *w);
+// With a P again: the little that was written since.
+void tz_beside_last(struct tz_gcwork *w);
 // With the world stopped and caches flushed: false: all must be looked at again.
 bool tz_beside_end(struct tz_gcwork *w);
 

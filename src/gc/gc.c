@@ -302,23 +302,50 @@ static void mark_beside(void *arg)
     tz_beside_mark(&gc.work[0], t->workers_beside);
 }
 
-static void again_beside(void *arg)
+static void stop_beside(void *arg)
 {
     (void)arg;
-    tz_beside_again(&gc.work[0]);
+    tz_beside_stop(&gc.work[0]);
 }
 
-// Steps 2: as in a call that blocks, for which the goroutine gives its P away.
+static void more_beside(void *arg)
+{
+    (void)arg;
+    tz_beside_more(&gc.work[0]);
+}
+
+static void last_beside(void *arg)
+{
+    (void)arg;
+    tz_beside_last(&gc.work[0]);
+}
+
+// As in a call that blocks, for which the goroutine gives its P away.
+static void without_p(void (*fn)(void *), void *arg)
+{
+    tuza_blocking_enter();
+    tz_system_stack(fn, arg);
+    (void)tuza_syscall_exit();
+}
+
+static int64_t stop_for(void (*fn)(void *), void *arg)
+{
+    int64_t start = tz_clock_now();
+    tz_world_call(fn, arg);
+    int64_t end = tz_clock_now();
+    count_pause((uint64_t)(end - start));
+    return end - start;
+}
+
+// Step 2.
 static void collect_beside(struct tz_gctrace *t)
 {
     t->beginning = tz_clock_now();
-    tz_world_call(begin, t);
-    t->begun = tz_clock_now();
-    count_pause((uint64_t)(t->begun - t->beginning));
-    tuza_blocking_enter();
-    tz_system_stack(mark_beside, t);
-    (void)tuza_syscall_exit();
-    tz_system_stack(again_beside, NULL); // it may have waited for a P
+    t->stopped_beside = stop_for(begin, t);
+    without_p(mark_beside, t);
+    t->stopped_beside += stop_for(stop_beside, NULL);
+    without_p(more_beside, NULL);
+    tz_system_stack(last_beside, NULL); // it may have waited for a P
 }
 
 static void collect(struct tz_gctrace *t)

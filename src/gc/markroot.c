@@ -35,6 +35,7 @@
 enum {
     BLOCK = 256 * 1024,
     GS_PER_JOB = 64,
+    MISSED_MAX = 256,
     UNCOLLECTABLE_JOBS = TZ_SPANCLASS_COUNT // one a class
 };
 
@@ -47,6 +48,9 @@ static struct {
     struct range *range;
     uint32_t n, cap;
     uint32_t specials; // jobs of records
+    // Goroutines that were running when an early look came by.
+    struct tz_g *missed[MISSED_MAX];
+    uint32_t nmissed; // atomic; more than there is room for: not noted
 } roots;
 
 static void grow(void)
@@ -109,7 +113,7 @@ static void add_users_roots(void)
 
 uint32_t tz_markroot_prepare(void)
 {
-    roots.n = 0;
+    roots.n = roots.nmissed = 0;
     tz_roots_each_data(add_data, NULL);
     uintptr_t tp;
     for (struct tz_m *m = tz_load_acq(&tz_sched.allm); m; m = m->alllink)
@@ -262,14 +266,20 @@ static void scan_early(struct tz_gcwork *w, uintptr_t lo, uintptr_t hi, void *bu
 
 // It may run, end and begin anew meanwhile; its words are looked at once more in
 // the end.
-TZ_NO_SANITIZE static void scan_g_early(struct tz_gcwork *w, const struct tz_g *g,
+TZ_NO_SANITIZE static void scan_g_early(struct tz_gcwork *w, struct tz_g *g,
                                         void *buf)
 {
     enum { MOST = 64 << 20 };
     uint32_t status = tz_load_acq(&g->status);
     bool waits = status == TZ_G_WAITING || (status == TZ_G_RUNNABLE && g->started);
-    if ((!waits && status != TZ_G_SYSCALL) || tz_load_rlx(&g->seg))
+    if (status == TZ_G_DEAD)
         return;
+    if ((!waits && status != TZ_G_SYSCALL) || tz_load_rlx(&g->seg)) {
+        uint32_t i = tz_xadd_rlx(&roots.nmissed, 1);
+        if (i < MISSED_MAX)
+            roots.missed[i] = g;
+        return;
+    }
     uintptr_t sp = tz_load_rlx(waits ? &g->ctx.sp : &g->syscall_sp);
     uintptr_t lo = tz_load_rlx(&g->stack.lo), hi = tz_load_rlx(&g->stack.hi);
     if (lo <= sp && sp < hi && hi - sp <= MOST)
@@ -315,6 +325,13 @@ void tz_markroot_early(struct tz_gcwork *w, uint32_t i, void *buf)
     size_t end = tz_min(first + GS_PER_JOB, tz_allg_count());
     for (; first < end; first++)
         scan_g_early(w, tz_allg_get(first), buf);
+}
+
+void tz_markroot_missed(struct tz_gcwork *w)
+{
+    uint32_t n = (uint32_t)tz_min(roots.nmissed, MISSED_MAX);
+    for (uint32_t i = 0; i < n; i++)
+        scan_g(w, roots.missed[i]);
 }
 
 void tz_markroot_running(struct tz_gcwork *w)

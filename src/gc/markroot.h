@@ -14,7 +14,9 @@ void tz_markroot(struct tz_gcwork *w, uint32_t i);
 // finds is sure, nor that it finds all. buf: TZ_EARLY_BUF bytes.
 enum { TZ_EARLY_BUF = 64 * 1024 };
 void tz_markroot_early(struct tz_gcwork *w, uint32_t i, void *buf);
-// With the world stopped: of the goroutines that a job could not look at, what runs.
+// With the world stopped, before that: what runs now. After it: of the goroutines
+// that ran when a job came to them, all or very many.
 void tz_markroot_running(struct tz_gcwork *w);
+void tz_markroot_missed(struct tz_gcwork *w);
 
 #endif

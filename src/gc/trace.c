@@ -6,7 +6,7 @@
 //   # MB stacks, # MB globals, # P
 //
 // The three clock times are: a stop, the mark, a stop. A mark beside the program has
-// a stop before it and one after it, whose own marking is in the third time; else the
+// two stops before the last, and the marking of that is in the third time; else the
 // second time is inside of one stop, and what it takes to stop and to start again are
 // the others. The cpu times are the same by the number of threads in them: assists,
 // workers beside the program, and workers in the pause as idle ones. "stacks" is all
@@ -50,7 +50,8 @@ static struct times times_of(const struct tz_gctrace *t)
     if (!t->beside)
         return (struct times){ t->marking - t->stopping, marking,
                                t->end - t->marked, 0, marking * t->workers, 0 };
-    struct times x = { t->begun - t->beginning, t->stopping - t->begun,
+    struct times x = { t->stopped_beside,
+                       t->stopping - t->beginning - t->stopped_beside,
                        t->end - t->stopping, 0, 0, marking * (t->workers - 1) };
     (void)tz_beside_assisted(&x.assist);
     x.workers = x.mark * t->workers_beside;

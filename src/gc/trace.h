@@ -9,8 +9,8 @@
 struct tz_gctrace {
     int64_t since_start; // of the runtime, when the collection began
     // Of a mark beside the program; else 0:
-    int64_t beginning; // the world is asked to stop
-    int64_t begun;     // it runs again
+    int64_t beginning;      // the world is asked to stop
+    int64_t stopped_beside; // so long in all, before the last stop
     // The only stop, or the last:
     int64_t stopping; // the world is asked to stop
     int64_t stopped;  // all have stopped
