@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cache.h"
@@ -151,23 +152,33 @@ static struct options parse(int argc, char **argv)
     return o;
 }
 
-static void report_load(const struct tally *t, int64_t wall)
+static int64_t cpu_now(void)
 {
-    printf("ops=%" PRIu64 " wall_ms=%" PRId64 " ops_per_s=%.0f reads=%" PRIu64
-           " hits=%" PRIu64 " hit_percent=%.2f\n",
-           t->ops, wall / TUZA_MS(1), (double)t->ops * 1e9 / (double)wall,
-           t->reads, t->hits,
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return TUZA_SEC(t.tv_sec) + t.tv_nsec;
+}
+
+static void report_load(const struct tally *t, int64_t wall, int64_t cpu,
+                        int64_t fill)
+{
+    printf("ops=%" PRIu64 " wall_ms=%" PRId64 " cpu_ms=%" PRId64
+           " ops_per_s=%.0f fill_ms=%" PRId64 "\n",
+           t->ops, wall / TUZA_MS(1), cpu / TUZA_MS(1),
+           (double)t->ops * 1e9 / (double)wall, fill / TUZA_MS(1));
+    printf("reads=%" PRIu64 " hits=%" PRIu64 " hit_percent=%.2f\n", t->reads,
+           t->hits,
            t->reads ? 100.0 * (double)t->hits / (double)t->reads : 0);
 }
 
-static void report_memory(struct cache_totals c, size_t limit, int64_t fill)
+static void report_memory(struct cache_totals c, size_t limit)
 {
     struct rusage self;
     getrusage(RUSAGE_SELF, &self);
-    printf("entries=%" PRIu64 " live_mib=%.2f limit_mib=%.2f fill_ms=%" PRId64
-           " peak_rss_mib=%ld\n",
+    printf("entries=%" PRIu64 " live_mib=%.2f limit_mib=%.2f peak_rss_mib=%ld"
+           "\n",
            c.entries, (double)c.bytes / MIB, (double)limit / MIB,
-           fill / TUZA_MS(1), self.ru_maxrss / 1024);
+           self.ru_maxrss / 1024);
 }
 
 // Of the load alone, but for the longest pause, which the fill may have had.
@@ -206,12 +217,14 @@ TUZA_MAIN
     tuza_memstats before = { .size = sizeof before };
     must(tuza_memstats_read(&before));
     struct tally total = { .latency = histogram_new() };
+    int64_t cpu = cpu_now();
     start = tuza_now();
     load_run(&o.load, &total);
     int64_t wall = tuza_now() - start;
+    cpu = cpu_now() - cpu;
 
-    report_load(&total, wall);
-    report_memory(cache_audit(o.load.cache), o.limit, fill);
+    report_load(&total, wall, cpu, fill);
+    report_memory(cache_audit(o.load.cache), o.limit);
     report_collector(&before);
     report_latency(total.latency);
     int err = TUZA_SYSCALL(fflush(stdout));

@@ -50,18 +50,19 @@ holds() { # WHAT CONDITION: of awk
 lines_are() { # WHAT
     local n=[0-9]+ d='[0-9]+\.[0-9][0-9]' line i=0
     local wanted=(
-        "ops=$n wall_ms=$n ops_per_s=$n reads=$n hits=$n hit_percent=$d"
-        "entries=$n live_mib=$d limit_mib=$d fill_ms=$n peak_rss_mib=$n"
+        "ops=$n wall_ms=$n cpu_ms=$n ops_per_s=$n fill_ms=$n"
+        "reads=$n hits=$n hit_percent=$d"
+        "entries=$n live_mib=$d limit_mib=$d peak_rss_mib=$n"
         "collections=$n pause_total_us=$n longest_pause_us=$n"
         "p50_ns=$n p90_ns=$n p99_ns=$n" "p999_ns=$n p9999_ns=$n max_ns=$n"
         "" " +from +operations +percent +logarithm of it")
     while IFS= read -r line; do
         [[ $line =~ ^${wanted[i]:- +[0-9.]+ (ns|us|ms|s ) .*}$ ]] ||
-            { [ -z "$line" ] && [ $i = 5 ]; } || fail "$1: line: $line"
+            { [ -z "$line" ] && [ $i = 6 ]; } || fail "$1: line: $line"
         [ ${#line} -le 80 ] || fail "$1: more than 80 columns: $line"
         i=$((i + 1))
     done <"$work/out"
-    [ $i -ge 8 ] || fail "$1: only $i lines"
+    [ $i -ge 9 ] || fail "$1: only $i lines"
     [ ! -s "$work/err" ] || fail "$1: says $(cat "$work/err")"
 }
 
@@ -78,7 +79,7 @@ plot_fits() { # WHAT
             (ns < from * 0.99 || ns > from * 2.01))
             bad(part " is " ns " ns, its row begins at " from)
     }
-    NR > 7 {
+    NR > 8 {
         unit = $2 == "ns" ? 1 : $2 == "us" ? 1e3 : $2 == "ms" ? 1e6 : 1e9
         from = $1 * unit
         if (rows++ && (from < last * 1.98 || from > last * 2.02))
@@ -155,8 +156,8 @@ reads_and_writes() {
 }
 
 times() {
-    run -m 1 -s 0.05
-    holds "for 50 ms" "$(value wall_ms) >= 50 && $(value ops) > 0"
+    run -m 1 -s 0.2
+    holds "for 200 ms" "$(value wall_ms) >= 200 && $(value ops) > 0"
     run -m 1 -s 100 -n 10
     is_value ops 10 "what comes first ends"
     run -m 1 -w 3 -q 2000 -s 0.1
@@ -223,6 +224,118 @@ refusals() {
         fail "no memory: $(cat "$work/err")"
 }
 
+# Programs of parts of the example, where the library is as users have it.
+compile() { # PROGRAM SOURCE...
+    local program=$1
+    shift
+    cc -I"$SRC_DIR/include" -I"$SRC_DIR/examples/cache" "$@" \
+        "$BUILD_DIR/libtuza.a" -pthread -o "$work/$program" 2>"$work/err"
+}
+
+# Quantiles are at most a thirty-second above those of all times, sorted.
+quantiles() {
+    cat >"$work/quantiles.c" <<'END'
+#include <stdio.h>
+#include <stdlib.h>
+#include "cache.h"
+
+enum { N = 100003 };
+static int64_t times[N];
+
+void die(const char *format, ...) { puts(format); exit(3); }
+void *need(void *p) { return p; }
+
+static int less(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+TUZA_MAIN
+{
+    struct histogram *halves[] = { histogram_new(), histogram_new() };
+    for (int i = 0; i < N; i++) {
+        times[i] = ((int64_t)random() << 31 | random()) >> random() % 62;
+        histogram_add(halves[i % 2], times[i]);
+    }
+    histogram_merge(halves[0], halves[1]);
+    qsort(times, N, sizeof *times, less);
+    for (uint64_t part = 1; part <= 10000; part++) {
+        int64_t got = histogram_quantile(halves[0], part, 10000);
+        int64_t exact = times[(N * part + 9999) / 10000 - 1];
+        if (got < exact || got - exact > exact / 32) {
+            printf("%d: %lld, not %lld\n", (int)part, (long long)got,
+                   (long long)exact);
+            return 1;
+        }
+    }
+    return histogram_max(halves[0]) == times[N - 1] ? 0 : 2;
+}
+END
+    ran=$((ran + 1))
+    compile quantiles "$work/quantiles.c" \
+        "$SRC_DIR/examples/cache/histogram.c" &&
+        "$work/quantiles" >"$work/err" || fail "quantiles: $(cat "$work/err")"
+}
+
+# What was used least recently goes first, and only when there is need.
+order() {
+    cat >"$work/order.c" <<'END'
+#include <stdio.h>
+#include <stdlib.h>
+#include "cache.h"
+
+enum { SHARDS = 64, ENTRIES = 5, WORDS = 10 };
+
+void die(const char *format, ...) { puts(format); exit(3); }
+void *need(void *p) { return p; }
+
+static int put(struct cache *c, uint64_t key, uint64_t word, size_t nwords)
+{
+    uint64_t *words = tuza_alloc_bytes(nwords * 8);
+    words[0] = word;
+    return cache_put(c, key, (value){ words, nwords });
+}
+
+// Keys as small as these are all in one shard, and here in one chain.
+static void expect(struct cache *c, const char *wanted)
+{
+    for (uint64_t key = 0; key < 8; key++) {
+        value v = { 0 };
+        char got = cache_get(c, key * 64, &v) ? (char)v.words[0] : '-';
+        if (got != wanted[key])
+            printf("%d: %c in %s\n", (int)key, got, wanted), exit(1);
+    }
+}
+
+TUZA_MAIN
+{
+    size_t bytes = cache_entry_bytes() + WORDS * 8;
+    struct cache *c = cache_new(SHARDS * ENTRIES * bytes, 1);
+    value v;
+    for (uint64_t key = 0; key < 5; key++)
+        put(c, key * 64, 'a' + key, WORDS);
+    expect(c, "abcde---"); // and so uses them, from the first to the last
+    put(c, 5 * 64, 'f', WORDS);
+    expect(c, "-bcdef--");
+    cache_get(c, 1 * 64, &v);
+    put(c, 6 * 64, 'g', WORDS);
+    expect(c, "-b-defg-"); // b was used, c goes
+    put(c, 3 * 64, 'D', WORDS);
+    expect(c, "-b-Defg-"); // nobody has to go
+    put(c, 7 * 64, 'h', 3 * WORDS);
+    expect(c, "-----fgh"); // in the place of three
+    if (v.words[0] != 'b' || put(c, 0, 'x', 6 * WORDS + 40) != -EFBIG)
+        return 2;
+    expect(c, "-----fgh");
+    return (int)(cache_audit(c).entries - 3);
+}
+END
+    ran=$((ran + 1))
+    compile order "$work/order.c" "$SRC_DIR/examples/cache/lru.c" &&
+        "$work/order" >"$work/err" || fail "order: $(cat "$work/err")"
+}
+
 # What the program says of itself is worth something: it notices a mistake.
 mistake() { # MESSAGE FILE SED-COMMAND ARGUMENT...
     local message=$1 file=$2 edit=$3 src=$SRC_DIR/examples/cache
@@ -231,8 +344,7 @@ mistake() { # MESSAGE FILE SED-COMMAND ARGUMENT...
     cp "$src"/*.[ch] "$work/src"
     sed -i "$edit" "$work/src/$file"
     if cmp -s "$src/$file" "$work/src/$file" ||
-        ! cc -I"$SRC_DIR/include" "$work"/src/*.c "$BUILD_DIR/libtuza.a" \
-            -pthread -o "$work/mistake" 2>"$work/err"; then
+        ! compile mistake "$work"/src/*.c; then
         fail "$edit: cannot be made: $(head -n 5 "$work/err")"
         return
     fi
@@ -244,7 +356,6 @@ mistake() { # MESSAGE FILE SED-COMMAND ARGUMENT...
 }
 
 mistakes() {
-    [ "$PRESET" = release ] || return
     TUZADEBUG=gcevery=1000 \
         mistake 'key [0-9a-f]* has a value that is not its own$' \
         lru.c 's/, newer, older, value.words)/, newer, older)/'
@@ -261,6 +372,10 @@ reads_and_writes
 times
 misuse
 refusals
-mistakes
+if [ "$PRESET" = release ]; then
+    quantiles
+    order
+    mistakes
+fi
 echo "$ran runs, $failed complaints"
 [ $failed = 0 ]
