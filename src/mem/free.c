@@ -22,9 +22,11 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "mem/bury.h"
 #include "mem/malloc.h"
 #include "mem/persist.h"
 #include "mem/port.h"
+#include "os/env.h"
 #include "tuza/mem.h"
 
 TZ_WEAK void tz_port_object_freed(void *p)
@@ -128,14 +130,19 @@ void *tz_magazine_take(struct tz_mcache *c, unsigned which)
     return p;
 }
 
-// Ways 2 and 3.
-static void free_elsewhere(struct tz_mcache *c, struct tz_span *s, uint32_t i,
-                           void *p)
+static void set_freed(struct tz_span *s, uint32_t i, const void *p)
 {
     uint64_t bit = UINT64_C(1) << (i % 64);
     if (tz_xor_bits(&s->freed[i / 64], bit) & bit)
         no_object(p);
     remember(s);
+}
+
+// Ways 2 and 3.
+static void free_elsewhere(struct tz_mcache *c, struct tz_span *s, uint32_t i,
+                           void *p)
+{
+    set_freed(s, i, p);
     struct tz_magazine *m = magazine_of(c, which_of(s));
     if (!m) {
         tz_central_free(s, i); // or the next collection has it
@@ -144,6 +151,19 @@ static void free_elsewhere(struct tz_mcache *c, struct tz_span *s, uint32_t i,
     if (m->n == TZ_MAGAZINE)
         magazine_drain(c, m);
     m->object[m->n++] = p;
+}
+
+// TUZADEBUG=clobberfree=1 and neverfree=1, pageperobject=1. True: that is all.
+static TZ_COLD bool free_watched(const struct tz_object *o)
+{
+    void *p = (void *)o->base;
+    if (tz_env.never_free)
+        set_freed(o->span, o->index, p); // the next collection clears its bits
+    if (tz_env.page_per_object)
+        tz_bury_object(o->span, TZ_GONE_FREED);
+    else if (tz_env.clobber_free)
+        memset(p, 0xdb, o->size);
+    return tz_env.never_free;
 }
 
 void tz_mcache_free(struct tz_mcache *c, void *p)
@@ -156,6 +176,9 @@ void tz_mcache_free(struct tz_mcache *c, void *p)
     if (slot->cur <= (char *)p && (char *)p < slot->end)
         no_object(p); // of the run that is still to be handed out
     tz_count(&c->live, -(uint64_t)o.size);
+    if (tz_unlikely(tz_env.clobber_free | tz_env.never_free) &&
+        free_watched(&o))
+        return;
     if (tz_span_large(s))
         tz_central_free_large(s);
     else if (slot->span == s)

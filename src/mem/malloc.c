@@ -271,6 +271,7 @@ static struct tz_span *large_span(struct tz_mcache *c, size_t size,
     if (!s)
         return NULL;
     s->uncollectable = which >= TZ_SPANCLASS_COUNT;
+    s->asked = size;
     s->nalloc = 1;
     s->bits->alloc[0] = 1;
     tz_count(&c->live, s->elem_size);
@@ -297,6 +298,13 @@ static void *small_alloc(struct tz_mcache *c, unsigned which)
     return p;
 }
 
+// pageperobject=1: all are large, so that the slots stay empty and the fast
+// path finds nothing.
+static bool is_small(size_t size)
+{
+    return size <= TZ_SMALL_MAX && tz_likely(!tz_env.page_per_object);
+}
+
 static bool kind_zeroed(unsigned kind)
 {
     return kind % TZ_KINDS != TZ_NOSCAN;
@@ -304,7 +312,7 @@ static bool kind_zeroed(unsigned kind)
 
 void *tz_mcache_alloc(struct tz_mcache *c, size_t size, unsigned kind)
 {
-    if (size <= TZ_SMALL_MAX)
+    if (is_small(size))
         return small_alloc(c, tz_spanclass(tz_sizeclass_of(size), kind));
     struct tz_span *s = large_span(c, size, tz_spanclass(0, kind));
     if (s && s->needzero && kind_zeroed(kind))
@@ -315,7 +323,7 @@ void *tz_mcache_alloc(struct tz_mcache *c, size_t size, unsigned kind)
 // With a P.
 static void *alloc_once(struct tz_tls *t, size_t size, unsigned kind)
 {
-    if (size <= TZ_SMALL_MAX) {
+    if (is_small(size)) {
         tz_crit_enter();
         void *p = tz_mcache_alloc(t->cache, size, kind);
         tz_crit_leave();

@@ -258,6 +258,7 @@ static void span_take(struct tz_span *s, struct tz_region *r, uint32_t page,
     s->nalloc = 0;
     s->next = 0;
     s->needzero = 0;
+    s->gone = TZ_GONE_NOT;
     s->uncollectable = false;
     for (uint32_t i = page; i < page + npages; i++) {
         s->needzero |= r->cls[i] != TZ_PAGE_FRESH;
