@@ -282,6 +282,10 @@ static void span_set_up(struct tz_span *s, struct tz_region *r, uint32_t page,
     s->types = &r->types[page];
     for (size_t i = 0; i < 8; i++)
         s->bits->alloc[i] = s->bits->mark[i] = 0;
+    // Small objects' bits, which were here before, are no types.
+    if (c->kind == TZ_TYPED && s->elem_size > TZ_BITS_MAX)
+        for (size_t i = 0; i < s->nelems; i++)
+            s->types[i / 16].type[i % 16] = NULL;
     span_take(s, r, page, npages, (uint8_t)(spanclass + 1));
 }
 
