@@ -29,6 +29,7 @@
 #include "mem/mcentral.h"
 #include "mem/port.h"
 #include "mem/scavenge.h"
+#include "mem/verify.h"
 #include "os/clock.h"
 #include "os/env.h"
 #include "os/ncpu.h"
@@ -142,6 +143,7 @@ static void cycle(void *arg)
     struct tz_gctrace *t = arg;
     t->stopped = tz_clock_now();
     quiesce();
+    tz_heap_verify_if_asked("before the mark", true);
     t->heap_before = tz_load_rlx(&tz_mem.live);
     t->goal = tz_load_rlx(&tz_mem.trigger);
     gc.nworkers = t->workers = want_workers();
@@ -149,6 +151,7 @@ static void cycle(void *arg)
     tz_event(TZ_EV_GC, TZ_EV_GC_MARK, gc.cycles);
     uint64_t live = mark_all(&t->roots);
     t->marked = tz_clock_now();
+    tz_heap_verify_if_asked("after the mark", false);
     t->heap_after = live;
     tz_store_rlx(&tz_mem.live, live);
     tz_pacer_cycle(&(struct tz_pace){ .before = t->heap_before,
@@ -161,6 +164,7 @@ static void cycle(void *arg)
     tz_scavenge_pace(tz_load_rlx(&tz_mem.trigger));
     tz_reach_end();
     tz_central_flip();
+    tz_heap_verify_if_asked("after the flip", false);
     tz_foreign_start();
     tz_stack_gc_end();
     tz_worker_sweep();

@@ -222,6 +222,8 @@ void tz_mcache_flush(struct tz_mcache *c)
     tz_xadd_rlx(&tz_mem.live, c->live);
     tz_store_rlx(&c->live, 0);
     c->collect = false;
+    if (tz_unlikely(tz_env.gc_verify))
+        tz_heap_pagecache_flush(&c->pages); // each page has one place to be in
 }
 
 // Simulations collect at random times as well, unless collections are off.

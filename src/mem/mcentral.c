@@ -52,6 +52,7 @@ static struct {
     uint32_t kept;     // pages on all `empty` lists, about; atomic
     uint32_t worth;    // pages that are worth keeping; atomic
     uint32_t cycle;    // flips so far; changes while the world is stopped
+    uint32_t held;     // 1: nothing is taken off to be swept; atomic
 } sweep;
 
 void tz_central_init(void)
@@ -378,6 +379,11 @@ static void batch_take(struct batch *b, uint32_t i)
     uint32_t most = i < 2 * TZ_KINDS ? 1 : BATCH;
     uint32_t empty = 0;
     tz_lock_acquire(&c->lock);
+    if (tz_unlikely(tz_load_rlx(&sweep.held))) {
+        tz_lock_release(&c->lock);
+        b->n = 0;
+        return;
+    }
     take_unswept(c, b, most);
     while (b->n < most && c->nempty > (may_keep(0) ? c->keep : 0)) {
         b->span[b->n++] = pop_empty(c);
@@ -519,4 +525,30 @@ void tz_central_each_uncollectable(unsigned spanclass,
         fn(arg, tz_list_entry(n, struct tz_span, node));
     for (n = c->full.next; n != &c->full; n = n->next)
         fn(arg, tz_list_entry(n, struct tz_span, node));
+}
+
+void tz_central_view(unsigned which, struct tz_centralview *out)
+{
+    const struct central *c = &central[which];
+    *out = (struct tz_centralview){
+        .list = { [TZ_LIST_PARTIAL] = &c->partial,
+                  [TZ_LIST_FULL] = &c->full,
+                  [TZ_LIST_UNSWEPT] = &c->unswept,
+                  [TZ_LIST_EMPTY] = &c->empty },
+        .nempty = c->nempty,
+        .cycle = sweep.cycle,
+        .kept = tz_load_rlx(&sweep.kept),
+    };
+}
+
+void tz_central_hold(bool on)
+{
+    tz_store(&sweep.held, on);
+    // Who has looked before that has counted what it took when its lock is free.
+    for (unsigned i = 0; on && i < TZ_CENTRAL_COUNT; i++) {
+        tz_lock_acquire(&central[i].lock);
+        tz_lock_release(&central[i].lock);
+    }
+    while (on && tz_load(&sweep.sweeping) != 0)
+        tz_thread_yield();
 }
