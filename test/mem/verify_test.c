@@ -251,7 +251,11 @@ static void chunk(void) { tz_mem.region[0].pages.chunk[0].max++; }
 static void group(void) { tz_mem.region[0].pages.group[0].start++; }
 static void top(void) { tz_mem.region[0].pages.top[0].end++; }
 static void first(void) { tz_mem.region[0].pages.first = 1000; }
-static void limit(void) { tz_mem.region[0].limit -= 8192; }
+static void limit(void)
+{
+    struct tz_region *r = &tz_mem.region[0];
+    tz_store_rlx(&r->limit, r->limit - 8192);
+}
 static void released_unit(void)
 {
     uint32_t page;
@@ -276,12 +280,18 @@ static void maybe(void)
     for (uint32_t c = 0; c < r->pages.nchunks; c++)
         r->scav.untouched[c] = r->scav.maybe[c / 64] = 0;
 }
-static void inuse(void) { tz_mem.inuse += 8192; }
-static void manual_bytes(void) { tz_mem.manual += 8192, tz_mem.sys -= 8192; }
-static void sys_bytes(void) { tz_mem.sys += 8192; }
-static void released(void) { tz_mem.released += 65536; }
-static void untouched(void) { tz_mem.untouched -= 65536; }
-static void live(void) { tz_mem.live += 64; }
+// Counters that the scavenger reads as well.
+static void add(uint64_t *sum, int64_t n) { tz_xadd_rlx(sum, (uint64_t)n); }
+static void inuse(void) { add(&tz_mem.inuse, 8192); }
+static void manual_bytes(void)
+{
+    add(&tz_mem.manual, 8192);
+    add(&tz_mem.sys, -8192);
+}
+static void sys_bytes(void) { add(&tz_mem.sys, 8192); }
+static void released(void) { add(&tz_mem.released, 65536); }
+static void untouched(void) { add(&tz_mem.untouched, -65536); }
+static void live(void) { add(&tz_mem.live, 64); }
 static void releasing(void) { tz_mem.releasing++; }
 static void free_header(void)
 {
@@ -372,7 +382,9 @@ static void look(struct tz_gcwork *w, uint32_t njobs, void *arg)
 {
     (void)w, (void)njobs, (void)arg;
     tz_heap_verify("as it was", true);
+    tz_lock_acquire(&tz_mem.lock); // the scavenger goes on
     faults[fault].plant();
+    tz_lock_release(&tz_mem.lock);
     tz_heap_verify("with a fault", true);
 }
 
