@@ -136,6 +136,29 @@ TUZA_API int tuza_root_remove(const void *lo, const void *hi);
  * blocks the thread in write. */
 TUZA_API int tuza_why_alive(const void *p, int fd);
 
+/* --- What is in the heap?
+ *
+ * Writes to fd, as text, how many objects of each type there are and how many
+ * bytes, rounded up to their size classes, the most bytes first:
+ *
+ *     heap: 12345 objects, 1234567 bytes, after 3 collections
+ *        objects         bytes   share  type
+ *          12000       1152000   93.3%  struct node
+ *            345         82567    6.6%  (conservative)
+ *
+ * Counted is what the last collection found and what was allocated since then:
+ * tuza_gc() before it leaves what is in use. Types are those of
+ * tuza_alloc_typed, an array being one object. Of objects up to 512 bytes only
+ * the layout is kept: where it fits several types, the line has the names of
+ * two of them, "struct a | struct b". The others are (conservative), of
+ * tuza_alloc; (no pointers), of tuza_alloc_bytes and of types without any;
+ * (uncollectable); (typed), not described or of a type that is not known.
+ *
+ * The world is stopped while objects are counted, for some nanoseconds each.
+ * 0; -EBADF; -ENOMEM: some 400 KiB are needed; or the negative errno of a write.
+ * Does not park, but blocks the thread in write. */
+TUZA_API int tuza_heap_summary(int fd);
+
 TUZA_END
 
 #endif

@@ -72,7 +72,9 @@ static bool can(void)
 
 bool tz_beside_wanted(uint64_t live, bool urgent)
 {
-    if (urgent || tz_env.sim || tz_env.gc_mode == TZ_GCMODE_M0)
+    // Pages that fault are none to read beside the program.
+    if (urgent || tz_env.sim || tz_env.page_per_object ||
+        tz_env.gc_mode == TZ_GCMODE_M0)
         return false;
     return (tz_env.gc_mode == TZ_GCMODE_M1 || live >= BESIDE_MIN) && can();
 }
@@ -84,13 +86,14 @@ const char *tz_beside_missing(void)
 
 // --- who collects
 
+void tz_beside_arm(void) { beside.failed = !tz_track_begin(); }
+
 void tz_beside_begin(struct tz_gcwork *w, uint32_t njobs, uint64_t expected)
 {
     beside.work = w;
     beside.njobs = njobs;
     beside.next_job = 0;
     beside.expected = expected;
-    beside.failed = false;
     tz_store_rlx(&beside.marked, 0);
     tz_store_rlx(&beside.credit, 0);
     tz_store_rlx(&beside.assisted, 0);
@@ -162,10 +165,8 @@ static void rounds(struct tz_gcwork *w, int most)
 
 void tz_beside_mark(struct tz_gcwork *w, uint32_t n)
 {
-    if (!tz_track_begin()) {
-        beside.failed = true;
+    if (beside.failed)
         return;
-    }
     tz_work_start(n);
     tz_worker_run(worker, n);
     rounds(w, ROUNDS);

@@ -12,8 +12,10 @@ bool tz_beside_wanted(uint64_t live, bool urgent);
 // Why the program has to stand still for the mark: a reason, or NULL.
 const char *tz_beside_missing(void);
 
-// The order of a collection, by who collects. With the world stopped, njobs of roots
-// listed and all caches flushed:
+// The order of a collection, by who collects. Without a P: from now on it is known
+// what is written, which has to be so before the first object counts as reached.
+void tz_beside_arm(void);
+// With the world stopped, njobs of roots listed and all caches flushed:
 void tz_beside_begin(struct tz_gcwork *w, uint32_t njobs, uint64_t expected);
 // Then without a P: marks, with n - 1 workers to help.
 void tz_beside_mark(struct tz_gcwork *w, uint32_t n);

@@ -36,6 +36,7 @@
 #include "mem/mcentral.h"
 #include "mem/port.h"
 #include "mem/scavenge.h"
+#include "mem/verify.h"
 #include "os/clock.h"
 #include "os/env.h"
 #include "os/ncpu.h"
@@ -205,6 +206,7 @@ static void cycle(void *arg)
     struct tz_gctrace *t = arg;
     t->stopped = tz_clock_now();
     uint64_t freed = gc.beside ? quiesce_again() : quiesce();
+    tz_heap_verify_if_asked("before the mark", !gc.beside);
     t->heap_before = tz_load_rlx(&tz_mem.live);
     if (!gc.beside) {
         t->heap_start = t->heap_before;
@@ -216,6 +218,7 @@ static void cycle(void *arg)
     t->marking = tz_clock_now();
     uint64_t live = living(mark_all(&t->roots), freed);
     t->marked = tz_clock_now();
+    tz_heap_verify_if_asked("after the mark", false);
     t->heap_after = live;
     tz_store_rlx(&tz_mem.live, live);
     tz_pacer_cycle(&(struct tz_pace){
@@ -232,6 +235,7 @@ static void cycle(void *arg)
     tz_scavenge_pace(tz_load_rlx(&tz_mem.goal));
     tz_reach_end();
     tz_central_flip();
+    tz_heap_verify_if_asked("after the flip", false);
     tz_foreign_start();
     tz_stack_gc_end();
     tz_worker_sweep();
@@ -294,6 +298,12 @@ static bool outrun(void)
            (tz_load(&gc.busy) || tz_collector_asked());
 }
 
+static void arm_beside(void *arg)
+{
+    (void)arg;
+    tz_beside_arm();
+}
+
 static void mark_beside(void *arg)
 {
     struct tz_gctrace *t = arg;
@@ -341,6 +351,7 @@ static int64_t stop_for(void (*fn)(void *), void *arg)
 static void collect_beside(struct tz_gctrace *t)
 {
     t->beginning = tz_clock_now();
+    without_p(arm_beside, NULL);
     t->stopped_beside = stop_for(begin, t);
     without_p(mark_beside, t);
     t->stopped_beside += stop_for(stop_beside, NULL);

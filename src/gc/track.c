@@ -5,7 +5,9 @@
 // after it was written last. So before an object is scanned its page is armed, and
 // the kernel notes what is written from then on (os/dirty.h):
 //
-//   begin   each page of a span that is to be scanned is armed
+//   begin   each page of a span that is to be scanned is armed. Only then is what
+//           is allocated marked (tz_mem.marking), for nobody scans it before it is
+//           written
 //           ... marking: an object is scanned some time after that ...
 //   round   pages written since are found and armed again in one step; then the
 //           marked objects on them are scanned again
@@ -209,7 +211,7 @@ bool tz_track_end(struct tz_gcwork *w)
     for (uint32_t i = 0; i < tz_mem.nregions; i++) {
         struct tz_region *r = &tz_mem.region[i];
         tz_region_fresh(r, 0, pages_of(r), false);
-        ok = ok && each_run(r, false, look, &l);
+        ok = ok && (TZ_DEFECT(TZ_D101) || each_run(r, false, look, &l));
     }
     return ok;
 }

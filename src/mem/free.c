@@ -25,9 +25,11 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "mem/bury.h"
 #include "mem/malloc.h"
 #include "mem/persist.h"
 #include "mem/port.h"
+#include "os/env.h"
 #include "tuza/mem.h"
 
 TZ_WEAK void tz_port_object_freed(void *p)
@@ -159,6 +161,19 @@ static void free_elsewhere(struct tz_mcache *c, struct tz_span *s, uint32_t i,
     m->object[m->n++] = p;
 }
 
+// TUZADEBUG=clobberfree=1 and neverfree=1, pageperobject=1. True: that is all.
+static TZ_COLD bool free_watched(const struct tz_object *o)
+{
+    void *p = (void *)o->base;
+    if (tz_env.never_free)
+        free_later(o->span, o->index, p); // the next collection clears its bits
+    if (tz_env.page_per_object)
+        tz_bury_object(o->span, TZ_GONE_FREED);
+    else if (tz_env.clobber_free)
+        memset(p, 0xdb, o->size);
+    return tz_env.never_free;
+}
+
 void tz_mcache_free(struct tz_mcache *c, void *p)
 {
     struct tz_object o;
@@ -169,6 +184,9 @@ void tz_mcache_free(struct tz_mcache *c, void *p)
     if (slot->cur <= (char *)p && (char *)p < slot->end)
         no_object(p); // of the run that is still to be handed out
     tz_count(&c->live, -(uint64_t)o.size);
+    if (tz_unlikely(tz_env.clobber_free | tz_env.never_free) &&
+        free_watched(&o))
+        return;
     if (tz_unlikely(tz_load_rlx(&tz_mem.marking)))
         free_later(s, o.index, p);
     else if (tz_span_large(s))

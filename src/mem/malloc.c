@@ -104,7 +104,7 @@ static void change_bits(uint64_t *bits, uint32_t first, uint32_t end, bool set)
 static void mark_run(const struct tz_span *s, uint32_t first, uint32_t end,
                      bool set)
 {
-    while (first < end) {
+    while (first < end && !TZ_DEFECT(TZ_D102)) {
         uint32_t k = (uint32_t)tz_min(end - first, 64 - first % 64);
         uint64_t mask = tz_mask64(k) << (first % 64);
         if (set)
@@ -244,6 +244,8 @@ void tz_mcache_flush(struct tz_mcache *c)
     tz_xadd_rlx(&tz_mem.live, c->live);
     tz_store_rlx(&c->live, 0);
     c->collect = false;
+    if (tz_unlikely(tz_env.gc_verify))
+        tz_heap_pagecache_flush(&c->pages); // each page has one place to be in
 }
 
 // Simulations collect at random times as well, unless collections are off.
@@ -293,6 +295,7 @@ static struct tz_span *large_span(struct tz_mcache *c, size_t size,
     if (!s)
         return NULL;
     s->uncollectable = which >= TZ_SPANCLASS_COUNT;
+    s->asked = size;
     s->nalloc = 1;
     if (tz_load_rlx(&tz_mem.marking))
         mark_run(s, 0, 1, true);
@@ -321,6 +324,13 @@ static void *small_alloc(struct tz_mcache *c, unsigned which)
     return p;
 }
 
+// pageperobject=1: all are large, so that the slots stay empty and the fast
+// path finds nothing.
+static bool is_small(size_t size)
+{
+    return size <= TZ_SMALL_MAX && tz_likely(!tz_env.page_per_object);
+}
+
 static bool kind_zeroed(unsigned kind)
 {
     return kind % TZ_KINDS != TZ_NOSCAN;
@@ -328,7 +338,7 @@ static bool kind_zeroed(unsigned kind)
 
 void *tz_mcache_alloc(struct tz_mcache *c, size_t size, unsigned kind)
 {
-    if (size <= TZ_SMALL_MAX)
+    if (is_small(size))
         return small_alloc(c, tz_spanclass(tz_sizeclass_of(size), kind));
     struct tz_span *s = large_span(c, size, tz_spanclass(0, kind));
     if (s && s->needzero && kind_zeroed(kind))
@@ -339,7 +349,7 @@ void *tz_mcache_alloc(struct tz_mcache *c, size_t size, unsigned kind)
 // With a P.
 static void *alloc_once(struct tz_tls *t, size_t size, unsigned kind)
 {
-    if (size <= TZ_SMALL_MAX) {
+    if (is_small(size)) {
         tz_crit_enter();
         void *p = tz_mcache_alloc(t->cache, size, kind);
         tz_crit_leave();

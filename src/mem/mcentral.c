@@ -27,6 +27,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "mem/bury.h"
 #include "os/env.h"
 #include "os/thread.h"
 
@@ -51,6 +52,7 @@ static struct {
     uint32_t kept;     // pages on all `empty` lists, about; atomic
     uint32_t worth;    // pages that are worth keeping; atomic
     uint32_t cycle;    // flips so far; changes while the world is stopped
+    uint32_t held;     // 1: nothing is taken off to be swept; atomic
 } sweep;
 
 void tz_central_init(void)
@@ -90,9 +92,9 @@ static void clobber(const struct tz_span *s, uint32_t i, uint64_t dead)
     }
 }
 
-// Alloc bits become mark bits; returns how many objects are left. An object
-// that was freed by hand since the mark still belongs to who will reuse it.
-static uint32_t sweep_span(struct tz_span *s)
+// Alloc bits become mark bits. An object that was freed by hand since the mark
+// still belongs to who will reuse it.
+static void sweep_span(struct tz_span *s)
 {
     struct tz_pagebits *b = s->bits;
     uint32_t left = 0;
@@ -110,8 +112,29 @@ static uint32_t sweep_span(struct tz_span *s)
     if (left < s->nalloc)
         s->needzero = 1;
     s->nalloc = left;
-    s->next = 0;
-    return left;
+    if (tz_likely(!tz_env.never_free))
+        s->next = 0;
+}
+
+// Whether it has nothing to give. neverfree=1: what is before `next` was given
+// once.
+static bool used_up(const struct tz_span *s)
+{
+    return s->nalloc == s->nelems ||
+           (tz_unlikely(tz_env.never_free) &&
+            (s->next >= s->nelems || tz_span_large(s)));
+}
+
+// Of an empty span; its pages that are free now.
+static size_t give_back(struct tz_span *s)
+{
+    size_t npages = s->npages;
+    if (tz_unlikely(tz_env.never_free)) {
+        tz_bury(s);
+        return 0;
+    }
+    tz_heap_span_free(s);
+    return npages;
 }
 
 static struct tz_span *pop(struct tz_list *l)
@@ -148,8 +171,7 @@ static void put(struct central *c, struct tz_span *s)
 {
     s->state = TZ_SPAN_LISTED;
     s->swept_in = tz_load_rlx(&sweep.cycle);
-    tz_list_push_front(s->nalloc == s->nelems ? &c->full : &c->partial,
-                       &s->node);
+    tz_list_push_front(used_up(s) ? &c->full : &c->partial, &s->node);
 }
 
 // Takes back what x is done with. With the lock.
@@ -229,7 +251,8 @@ static struct tz_span *sweep_taken(struct batch *b, struct tz_spans *x)
     for (uint32_t k = 0; k < b->n; k++) {
         struct tz_span *s = b->span[k];
         struct tz_span **list = &x->spare;
-        if (sweep_span(s) == s->nelems) {
+        sweep_span(s);
+        if (used_up(s)) {
             list = &x->done;
         } else if (!first) {
             first = s;
@@ -338,6 +361,8 @@ void tz_central_flip(void)
         splice(&c->unswept, &c->partial);
         splice(&c->unswept, &c->full);
         c->keep = npages_of(c) ? c->given : 0; // no large ones
+        if (tz_unlikely(tz_env.never_free))
+            c->keep = 0;
         c->given = 0;
         tz_lock_release(&c->lock);
     }
@@ -356,6 +381,11 @@ static void batch_take(struct batch *b, uint32_t i)
     uint32_t most = i < 2 * TZ_KINDS ? 1 : BATCH;
     uint32_t empty = 0;
     tz_lock_acquire(&c->lock);
+    if (tz_unlikely(tz_load_rlx(&sweep.held))) {
+        tz_lock_release(&c->lock);
+        b->n = 0;
+        return;
+    }
     take_unswept(c, b, most);
     while (b->n < most && c->nempty > (may_keep(0) ? c->keep : 0)) {
         b->span[b->n++] = pop_empty(c);
@@ -388,7 +418,7 @@ static size_t batch_put(struct batch *b)
     tz_lock_acquire(&c->lock);
     for (uint32_t k = 0; k < b->n; k++) {
         struct tz_span *s = b->span[k];
-        if (s->nalloc)
+        if (s->nalloc || (tz_env.never_free && !used_up(s)))
             put(c, s);
         else if (c->nempty < c->keep && may_keep((kept + 1) * s->npages))
             keep_empty(c, s), kept++;
@@ -398,10 +428,8 @@ static size_t batch_put(struct batch *b)
     if (kept)
         tz_xadd_rlx(&sweep.kept, kept * npages_of(c));
     tz_lock_release(&c->lock);
-    for (uint32_t k = 0; k < rest; k++) {
-        freed += b->span[k]->npages;
-        tz_heap_span_free(b->span[k]);
-    }
+    for (uint32_t k = 0; k < rest; k++)
+        freed += give_back(b->span[k]);
     return freed;
 }
 
@@ -499,4 +527,30 @@ void tz_central_each_uncollectable(unsigned spanclass,
         fn(arg, tz_list_entry(n, struct tz_span, node));
     for (n = c->full.next; n != &c->full; n = n->next)
         fn(arg, tz_list_entry(n, struct tz_span, node));
+}
+
+void tz_central_view(unsigned which, struct tz_centralview *out)
+{
+    const struct central *c = &central[which];
+    *out = (struct tz_centralview){
+        .list = { [TZ_LIST_PARTIAL] = &c->partial,
+                  [TZ_LIST_FULL] = &c->full,
+                  [TZ_LIST_UNSWEPT] = &c->unswept,
+                  [TZ_LIST_EMPTY] = &c->empty },
+        .nempty = c->nempty,
+        .cycle = sweep.cycle,
+        .kept = tz_load_rlx(&sweep.kept),
+    };
+}
+
+void tz_central_hold(bool on)
+{
+    tz_store(&sweep.held, on);
+    // Who has looked before that has counted what it took when its lock is free.
+    for (unsigned i = 0; on && i < TZ_CENTRAL_COUNT; i++) {
+        tz_lock_acquire(&central[i].lock);
+        tz_lock_release(&central[i].lock);
+    }
+    while (on && tz_load(&sweep.sweeping) != 0)
+        tz_thread_yield();
 }

@@ -63,4 +63,27 @@ void tz_central_each_uncollectable(unsigned spanclass,
                                    void (*fn)(void *arg, struct tz_span *s),
                                    void *arg);
 
+// --- for who verifies the heap
+
+enum tz_centrallist {
+    TZ_LIST_PARTIAL,
+    TZ_LIST_FULL,
+    TZ_LIST_UNSWEPT,
+    TZ_LIST_EMPTY,
+    TZ_CENTRALLISTS
+};
+
+// A central's lists, how many spans its fourth says it has, the present cycle
+// and what the pages of all empty spans should sum up to.
+struct tz_centralview {
+    const struct tz_list *list[TZ_CENTRALLISTS];
+    uint32_t nempty, cycle, kept;
+};
+void tz_central_view(unsigned which, struct tz_centralview *out);
+
+// With the world stopped: nothing is swept until it is told otherwise, and the
+// lists stay as they are. Who sweeps in the background gives up until the next
+// collection.
+void tz_central_hold(bool on);
+
 #endif

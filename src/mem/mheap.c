@@ -259,6 +259,7 @@ static void span_take(struct tz_span *s, struct tz_region *r, uint32_t page,
     s->nalloc = 0;
     s->next = 0;
     s->needzero = 0;
+    s->gone = TZ_GONE_NOT;
     s->uncollectable = false;
     for (uint32_t i = page; i < page + npages; i++) {
         s->needzero |= r->cls[i] != TZ_PAGE_FRESH;
@@ -282,6 +283,10 @@ static void span_set_up(struct tz_span *s, struct tz_region *r, uint32_t page,
     s->types = &r->types[page];
     for (size_t i = 0; i < 8; i++)
         s->bits->alloc[i] = s->bits->mark[i] = 0;
+    // Small objects' bits, which were here before, are no types.
+    if (c->kind == TZ_TYPED && s->elem_size > TZ_BITS_MAX)
+        for (size_t i = 0; i < s->nelems; i++)
+            s->types[i / 16].type[i % 16] = NULL;
     if (tz_unlikely(tz_load_rlx(&tz_mem.marking)) && c->kind != TZ_NOSCAN)
         tz_region_fresh(r, page, npages, true); // before it is seen to have objects
     span_take(s, r, page, npages, (uint8_t)(spanclass + 1));

@@ -16,6 +16,7 @@
 #include "mem/pagealloc.h"
 
 #include "base/bits.h"
+#include "mem/verify.h"
 
 static struct tz_runs merge(struct tz_runs a, uint32_t alen, struct tz_runs b,
                             uint32_t blen)
@@ -223,4 +224,65 @@ void tz_pagealloc_put(struct tz_pagealloc *a, uint32_t page, uint32_t npages)
     a->nfree += npages;
     if (first < a->first)
         a->first = first;
+}
+
+// --- verifying
+
+static bool same(struct tz_runs is, struct tz_runs should, const char *field,
+                 uint64_t at, struct tz_wrong *w)
+{
+    if (is.start != should.start)
+        return tz_wrong(w, field, at, is.start, should.start);
+    if (is.max != should.max)
+        return tz_wrong(w, field, at, is.max, should.max);
+    return is.end == should.end || tz_wrong(w, field, at, is.end, should.end);
+}
+
+static bool check_chunks(const struct tz_pagealloc *a, struct tz_wrong *w)
+{
+    uint32_t nfree = 0;
+    for (uint32_t c = 0; c < a->nchunks; c++) {
+        const uint64_t *word = a->bitmap + c * 8;
+        for (uint32_t i = 0; i < 8; i++) {
+            uint32_t page = c * TZ_CHUNK_PAGES + i * 64;
+            uint32_t grown = a->npages > page ? a->npages - page : 0;
+            uint64_t ours = tz_mask64((uint32_t)tz_min(grown, 64));
+            if (~word[i] & ~ours)
+                return tz_wrong(w, "the bitmap of pages not grown", page,
+                                word[i], word[i] | ~ours);
+            nfree += tz_popcount64(~word[i]);
+        }
+        struct tz_runs r = runs_of_chunk(word);
+        if (!same(a->chunk[c], r, "the summary of chunk", c, w))
+            return false;
+        if (c < a->first && r.max)
+            return tz_wrong(w, "the first chunk with free pages", c, a->first,
+                            c);
+    }
+    return a->nfree == nfree ||
+           tz_wrong(w, "the number of free pages", 0, a->nfree, nfree);
+}
+
+bool tz_pagealloc_check(const struct tz_pagealloc *a, struct tz_wrong *w)
+{
+    uint32_t n = (a->npages + TZ_CHUNK_PAGES - 1) / TZ_CHUNK_PAGES;
+    if (a->nchunks != n)
+        return tz_wrong(w, "the number of chunks", 0, a->nchunks, n);
+    if (a->ngroups != (n + 63) / 64)
+        return tz_wrong(w, "the number of groups", 0, a->ngroups,
+                        (n + 63) / 64);
+    if (a->ntops != (a->ngroups + 63) / 64)
+        return tz_wrong(w, "the number of tops", 0, a->ntops,
+                        (a->ngroups + 63) / 64);
+    if (!check_chunks(a, w))
+        return false;
+    for (uint32_t g = 0; g < a->ngroups; g++)
+        if (!same(a->group[g], runs_of(a->chunk + g * 64, 64, TZ_CHUNK_PAGES),
+                  "the summary of group", g, w))
+            return false;
+    for (uint32_t t = 0; t < a->ntops; t++)
+        if (!same(a->top[t], runs_of(a->group + t * 64, 64, TZ_GROUP_PAGES),
+                  "the summary of top", t, w))
+            return false;
+    return true;
 }

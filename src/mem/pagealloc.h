@@ -51,4 +51,9 @@ void tz_pagealloc_take_at(struct tz_pagealloc *a, uint32_t page,
 // Makes pages free again; all must be in use.
 void tz_pagealloc_put(struct tz_pagealloc *a, uint32_t page, uint32_t npages);
 
+// Whether counts and summaries are what the bitmap says [mem.I7]; else what is
+// wrong is in *w.
+struct tz_wrong;
+bool tz_pagealloc_check(const struct tz_pagealloc *a, struct tz_wrong *w);
+
 #endif

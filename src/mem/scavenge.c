@@ -30,6 +30,7 @@
 #include "mem/limit.h"
 #include "mem/mcentral.h"
 #include "mem/mheap.h"
+#include "mem/verify.h"
 #include "os/clock.h"
 #include "os/vm.h"
 
@@ -290,4 +291,29 @@ size_t tz_scavenge_tick(int64_t now)
         sum += n;
     }
     return sum;
+}
+
+bool tz_scav_check(const struct tz_region *r, uint64_t *released,
+                   uint64_t *untouched, struct tz_wrong *w)
+{
+    for (uint32_t c = 0; c < r->pages.nchunks; c++) {
+        uint64_t gone = r->scav.released[c], fresh = r->scav.untouched[c];
+        uint64_t free = free_units(r, c);
+        bool maybe = r->scav.maybe[c / 64] >> (c % 64) & 1;
+        if (gone & ~free)
+            return tz_wrong(w, "the released units of chunk", c, gone,
+                            gone & free);
+        if (fresh & ~free)
+            return tz_wrong(w, "the untouched units of chunk", c, fresh,
+                            fresh & free);
+        if (gone & fresh)
+            return tz_wrong(w, "the units released and untouched of chunk", c,
+                            gone & fresh, 0);
+        if (!maybe && (free & ~gone & ~fresh))
+            return tz_wrong(w, "whether there may be idle units in chunk", c, 0,
+                            1);
+        *released += tz_popcount64(gone) * (uint64_t)TZ_UNIT_BYTES;
+        *untouched += tz_popcount64(fresh) * (uint64_t)TZ_UNIT_BYTES;
+    }
+    return true;
 }

@@ -44,4 +44,10 @@ void tz_scav_grown(struct tz_region *r, uint32_t page, uint32_t npages);
 void tz_scav_taken(struct tz_region *r, uint32_t page, uint32_t npages);
 void tz_scav_freed(struct tz_region *r, uint32_t page, uint32_t npages);
 
+// Whether a region's units are what its pages say [mem.I2, mem.I7]; else what
+// is wrong is in *w. Adds the bytes of both kinds. With the heap lock.
+struct tz_wrong;
+bool tz_scav_check(const struct tz_region *r, uint64_t *released,
+                   uint64_t *untouched, struct tz_wrong *w);
+
 #endif

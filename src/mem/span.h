@@ -14,7 +14,11 @@ enum tz_spanstate {
     TZ_SPAN_OWNED,  // by a cache, a sweeper, or who took it from the page heap
     TZ_SPAN_LISTED, // by its central; swept if swept_in is the present cycle
     TZ_SPAN_MANUAL, // holds no objects: by who asked for its pages
+    TZ_SPAN_BURIED, // neverfree=1: all its objects are gone, and so is it
 };
+
+// pageperobject=1: how an object went.
+enum tz_gone { TZ_GONE_NOT, TZ_GONE_SWEPT, TZ_GONE_FREED };
 
 // Header, in persistent memory; reused for other spans when free.
 //
@@ -46,6 +50,8 @@ struct tz_span {
     union tz_typerec *types;    // of its first page
     struct tz_span *freed_link; // next of those with some_freed
     uintptr_t cut;              // manual: the first of the free pieces, 0: none
+    size_t asked;               // of a large object: the bytes asked for
+    uint8_t gone;               // enum tz_gone, of a large object; atomic
 };
 
 // One page's bits; those of a span's first page serve the whole span. A mark

@@ -13,14 +13,22 @@
 // object. Objects of one page share words of the record, and a goroutine may
 // change its P in between, so these are changed by atomic operations, if they
 // have to be changed at all.
+//
+// Bits have no name. For reports, types of which small objects were made are
+// remembered in a table: a look at one place of it an allocation.
+
+#include "mem/types.h"
 
 #include <string.h>
 
 #include "base/bits.h"
 #include "mem/malloc.h"
-#include "tuza/mem.h"
 
-enum { WORD = sizeof(uintptr_t) };
+enum { WORD = sizeof(uintptr_t), SEEN = 512, PROBES = 8 };
+
+// Types, each at one of the PROBES places from its hash on; atomic, NULL: none
+// yet. Never removed; a type that finds no place has no name in reports.
+static const tuza_type *seen[SEEN];
 
 static bool has_pointers(const tuza_type *t)
 {
@@ -67,10 +75,53 @@ static uint64_t repeat(const tuza_type *t, size_t n)
     return bits;
 }
 
+static void see(const tuza_type *t)
+{
+    uint32_t at = (uint32_t)((uintptr_t)t >> 4);
+    for (uint32_t i = 0; i < PROBES; i++) {
+        const tuza_type **place = &seen[(at + i) % SEEN];
+        const tuza_type *there = tz_load_rlx(place); // orders nothing
+        if (there == t ||
+            (!there && (tz_cas(place, NULL, t) || tz_load_rlx(place) == t)))
+            return;
+    }
+}
+
+void tz_types_each(void (*fn)(void *arg, const tuza_type *t), void *arg)
+{
+    for (uint32_t i = 0; i < SEEN; i++)
+        if (tz_load_rlx(&seen[i]))
+            fn(arg, tz_load_rlx(&seen[i]));
+}
+
+uint64_t tz_types_bits(const struct tz_span *s, uint32_t i)
+{
+    uint32_t n = (uint32_t)(s->elem_size / WORD), at = i * n, shift = at % 64;
+    const uint64_t *rec = &s->types->pointers[at / 64];
+    uint64_t bits = rec[0] >> shift;
+    if (shift + n > 64)
+        bits |= rec[1] << (64 - shift);
+    return bits & tz_mask64(n);
+}
+
+bool tz_types_fit(const tuza_type *t, size_t elem_size, uint64_t bits)
+{
+    if (t->size == 0 || t->size % WORD || t->size > elem_size)
+        return false;
+    for (size_t n = elem_size / t->size; n > 0; n--) {
+        if (tz_sizeclass[tz_sizeclass_of(n * t->size)].size != elem_size)
+            return false; // fewer would lie in a smaller object
+        if (repeat(t, n) == bits)
+            return true;
+    }
+    return false;
+}
+
 static void describe(void *p, const tuza_type *t, size_t n)
 {
     struct tz_span *s = tz_heap_span_of(p);
     if (s->elem_size <= TZ_BITS_MAX) {
+        see(t);
         uint32_t at = (uint32_t)(((uintptr_t)p & (TZ_PAGE_SIZE - 1)) / WORD);
         put_bits(s->types->pointers, at, (uint32_t)(s->elem_size / WORD),
                  repeat(t, n));

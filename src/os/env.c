@@ -281,6 +281,21 @@ static void debug_clobberfree(struct text value)
     debug_flag("TUZADEBUG: clobberfree", value, &tz_env.clobber_free);
 }
 
+static void debug_gcverify(struct text value)
+{
+    debug_flag("TUZADEBUG: gcverify", value, &tz_env.gc_verify);
+}
+
+static void debug_neverfree(struct text value)
+{
+    debug_flag("TUZADEBUG: neverfree", value, &tz_env.never_free);
+}
+
+static void debug_pageperobject(struct text value)
+{
+    debug_flag("TUZADEBUG: pageperobject", value, &tz_env.page_per_object);
+}
+
 static void debug_simtrace(struct text value)
 {
     uint64_t v;
@@ -333,6 +348,9 @@ static const struct {
     { "oscount", debug_accept },    { "madvfree", debug_madvfree },
     { "simtrace", debug_simtrace }, { "gccheckmark", debug_gccheckmark },
     { "clobberfree", debug_clobberfree },
+    { "neverfree", debug_neverfree },
+    { "pageperobject", debug_pageperobject },
+    { "gcverify", debug_gcverify },
 };
 
 static void read_debug_item(struct text item)
@@ -400,4 +418,5 @@ void tz_env_init(void)
     read_stack_max();
     read_memory_limits();
     read_debug();
+    tz_env.never_free |= tz_env.page_per_object;
 }

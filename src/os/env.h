@@ -32,7 +32,10 @@ struct tz_env {
     uint32_t gc_every; // gcevery=k: the same, but at every k-th only; else 0
     enum tz_gcmode gc_mode; // gcmode=m0, m1: this one, if it can be had
     bool gc_check;     // gccheckmark=1: a second mark must find nothing new
-    bool clobber_free; // clobberfree=1: what is swept is overwritten
+    bool gc_verify;    // gcverify=1: the heap is verified between phases
+    bool clobber_free; // clobberfree=1: what is swept or freed is overwritten
+    bool never_free;   // neverfree=1: and never used again; also if the next
+    bool page_per_object; // pageperobject=1: but faults
     bool stress_yield; // stress=yield: yield at each channel operation
     bool stress_steal; // stress=steal: steal before looking at home
     bool efence;       // efence=1: reserved

@@ -9,6 +9,8 @@
 //     another's zone        in an own stack      bad pointer, and whose zone
 //     signal stack's guard  any                  overflow of the signal stack
 //     none given (kernel)   little is left       overflow: no room for a signal
+//     an object's that was  any                  use after free (mem/bury.c)
+//     buried
 //     else                  any                  not ours: the next handler's
 //
 // The kernel gives no address when it wants to put a signal frame on the stack
@@ -23,6 +25,7 @@
 
 #include "base/print.h"
 #include "base/san.h"
+#include "mem/bury.h"
 #include "os/vm.h"
 #include "sched/proc.h"
 
@@ -105,6 +108,29 @@ static TZ_NORETURN void report_pointer(const struct tz_g *g,
              (void *)c->sp, (void *)c->pc);
 }
 
+static TZ_NORETURN void report_buried(const struct tz_g *g,
+                                      const struct tz_grave *dead,
+                                      const struct tz_sigctx *c)
+{
+    struct tz_machine at;
+    char who[256] = "a thread";
+    uintptr_t off = c->fault_addr - dead->base;
+    bool behind = off >= dead->asked;
+    if (g && !g->is_g0)
+        describe(who, sizeof who, g);
+    trace_from(c, &at);
+    tz_fatal("use after free: %s accesses %p, %s %zu %s the object of %zu "
+             "bytes at %p, which %s\n"
+             "\tpageperobject=1: no other object was ever there; sp %p, pc %p",
+             who, (void *)c->fault_addr, behind ? "" : "byte",
+             behind ? off - dead->asked : off, behind ? "bytes behind" : "of",
+             dead->asked, (void *)dead->base,
+             dead->how == TZ_GONE_FREED
+                 ? "was freed by tuza_free"
+                 : "was swept: a collection has found nothing that leads to it",
+             (void *)c->sp, (void *)c->pc);
+}
+
 // Whether the stack pointer is in none of the stacks that g may use, and the
 // fault is what an access to the stack would make.
 static TZ_NO_SANITIZE bool strayed(struct tz_tls *t, struct tz_g *g,
@@ -146,7 +172,10 @@ TZ_NO_SANITIZE void tz_overflow_fault(const struct tz_sigctx *c)
     struct tz_tls *t = tz_tls_get();
     struct tz_g *g = t->g;
     struct tz_stack st;
+    struct tz_grave dead;
     void *owner = NULL;
+    if (tz_bury_find(c->fault_addr, &dead))
+        report_buried(g, &dead, c);
     bool mine = g && !g->is_g0 && g->started;
     bool zone = tz_stack_find(c->fault_addr, &st, &owner) == TZ_STACK_GUARD;
     if (mine && zone && owner == g)

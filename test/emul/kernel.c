@@ -45,6 +45,7 @@ enum {
     ADVICE_GUARD_REMOVE = 103,
     WRITE_EXEC = PROT_WRITE | PROT_EXEC,
 };
+#define PAGEMAP_SCAN_CALL 0xC0606610u // of Linux 6.7; the headers may be older
 
 // --- filters, built instruction by instruction
 
@@ -220,6 +221,17 @@ static void install_advice(int advice, int err)
     install(&f);
 }
 
+static void install_nopagescan(const char *value)
+{
+    (void)value;
+    struct filter f;
+    begin(&f, SYS_ioctl);
+    load_arg(&f, 1, false);
+    only_if_equal(&f, PAGEMAP_SCAN_CALL);
+    finish(&f, fail_with(ENOTTY));
+    install(&f);
+}
+
 static void install_nomadvfree(const char *value)
 {
     (void)value;
@@ -323,6 +335,9 @@ static const struct kind {
     {.name = "nowx",
      .install = install_nowx,
      .does = "mmap, mprotect with PROT_WRITE and PROT_EXEC: EACCES"},
+    {.name = "nopagescan",
+     .install = install_nopagescan,
+     .does = "ioctl(PAGEMAP_SCAN) is unknown: ENOTTY"},
     {.name = "nomadvfree",
      .install = install_nomadvfree,
      .does = "MADV_FREE: EINVAL"},

@@ -269,6 +269,83 @@ IN_GOROUTINES(a_graph_without_roots_is_reclaimed, 2)
     need(after.heap_live < before.heap_live + (4 << 20));
 }
 
+// Collections go on without end beside four graphs that change; what was lost is
+// overwritten, and nobody stops to collect before it is checked.
+static void live_meanwhile(void *arg)
+{
+    int k = *(int *)arg;
+    struct world *w = new_world(k, seed);
+    for (int i = 1; i <= scaled(300000); i++) {
+        operate(w);
+        if (i % 64 == 0)
+            walk(w, i % (64 * 32) == 0);
+    }
+    walk(w, true);
+    tuza_waitgroup_done(&group);
+}
+
+static int meanwhile(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    static int number[4] = { 0, 1, 2, 3 };
+    tuza_memstats before = { .size = sizeof before }, after = before;
+    tuza_memstats_read(&before);
+    seed = test_seed();
+    tuza_waitgroup_add(&group, 4);
+    for (int i = 0; i < 4; i++)
+        tuza_spawn(live_meanwhile, &number[i]);
+    tuza_waitgroup_wait(&group);
+    tuza_memstats_read(&after);
+    need(after.num_gc >= before.num_gc + 20);
+    return 0;
+}
+
+static void run_meanwhile(int maxprocs)
+{
+    setenv("TUZADEBUG", "gcmode=m1,clobberfree=1", 1);
+    setenv("TUZAGC", "1", 1);
+    api_run(meanwhile, maxprocs);
+}
+
+START_TEST(graphs_stay_whole_beside_the_mark)
+{
+    run_meanwhile(4);
+}
+END_TEST
+
+START_TEST(graphs_stay_whole_beside_the_mark_on_one_proc)
+{
+    run_meanwhile(1);
+}
+END_TEST
+
+// Each collection by one graph is beside the others'.
+static int forced(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    run_four();
+    return 0;
+}
+
+#define BESIDE(k, fn)                                                          \
+    START_TEST(beside_a_mark_at_every_allocation_##k)                          \
+    {                                                                          \
+        setenv("TUZADEBUG",                                                    \
+               "gcmode=m1,clobberfree=1,gccheckmark=1,gcevery=" #k, 1);        \
+        api_run(fn, 2);                                                        \
+    }                                                                          \
+    END_TEST
+BESIDE(1, stressed)
+BESIDE(7, stressed)
+BESIDE(64, forced)
+
+START_TEST(beside_marks_that_were_asked_for)
+{
+    setenv("TUZADEBUG", "gcmode=m1,clobberfree=1", 1);
+    api_run(forced, 2);
+}
+END_TEST
+
 int main(void)
 {
     return api_check(
@@ -281,5 +358,11 @@ int main(void)
             graphs_side_by_side_stay_whole_on_two_procs,
             graphs_side_by_side_stay_whole_on_four_procs,
             reachable_objects_are_whole_under_stress,
-            a_graph_without_roots_is_reclaimed, NULL });
+            a_graph_without_roots_is_reclaimed,
+            graphs_stay_whole_beside_the_mark,
+            graphs_stay_whole_beside_the_mark_on_one_proc,
+            beside_marks_that_were_asked_for,
+            beside_a_mark_at_every_allocation_1,
+            beside_a_mark_at_every_allocation_7,
+            beside_a_mark_at_every_allocation_64, NULL });
 }

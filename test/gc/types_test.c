@@ -2,7 +2,9 @@
 // test/gc/types_test.c: of a typed object what its type names keeps, and
 // nothing else does; what is not collected keeps what it points to.
 
-#include "gc/canary.h"
+#include "gc/dying.h"
+#include "mem/malloc.h"
+#include "mem/mcentral.h"
 
 enum { N = 64 };
 static uintptr_t hidden[2][N];
@@ -234,6 +236,34 @@ DEATH(a_type_of_part_words_is_told, "type odd of 12 bytes")
     tuza_alloc_typed(&odd_type, 1);
 }
 
+// Between the making of an object and its description, by a collection: its
+// page had small objects before, whose bits are no type.
+static NOINLINE void fill_pages(void *arg)
+{
+    static const tuza_type pair = {16, "pair", 3, NULL};
+    for (int i = 0; i < *(int *)arg; i++)
+        need(tuza_alloc_typed(&pair, 1));
+}
+
+static void *volatile nondescript;
+IN_GOROUTINES(an_object_not_described_yet_holds_nothing, 1)
+{
+    int many = 200 * 1000;
+    elsewhere(fill_pages, &many);
+    tuza_gc();
+    tuza_gc();
+    tz_crit_enter();
+    while (tz_central_sweep_one())
+        ;
+    tz_central_trim();
+    tz_crit_leave();
+    for (int i = 0; i < 100; i++) {
+        nondescript = tz_malloc(i % 2 ? 600 : 40000, TZ_TYPED);
+        need(nondescript);
+        tuza_gc();
+    }
+}
+
 // --- not collected
 
 static uintptr_t lair[N]; // complements of addresses
@@ -284,5 +314,6 @@ int main(void)
                          records_shared_by_threads_lose_no_bit,
                          a_type_without_pointers_is_noscan_and_zero,
                          a_type_of_part_words_is_told,
+                         an_object_not_described_yet_holds_nothing,
                          what_is_not_collected_keeps_what_it_points_to, NULL});
 }

@@ -250,7 +250,8 @@ START_TEST(debug_keys_are_taken_each)
 {
     assert_told("TUZADEBUG",
                 "gctrace=2,stress=gc,,stress=yield,stress=steal,efence=1,"
-                "schedtrace=1000,simtrace=2,taken=3,gccheckmark=1,clobberfree=1",
+                "schedtrace=1000,simtrace=2,taken=3,gccheckmark=1,clobberfree=1,"
+                "neverfree=1,gcverify=1",
                 "");
     ck_assert_int_eq(seen->schedtrace, 1000);
     ck_assert_int_eq(seen->gctrace, 2);
@@ -258,7 +259,12 @@ START_TEST(debug_keys_are_taken_each)
     ck_assert(seen->efence);
     ck_assert_int_eq(seen->simtrace, 2);
     ck_assert_int_eq(seen->max_taken, 3);
-    ck_assert(seen->gc_check && seen->clobber_free);
+    ck_assert(seen->gc_check && seen->clobber_free && seen->gc_verify);
+    ck_assert(seen->never_free && !seen->page_per_object);
+    assert_told("TUZADEBUG", "pageperobject=1,neverfree=0", "");
+    ck_assert(seen->page_per_object && seen->never_free);
+    assert_told("TUZADEBUG", "clobberfree=0", "");
+    ck_assert(!seen->never_free && !seen->page_per_object);
     assert_told("TUZADEBUG", "taken=0", "");
     ck_assert_int_eq(seen->max_taken, -1);
 }

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// mem/types.h: what is known of typed objects, for reports.
+#ifndef TZ_MEM_TYPES_H
+#define TZ_MEM_TYPES_H
+
+#include "mem/span.h"
+#include "tuza/mem.h"
+
+// Calls fn for each type of which objects of up to TZ_BITS_MAX bytes were
+// allocated; about 500 are remembered. Of a library that is no longer loaded a
+// type may be gone.
+void tz_types_each(void (*fn)(void *arg, const tuza_type *t), void *arg);
+
+// The pointer bits of object i, of a typed span whose objects have up to
+// TZ_BITS_MAX bytes: all that is known of its type. 0: not described yet.
+uint64_t tz_types_bits(const struct tz_span *s, uint32_t i);
+
+// Whether an object of elem_size bytes with these bits may be one of t, or
+// several. t is of up to 64 words, its mask in `bits`.
+bool tz_types_fit(const tuza_type *t, size_t elem_size, uint64_t bits);
+
+#endif
