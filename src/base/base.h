@@ -66,9 +66,8 @@ enum tz_defect {
     TZ_D14 = 14, // a call lets go of its P before its state is saved
     TZ_D17 = 17, // the range is tested while our own mapping lies in it
     TZ_D18 = 18, // what is not heap is subtracted twice from the limit
-    TZ_D101 = 101, // what was written beside the mark is not scanned again
-    TZ_D102 = 102, // what is allocated beside the mark is not marked, nor scanned
-    TZ_D20 = 20  // a free stack's memory goes back while the collector marks
+    TZ_D20 = 20, // a free stack's memory goes back while the collector marks
+    TZ_D101 = 101 // what was written beside the mark is not scanned again
 };
 #ifndef TZ_DEFECT_ON
 #define TZ_DEFECT_ON 0

@@ -104,7 +104,7 @@ static void change_bits(uint64_t *bits, uint32_t first, uint32_t end, bool set)
 static void mark_run(const struct tz_span *s, uint32_t first, uint32_t end,
                      bool set)
 {
-    while (first < end && !TZ_DEFECT(TZ_D102)) {
+    while (first < end) {
         uint32_t k = (uint32_t)tz_min(end - first, 64 - first % 64);
         uint64_t mask = tz_mask64(k) << (first % 64);
         if (set)

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
+# test: release-only
 #
 # The cache under load loses and mixes up nothing, whatever the collector does:
 # what one worker finds is the same to the last hit. What it prints fits

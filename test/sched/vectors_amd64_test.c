@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// test: no-i386 no-arm no-arm64
+// test: no-i386 no-arm no-arm64 no-debug
 // test/sched/vectors_amd64_test.c: no vector or x87 register of a goroutine is
 // lost to a million signals, stops of the world and foreign ones, whose
 // handlers use these registers themselves. (Kernels 5.2 to 5.4 lost them:
