@@ -23,6 +23,7 @@
 #include "os/clock.h"
 #include "os/env.h"
 #include "os/vm.h"
+#include "sched/sched.h"
 
 enum {
     // Below it the pause is some 30 ms at most, and faults and waiting for memory
@@ -38,13 +39,15 @@ enum {
     FEW = 1 << 20,           // bytes written: as little as that goes into the stop
 };
 
+enum { NOT_YET, TRYING, YES, NO };
+
 struct assist {
     struct tz_gcwork work;
     bool taken; // atomic
 } TZ_ALIGNED(TZ_CACHE_LINE);
 
 static struct {
-    uint32_t tried;        // atomic; 0: not yet, 1: it can be had, 2: it cannot
+    uint32_t tried;        // atomic; whether the kernel tells
     const char *missing;   // if it cannot; written before tried
     struct tz_gcwork *work; // of the workers
     uint32_t njobs;
@@ -61,14 +64,21 @@ static struct {
 
 // --- whether
 
+static void try_it(void *arg)
+{
+    (void)arg;
+    bool ok = tz_track_open(&beside.missing);
+    tz_store_rel(&beside.tried, ok ? YES : NO);
+}
+
+// The first to ask finds out, with more stack than a goroutine may have; who asks
+// meanwhile does without.
 static bool can(void)
 {
-    uint32_t tried = tz_load_acq(&beside.tried);
-    if (tried)
-        return tried == 1;
-    bool ok = tz_track_open(&beside.missing); // by who collects: one at a time
-    tz_store_rel(&beside.tried, ok ? 1 : 2);
-    return ok;
+    if (tz_load_rlx(&beside.tried) == NOT_YET &&
+        tz_cas(&beside.tried, NOT_YET, TRYING))
+        tz_system_stack(try_it, NULL);
+    return tz_load_acq(&beside.tried) == YES;
 }
 
 bool tz_beside_wanted(uint64_t live, bool urgent)
@@ -82,7 +92,7 @@ bool tz_beside_wanted(uint64_t live, bool urgent)
 
 const char *tz_beside_missing(void)
 {
-    return tz_load_acq(&beside.tried) == 2 ? beside.missing : NULL;
+    return tz_load_acq(&beside.tried) == NO ? beside.missing : NULL;
 }
 
 // --- who collects

@@ -149,13 +149,23 @@ static uint64_t mark_all(uint64_t *roots)
     return live;
 }
 
+// A P that is gone keeps no pages either.
+static void flush_caches(void)
+{
+    for (uint32_t i = 0; i < tz_nallp(); i++) {
+        struct tz_p *p = tz_sched.allp[i];
+        tz_mcache_flush(p->cache);
+        if (tz_load(&p->status) == TZ_P_DEAD)
+            tz_heap_pagecache_flush(&p->cache->pages);
+    }
+}
+
 // Nobody allocates or changes records from here on, and the bits are exact. Bytes of
 // objects that were freed by hand and are not marked.
 static uint64_t quiesce(void)
 {
     finish_sweep(); // what has joined the lists since step 1
-    for (uint32_t i = 0; i < tz_nallp(); i++)
-        tz_mcache_flush(tz_sched.allp[i]->cache);
+    flush_caches();
     tz_stack_gc_begin(); // before the locks of foreign threads' caches
     tz_foreign_stop();
     uint64_t freed = tz_free_flush();
@@ -167,8 +177,7 @@ static uint64_t quiesce(void)
 // and stacks have stayed as they are.
 static uint64_t quiesce_again(void)
 {
-    for (uint32_t i = 0; i < tz_nallp(); i++)
-        tz_mcache_flush(tz_sched.allp[i]->cache);
+    flush_caches();
     tz_foreign_stop();
     uint64_t freed = tz_free_flush();
     tz_reach_begin();
@@ -333,9 +342,12 @@ static void last_beside(void *arg)
 // As in a call that blocks, for which the goroutine gives its P away.
 static void without_p(void (*fn)(void *), void *arg)
 {
+    struct tz_g *g = tz_getg();
+    int32_t of_program = g->saved_errno;
     tuza_blocking_enter();
     tz_system_stack(fn, arg);
     (void)tuza_syscall_exit();
+    g->saved_errno = of_program;
 }
 
 static int64_t stop_for(void (*fn)(void *), void *arg)

@@ -226,7 +226,7 @@ TZ_NO_SANITIZE static void scan_small_typed(struct tz_gcwork *w,
 }
 
 // The elements that begin in [lo, hi) of an object, by its type.
-TZ_NO_SANITIZE static void scan_typed(struct tz_gcwork *w,
+TZ_NO_SANITIZE TZ_NO_SANITIZE static void scan_typed(struct tz_gcwork *w,
                                       const struct found *f, uintptr_t lo,
                                       uintptr_t hi)
 {
@@ -277,7 +277,7 @@ static void scan_object(struct tz_gcwork *w, const struct found *f)
     scan_part(w, f, f->base, f->base + tz_min(f->size, OBLET));
 }
 
-void tz_mark_uncollectable(struct tz_gcwork *w, struct tz_span *s)
+TZ_NO_SANITIZE void tz_mark_uncollectable(struct tz_gcwork *w, struct tz_span *s)
 {
     for (uint32_t i = 0; i < s->nelems; i++) {
         struct found f = {
@@ -305,7 +305,7 @@ static void visit(struct tz_gcwork *w, uintptr_t word)
 // --- what was written since it was scanned
 
 // The part of an object that [lo, hi) may have changed.
-static void scan_written(struct tz_gcwork *w, const struct found *f,
+TZ_NO_SANITIZE static void scan_written(struct tz_gcwork *w, const struct found *f,
                          uintptr_t lo, uintptr_t hi)
 {
     uintptr_t end = f->base + f->size;
@@ -321,8 +321,9 @@ static void scan_written(struct tz_gcwork *w, const struct found *f,
     }
 }
 
-static void scan_written_of_span(struct tz_gcwork *w, const struct tz_span *s,
-                                 uintptr_t lo, uintptr_t hi)
+TZ_NO_SANITIZE static void scan_written_of_span(struct tz_gcwork *w,
+                                                const struct tz_span *s,
+                                                uintptr_t lo, uintptr_t hi)
 {
     lo = tz_max(lo, s->base);
     for (uint32_t i = tz_sizeclass_index(s->spanclass, lo - s->base);
@@ -336,7 +337,8 @@ static void scan_written_of_span(struct tz_gcwork *w, const struct tz_span *s,
     }
 }
 
-void tz_mark_written(struct tz_gcwork *w, uintptr_t lo, uintptr_t hi)
+TZ_NO_SANITIZE void tz_mark_written(struct tz_gcwork *w, uintptr_t lo,
+                                    uintptr_t hi)
 {
     while (lo < hi) {
         size_t page;

@@ -286,7 +286,7 @@ TZ_NO_SANITIZE static void scan_g_early(struct tz_gcwork *w, struct tz_g *g,
         scan_early(w, sp, hi, buf);
 }
 
-static void mark_uncollectable_early(struct tz_gcwork *w)
+TZ_NO_SANITIZE static void mark_uncollectable_early(struct tz_gcwork *w)
 {
     for (uint32_t i = 0; i < tz_load_acq(&tz_mem.nregions); i++) {
         struct tz_region *r = &tz_mem.region[i];

@@ -25,7 +25,7 @@
 
 #include "gc/track.h"
 
-#include "base/bits.h"
+#include "base/san.h"
 #include "base/print.h"
 #include "gc/mark.h"
 #include "mem/mheap.h"
@@ -140,7 +140,7 @@ static bool arm_and_scan(struct tz_gcwork *w, const struct run *run)
 }
 
 // Those that nobody allocates from. Bytes of them; UINT64_MAX when refused.
-static uint64_t new_spans(struct tz_gcwork *w, struct tz_region *r)
+TZ_NO_SANITIZE static uint64_t new_spans(struct tz_gcwork *w, struct tz_region *r)
 {
     struct run run = { 0, 0 };
     uint64_t sum = 0;

@@ -39,7 +39,7 @@ struct tz_span {
     uint8_t spanclass;
     uint8_t needzero;   // some page was used before: not known to be zero
     uint16_t region;    // index of its region
-    uint8_t state;      // enum tz_spanstate
+    uint8_t state;      // enum tz_spanstate; gc/track.c looks at any time
     uint32_t swept_in;  // the cycle in which it was swept or made; as state
     bool uncollectable; // its objects are roots, freed by hand only
     bool some_freed;    // on the list of spans with freed bits; atomic

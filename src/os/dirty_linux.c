@@ -139,7 +139,7 @@ static int try_out(const char **why)
     return err;
 }
 
-int tz_dirty_open(const char **why)
+static int open_both(const char **why)
 {
     *why = "userfaultfd";
     dirty.fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_ONLY);
@@ -160,5 +160,13 @@ int tz_dirty_open(const char **why)
             close(dirty.pagemap);
         dirty.fd = dirty.pagemap = -1;
     }
+    return err;
+}
+
+// Whoever allocates may be looking at errno.
+int tz_dirty_open(const char **why)
+{
+    int saved = errno, err = open_both(why);
+    errno = saved;
     return err;
 }
