@@ -34,11 +34,12 @@ enum {
     MOST_MIB = sizeof(void *) == 4 ? 2048 : 1024 * 1024
 };
 
-// Several workers may come here at once, which exit() would not bear.
+// Several workers may come here at once, which exit() would not bear; one speaks.
 void die(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
+    flockfile(stderr); // for good
     fputs("cache: ", stderr);
     vfprintf(stderr, format, args);
     fputc('\n', stderr);
