@@ -26,9 +26,6 @@
 #include "sched/sched.h"
 
 enum {
-    // Below it the pause is some 30 ms at most, and faults and waiting for memory
-    // would cost a fifth of the time of a program that does nothing but allocate.
-    BESIDE_MIN = TZ_DEBUG ? 1 << 20 : 32 << 20,
     SLICE = 256 << 10,       // bytes marked between two looks around
     ASSISTS = 16,            // goroutines that help at once
     ASSIST_SLICE = 16 << 10,
@@ -81,13 +78,12 @@ static bool can(void)
     return tz_load_acq(&beside.tried) == YES;
 }
 
-bool tz_beside_wanted(uint64_t live, bool urgent)
+bool tz_beside_wanted(bool urgent)
 {
     // Pages that fault are none to read beside the program.
-    if (urgent || tz_env.sim || tz_env.page_per_object ||
-        tz_env.gc_mode == TZ_GCMODE_M0)
+    if (urgent || tz_env.sim || tz_env.page_per_object)
         return false;
-    return (tz_env.gc_mode == TZ_GCMODE_M1 || live >= BESIDE_MIN) && can();
+    return tz_env.gc_mode == TZ_GCMODE_M1 && can();
 }
 
 const char *tz_beside_missing(void)
@@ -213,7 +209,7 @@ uint64_t tz_beside_assisted(int64_t *ns)
 static uint64_t debt(uint64_t allocated)
 {
     enum { ROOM_MIN = 1 << 20 };
-    uint64_t live = tz_load_rlx(&tz_mem.live), goal = tz_load_rlx(&tz_mem.goal);
+    uint64_t live = tz_mem_taken(), goal = tz_load_rlx(&tz_mem.goal);
     uint64_t marked = tz_load_rlx(&beside.marked), all = beside.expected;
     uint64_t left = all > marked ? all - marked : all / 16;
     uint64_t room = goal > live + ROOM_MIN ? goal - live : ROOM_MIN;

@@ -13,8 +13,9 @@
 //      another cache owns the span that cannot be; such an object stays, and
 //      when there are too many of them it is forgotten, its freed bit set.
 //
-// While the collector marks beside the program, objects are only noted as freed:
-// it may be looking at their bits, and no span may go.
+// While the collector marks beside the program no alloc bit is cleared, which it may
+// be looking at, and no span goes: there is only the second way, and what a full
+// magazine does not take is forgotten.
 //
 // While the world is stopped no magazine holds anything: tz_free_flush clears
 // the alloc bit of each object with a freed bit, magazines' and forgotten ones
@@ -52,6 +53,7 @@ static void remember(struct tz_span *s)
 uint64_t tz_free_flush(void)
 {
     uint64_t unmarked = 0;
+    tz_store_rlx(&tz_mem.unusable, 0);
     struct tz_span *next, *s = tz_xchg(&some_freed, NULL);
     for (; s; s = next) {
         next = s->freed_link;
@@ -174,6 +176,22 @@ static TZ_COLD bool free_watched(const struct tz_object *o)
     return tz_env.never_free;
 }
 
+// Beside the mark: into the magazine, or it is not used again before the end, and
+// who allocates is to know.
+static void free_meanwhile(struct tz_mcache *c, struct tz_span *s, uint32_t i,
+                           void *p)
+{
+    free_later(s, i, p);
+    struct tz_magazine *m = tz_span_large(s) ? NULL : magazine_of(c, which_of(s));
+    if (m && m->n < TZ_MAGAZINE) {
+        m->object[m->n++] = p;
+        return;
+    }
+    tz_xadd_rlx(&tz_mem.unusable, s->elem_size);
+    if (tz_mem_taken() >= tz_load_rlx(&tz_mem.goal))
+        c->collect = true;
+}
+
 void tz_mcache_free(struct tz_mcache *c, void *p)
 {
     struct tz_object o;
@@ -188,7 +206,7 @@ void tz_mcache_free(struct tz_mcache *c, void *p)
         free_watched(&o))
         return;
     if (tz_unlikely(tz_load_rlx(&tz_mem.marking)))
-        free_later(s, o.index, p);
+        free_meanwhile(c, s, o.index, p);
     else if (tz_span_large(s))
         tz_central_free_large(s);
     else if (slot->span == s)

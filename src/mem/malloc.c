@@ -27,6 +27,7 @@
 #include "mem/persist.h"
 #include "mem/port.h"
 #include "os/env.h"
+#include "os/thread.h"
 #include "tuza/mem.h"
 
 TZ_WEAK void tz_port_gc_trigger(void)
@@ -383,6 +384,10 @@ static void *malloc_without_p(size_t size, unsigned kind)
 {
     if (kind < TZ_UNCOLLECTABLE)
         tz_fatal("allocation of %zu bytes outside of a goroutine", size);
+    // Such a thread cannot help with a mark; it lets it get on, but not for ever.
+    for (int i = 0; i < 100 && tz_load_rlx(&tz_mem.marking) &&
+                    tz_mem_taken() / 2 > tz_load_rlx(&tz_mem.goal); i++)
+        tz_thread_yield();
     struct request r = {size, kind, NULL};
     tz_foreign_with(foreign_alloc, &r);
     return r.p;

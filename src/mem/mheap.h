@@ -42,6 +42,8 @@ struct tz_heap {
     uint64_t live;      // atomic; bytes in objects, see gc
     uint64_t trigger;   // atomic; collect when live reaches it
     uint64_t goal;      // atomic; and have done so by then
+    uint64_t unusable;  // atomic; bytes freed by hand since the mark began that wait
+                        // for its end
     uint64_t inuse;     // atomic; bytes of spans
     uint64_t peak;      // atomic; most of inuse
     uint64_t sys;       // atomic; bytes grown, less those of manual spans
@@ -56,6 +58,12 @@ struct tz_heap {
     uint32_t cache_epoch; // atomic; when it changes, caches are given back
 };
 extern struct tz_heap tz_mem;
+
+// What is taken of the heap until the mark ends.
+TZ_INLINE uint64_t tz_mem_taken(void)
+{
+    return tz_load_rlx(&tz_mem.live) + tz_load_rlx(&tz_mem.unusable);
+}
 
 // Bytes of the heap at one moment: sys is the sum of the five that follow.
 // Manual spans are in none of them.
