@@ -56,7 +56,7 @@ static bool to_scan(const struct tz_region *r, size_t page)
     return tz_page_has_objects(cls) && tz_sizeclass[cls - 1].kind != TZ_NOSCAN;
 }
 
-static size_t pages_of(const struct tz_region *r)
+TZ_NO_SANITIZE static size_t pages_of(const struct tz_region *r)
 {
     return tz_load_acq(&r->pages.npages); // only grows
 }
