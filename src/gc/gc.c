@@ -162,22 +162,14 @@ static void flush_caches(void)
 
 // Nobody allocates or changes records from here on, and the bits are exact. Bytes of
 // objects that were freed by hand and are not marked.
-static uint64_t quiesce(void)
+// again: to end a mark beside the program, whose first stop has done the rest.
+static uint64_t quiesce(bool again)
 {
-    finish_sweep(); // what has joined the lists since step 1
+    if (!again)
+        finish_sweep(); // what has joined the lists since step 1
     flush_caches();
-    tz_stack_gc_begin(); // before the locks of foreign threads' caches
-    tz_foreign_stop();
-    uint64_t freed = tz_free_flush();
-    tz_reach_begin();
-    return freed;
-}
-
-// The same when a mark beside the program is to be ended: there is nothing to sweep,
-// and stacks have stayed as they are.
-static uint64_t quiesce_again(void)
-{
-    flush_caches();
+    if (!again)
+        tz_stack_gc_begin(); // before the locks of foreign threads' caches
     tz_foreign_stop();
     uint64_t freed = tz_free_flush();
     tz_reach_begin();
@@ -188,7 +180,7 @@ static uint64_t quiesce_again(void)
 static void begin(void *arg)
 {
     struct tz_gctrace *t = arg;
-    quiesce();
+    quiesce(false);
     reset_work();
     gc.live_before = t->heap_start = tz_load_rlx(&tz_mem.live);
     t->goal = tz_load_rlx(&tz_mem.goal);
@@ -214,7 +206,7 @@ static void cycle(void *arg)
 {
     struct tz_gctrace *t = arg;
     t->stopped = tz_clock_now();
-    uint64_t freed = gc.beside ? quiesce_again() : quiesce();
+    uint64_t freed = quiesce(gc.beside);
     tz_heap_verify_if_asked("before the mark", !gc.beside);
     t->heap_before = tz_load_rlx(&tz_mem.live);
     if (!gc.beside) {
@@ -262,7 +254,7 @@ struct look {
 static void look_there(void *arg)
 {
     struct look *l = arg;
-    quiesce();
+    quiesce(false);
     l->fn(&gc.work[0], tz_markroot_prepare(), l->arg);
     tz_reach_end();
     tz_foreign_start();

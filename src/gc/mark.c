@@ -69,6 +69,17 @@ struct found {
     uint32_t kind;
 };
 
+TZ_NO_SANITIZE static struct found object_of_span(const struct tz_span *s,
+                                                  uint32_t i)
+{
+    return (struct found){ .base = s->base + i * s->elem_size,
+                           .size = s->elem_size,
+                           .bits = s->bits,
+                           .types = s->types,
+                           .index = i,
+                           .kind = tz_sizeclass[s->spanclass].kind };
+}
+
 // False: no span there.
 TZ_NO_SANITIZE static bool resolve(uintptr_t word, struct found *f)
 {
@@ -280,9 +291,7 @@ static void scan_object(struct tz_gcwork *w, const struct found *f)
 TZ_NO_SANITIZE void tz_mark_uncollectable(struct tz_gcwork *w, struct tz_span *s)
 {
     for (uint32_t i = 0; i < s->nelems; i++) {
-        struct found f = {
-            s->base + i * s->elem_size,     s->elem_size, s->bits, s->types, i,
-            tz_sizeclass[s->spanclass].kind};
+        struct found f = object_of_span(s, i);
         if (tz_unlikely(w->visit)) {
             w->at = 0;
             if (f.bits->alloc[i / 64] >> (i % 64) & 1)
@@ -330,9 +339,7 @@ TZ_NO_SANITIZE static void scan_written_of_span(struct tz_gcwork *w,
          i < s->nelems && s->base + i * s->elem_size < hi; i++) {
         if (!(tz_load_rlx(&s->bits->mark[i / 64]) >> (i % 64) & 1))
             continue;
-        struct found f = {
-            s->base + i * s->elem_size,     s->elem_size, s->bits, s->types, i,
-            tz_sizeclass[s->spanclass].kind};
+        struct found f = object_of_span(s, i);
         scan_written(w, &f, lo, hi);
     }
 }
@@ -363,20 +370,25 @@ static uintptr_t fifo_take(struct tz_gcwork *w)
     return word;
 }
 
-void tz_mark_some(struct tz_gcwork *w, uint64_t bytes)
+// Fills the prefetch queue and looks at its oldest word. False: there is none.
+TZ_INLINE bool step(struct tz_gcwork *w)
 {
     uintptr_t word;
-    for (uint64_t until = w->marked + bytes; w->marked < until;) {
-        if (w->fifo_n < TZ_FIFO && tz_work_pop(w, &word)) {
-            prefetch(word & ~(uintptr_t)PIECE);
-            w->fifo[(w->fifo_at + w->fifo_n++) % TZ_FIFO] = word;
-            if (w->fifo_n < TZ_FIFO)
-                continue;
-        }
-        if (w->fifo_n == 0)
-            break;
-        visit(w, fifo_take(w));
+    while (w->fifo_n < TZ_FIFO && tz_work_pop(w, &word)) {
+        prefetch(word & ~(uintptr_t)PIECE);
+        w->fifo[(w->fifo_at + w->fifo_n++) % TZ_FIFO] = word;
     }
+    if (w->fifo_n == 0)
+        return false;
+    visit(w, fifo_take(w));
+    return true;
+}
+
+void tz_mark_some(struct tz_gcwork *w, uint64_t bytes)
+{
+    uint64_t until = w->marked + bytes;
+    while (w->marked < until && step(w))
+        ;
 }
 
 void tz_mark_put_back(struct tz_gcwork *w)
@@ -389,22 +401,11 @@ void tz_mark_put_back(struct tz_gcwork *w)
 // Until this worker has nothing left.
 static void drain(struct tz_gcwork *w)
 {
-    uintptr_t word;
-    for (;;) {
-        if (w->fifo_n < TZ_FIFO && tz_work_pop(w, &word)) {
-            prefetch(word & ~(uintptr_t)PIECE);
-            w->fifo[(w->fifo_at + w->fifo_n++) % TZ_FIFO] = word;
-            if (w->fifo_n < TZ_FIFO)
-                continue;
-        }
-        if (w->fifo_n == 0)
-            break;
-        visit(w, fifo_take(w));
+    while (step(w))
         if (--w->countdown == 0) {
             w->countdown = 256;
             tz_work_share(w);
         }
-    }
 }
 
 void tz_mark_drain(struct tz_gcwork *w)
@@ -420,9 +421,7 @@ static void scan_span_again(struct tz_gcwork *w, const struct tz_span *s)
     for (uint32_t i = 0; i < s->nelems; i++) {
         if (!(s->bits->mark[i / 64] >> (i % 64) & 1))
             continue;
-        struct found f = {
-            s->base + i * s->elem_size,     s->elem_size, s->bits, s->types, i,
-            tz_sizeclass[s->spanclass].kind};
+        struct found f = object_of_span(s, i);
         if (f.kind != TZ_NOSCAN)
             scan_part(w, &f, f.base, f.base + f.size);
         drain(w);

@@ -152,7 +152,8 @@ TZ_NO_SANITIZE static uint64_t new_spans(struct tz_gcwork *w, struct tz_region *
         if (!is_fresh(r, page) || !to_scan(r, page))
             continue;
         const struct tz_span *s = tz_load_rlx(&r->spans[page]);
-        if (tz_load_rlx(&s->state) == TZ_SPAN_OWNED || page + s->npages > n)
+        if (tz_load_rlx(&s->state) == TZ_SPAN_OWNED || page + s->npages > n ||
+            s->base != address(r, page)) // it was just put back
             continue;
         size_t size = (size_t)s->npages << TZ_PAGE_SHIFT;
         tz_region_fresh(r, page, s->npages, false);

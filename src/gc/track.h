@@ -8,7 +8,8 @@
 // Once; whether the kernel can tell. *why: what it lacks, in words.
 bool tz_track_open(const char **why);
 
-// Before anything is marked: what there is to scan is armed. False: refused; then nothing may be left to later.
+// Before anything is marked: what there is to scan is armed. False: refused; then
+// nothing may be left to later.
 bool tz_track_begin(void);
 
 // Beside the program: scans what was written since it was armed, and spans that
