@@ -116,8 +116,8 @@ TUZA_API size_t tuza_object_of(const void *p, void **base);
 #define tuza_new(T) ((T *)tuza_alloc(sizeof(T)))
 #define tuza_new_array(T, n) ((T *)tuza_alloc_array((n), sizeof(T)))
 
-/* Runs a full collection now and returns when it is complete. From a
- * goroutine. */
+/* Runs a full collection now and returns when it is complete and the goroutine
+ * has its turn again: it yields, as tuza_yield() does. From a goroutine. */
 TUZA_API void tuza_gc(void);
 
 /* Sets the growth in percent that starts a collection, -1 for never, and

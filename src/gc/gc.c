@@ -457,7 +457,7 @@ void tuza_gc(void)
 {
     tz_need_g("tuza_gc");
     tz_gc_collect(TZ_GC_FORCED);
-    tz_yield_point(); // a loop of them leaves the P as other loops do
+    tz_yield_asked(); // Go's waits for it too: a loop of them lets others run
 }
 
 void tz_gc_stats(struct tz_gcstats *out)
