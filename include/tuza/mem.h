@@ -51,7 +51,7 @@ typedef struct tuza_type {
     TUZA__CAT(TUZA__BITS_, TUZA__NARG(__VA_ARGS__))(T, __VA_ARGS__)
 /* Does not compile for a field that is not made of aligned words. */
 #define TUZA__BITS_1(T, f)                                                     \
-    ((~UINT64_C(0) >> (64 - sizeof(((T *)0)->f) / sizeof(void *))              \
+    ((~UINT64_C(0) >> (64 - sizeof(((T *)0)->f) / (sizeof(void *)))            \
                    << (offsetof(T, f) / sizeof(void *))) +                     \
      0 * TUZA__REQUIRE(offsetof(T, f) % sizeof(void *) == 0 &&                 \
                        sizeof(((T *)0)->f) % sizeof(void *) == 0 &&            \

@@ -237,10 +237,11 @@ TZ_NO_SANITIZE static void scan_small_typed(struct tz_gcwork *w,
 }
 
 // The elements that begin in [lo, hi) of an object, by its type.
-TZ_NO_SANITIZE TZ_NO_SANITIZE static void scan_typed(struct tz_gcwork *w,
+TZ_NO_SANITIZE static void scan_typed(struct tz_gcwork *w,
                                       const struct found *f, uintptr_t lo,
                                       uintptr_t hi)
 {
+    TZ_CHECK(lo >= f->base);
     const tuza_type *t = f->types[f->index / 16].type[f->index % 16];
     if (!t)
         return; // being allocated: all zero
@@ -318,8 +319,9 @@ TZ_NO_SANITIZE static void scan_written(struct tz_gcwork *w, const struct found 
                          uintptr_t lo, uintptr_t hi)
 {
     uintptr_t end = f->base + f->size;
+    lo = tz_max(lo, f->base);
     if (f->kind == TZ_SCAN) {
-        tz_mark_range(w, tz_max(lo, f->base), tz_min(hi, end));
+        tz_mark_range(w, lo, tz_min(hi, end));
     } else if (f->size <= TZ_BITS_MAX) {
         scan_small_typed(w, f);
     } else {

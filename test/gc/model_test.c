@@ -15,6 +15,9 @@ struct object {
     unsigned char data[];
 };
 
+// An array of these; what lies under data is no address.
+static const tuza_type object_type = TUZA_TYPE(struct object, edge);
+
 // The model, in memory of malloc's: no address stands there as it is.
 struct shadow {
     uintptr_t hidden; // complement; 0 unused
@@ -125,7 +128,9 @@ static void make_object(struct world *w)
     size_t limit = rnd(&w->seed, 30) ? 100 : rnd(&w->seed, 20) ? 5000 : 200000;
     s->data = rnd(&w->seed, (uint32_t)limit);
     s->id = ++w->made;
-    struct object *o = tuza_alloc(sizeof *o + s->data);
+    size_t n = (sizeof(struct object) + s->data - 1) / sizeof(struct object) + 1;
+    struct object *o = s->id % 2 ? tuza_alloc(sizeof *o + s->data)
+                                 : tuza_alloc_typed(&object_type, n);
     need(o);
     for (size_t k = 0; k < sizeof *o + s->data; k++)
         need_eq(((unsigned char *)o)[k], 0);
