@@ -305,12 +305,8 @@ static int meanwhile(int argc, char **argv)
     return 0;
 }
 
-// ThreadSanitizer tells of looks at what changes meanwhile, not all of which are
-// hidden from it yet.
 static void run_meanwhile(int maxprocs)
 {
-    if (TZ_TSAN)
-        return;
     setenv("TUZADEBUG", "gcmode=m1,clobberfree=1", 1);
     setenv("TUZAGC", "1", 1);
     api_run(meanwhile, maxprocs);
@@ -339,8 +335,6 @@ static int forced(int argc, char **argv)
 #define BESIDE(k, fn)                                                          \
     START_TEST(beside_a_mark_at_every_allocation_##k)                          \
     {                                                                          \
-        if (TZ_TSAN)                                                           \
-            return;                                                            \
         setenv("TUZADEBUG",                                                    \
                "gcmode=m1,clobberfree=1,gccheckmark=1,gcevery=" #k, 1);        \
         api_run(fn, 2);                                                        \
@@ -352,8 +346,6 @@ BESIDE(64, forced)
 
 START_TEST(beside_marks_that_were_asked_for)
 {
-    if (TZ_TSAN)
-        return;
     setenv("TUZADEBUG", "gcmode=m1,clobberfree=1", 1);
     api_run(forced, 2);
 }
