@@ -5,6 +5,7 @@
 // by byte. No mark takes part: the test starts and stops the logging itself.
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 
@@ -273,6 +274,7 @@ IN_GOROUTINES(goroutines_without_a_p_lose_nothing, 1)
 
 // --- a handler of the program's that interrupts a log
 
+enum { LOOP = 3000 };
 static void **by_handler;
 static volatile size_t handled;
 static volatile sig_atomic_t handling;
@@ -281,7 +283,7 @@ static void on_signal(int sig)
 {
     (void)sig;
     size_t i = handled;
-    if (handling && i < EACH) {
+    if (handling && i < LOOP) {
         tuza_store(&by_handler[i], NULL);
         handled = i + 1;
     }
@@ -300,19 +302,20 @@ IN_GOROUTINES(a_signal_handler_may_store_in_the_middle_of_a_log, 2)
 {
     begin();
     tuza_lock_thread();
-    void **a = filled(EACH, EACH);
-    by_handler = filled(EACH, 0);
+    void **a = filled(LOOP, LOOP);
+    by_handler = filled(LOOP, 0);
     struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_ONSTACK };
     sigaction(SIGUSR1, &sa, NULL);
     pthread_t self = pthread_self(), thread;
     handling = 1;
     need(pthread_create(&thread, NULL, shoot, &self) == 0);
-    for (int k = 0; k < 200 || handled < 20; k++) {
-        for (size_t i = 0; i < EACH; i++) {
+    for (int k = 0; k < 300 || handled < 20; k++) {
+        for (size_t i = 0; i < LOOP; i++) {
             tuza_store(&a[i], NULL);
-            __atomic_store_n(&a[i], block + EACH + i, __ATOMIC_RELAXED);
+            __atomic_store_n(&a[i], block + LOOP + i, __ATOMIC_RELAXED);
         }
         tz_barrier_flush(count, NULL);
+        sched_yield(); // where ThreadSanitizer lets handlers run
     }
     handling = 0;
     tz_store(&done, 1);
@@ -320,8 +323,8 @@ IN_GOROUTINES(a_signal_handler_may_store_in_the_middle_of_a_log, 2)
     flush_all();
     need(!tz_barrier_overflowed());
     need_seen(0, handled, 1);
-    for (size_t i = 1; i < EACH; i++)
-        need_eq(seen[EACH + i], seen[EACH]);
+    for (size_t i = 1; i < LOOP; i++)
+        need_eq(seen[LOOP + i], seen[LOOP]);
     end();
 }
 
