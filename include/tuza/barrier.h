@@ -38,7 +38,7 @@ enum {
 
 /* What the macros below are made of. */
 TUZA_API extern uint32_t tuza__barrier; /* not 0: a collection marks */
-TUZA_API void tuza__barrier_log(const void *p, size_t n);
+TUZA_API __attribute__((cold)) void tuza__barrier_log(const void *p, size_t n);
 TUZA_API void *tuza__barrier_exchange(void *p, void *v);
 TUZA_API int tuza__barrier_cas(void *p, void *expected, void *v);
 TUZA_API void *tuza__barrier_move(void *to, const void *from, size_t n,
