@@ -45,13 +45,23 @@ TUZA_API void *tuza__barrier_move(void *to, const void *from, size_t n,
                                   void *(*move)(void *, const void *, size_t));
 TUZA_API void *tuza__barrier_hold(const void *base, size_t n);
 
+/* What p points to is read before the flag that follows, if it is read earlier in
+ * the source: a mark may begin between that and the store. */
+#define TUZA__READ_BEFORE(p) __asm__ volatile("" : "+m"(*(p)))
+
+#define TUZA__TELL(p, n)                                                       \
+    do {                                                                       \
+        if (__builtin_expect(*(volatile uint32_t *)&tuza__barrier, 0))         \
+            tuza__barrier_log(p, n);                                           \
+    } while (0)
+
 /* n bytes at p are about to be overwritten, by the caller's next statement: for
  * stores that are neither of those below. What lies between this and the store
  * may neither park nor take long: no call. */
 static inline void tuza_barrier(const void *p, size_t n)
 {
-    if (__builtin_expect(__atomic_load_n(&tuza__barrier, __ATOMIC_RELAXED), 0))
-        tuza__barrier_log(p, n);
+    __asm__ volatile("" : : : "memory");
+    TUZA__TELL(p, n);
 }
 
 /* memmove and memset for memory that may hold pointers. As memcpy is memmove
@@ -74,7 +84,8 @@ TUZA_END
         __typeof__(p) tuza__p = (p);                                           \
         (void)TUZA__REQUIRE(TUZA__FITS(__typeof__(*tuza__p), v));              \
         __typeof__(*tuza__p) tuza__v = (v);                                    \
-        tuza_barrier((const void *)tuza__p, sizeof *tuza__p);                  \
+        TUZA__READ_BEFORE(tuza__p);                                            \
+        TUZA__TELL((const void *)tuza__p, sizeof *tuza__p);                    \
         *tuza__p = tuza__v;                                                    \
         (void)0;                                                               \
     })
@@ -121,7 +132,8 @@ template <class T> struct tuza__same {
 template <class T>
 inline void tuza_store(T *p, typename tuza__same<T>::type v)
 {
-    tuza_barrier(p, sizeof *p);
+    TUZA__READ_BEFORE(p);
+    TUZA__TELL(p, sizeof *p);
     *p = v;
 }
 

@@ -43,6 +43,7 @@
 
 #include "base/san.h"
 #include "mem/malloc.h"
+#include "mem/port.h"
 #include "os/thread.h"
 #include "os/vm.h"
 #include "sched/proc.h"
@@ -278,6 +279,8 @@ void tz_barrier_log(const void *p, size_t n)
         n -= now;
     }
 }
+
+void tz_port_overwritten(const void *p, size_t n) { tz_barrier_range(p, n); }
 
 // --- for the mark
 

@@ -19,6 +19,9 @@ void tz_barrier_init(int says);
 // so; until the next call. May wait for the dynamic linker's lock.
 bool tz_barrier_declared(const char **missing);
 
+// Whether only the macros of tuza/barrier.h tell, and no compiler.
+bool tz_barrier_by_hand(void);
+
 // With the world stopped: stores are logged from here on, or no more. Stop
 // forgets what nobody has taken.
 void tz_barrier_start(void);

@@ -16,6 +16,7 @@
 
 #include "gc/mark.h"
 #include "gc/markroot.h"
+#include "gc/told.h"
 #include "gc/track.h"
 #include "gc/worker.h"
 #include "mem/malloc.h"
@@ -29,6 +30,7 @@ enum {
     // Below it the pause is some 30 ms at most, and faults and waiting for memory
     // would cost a fifth of the time of a program that does nothing but allocate.
     BESIDE_MIN = TZ_DEBUG ? 1 << 20 : 32 << 20,
+    TOLD_MIN = TZ_DEBUG ? 1 << 20 : 4 << 20, // stores pay only while it marks
     SLICE = 256 << 10,       // bytes marked between two looks around
     ASSISTS = 16,            // goroutines that help at once
     ASSIST_SLICE = 16 << 10,
@@ -49,6 +51,9 @@ struct assist {
 static struct {
     uint32_t tried;        // atomic; whether the kernel tells
     const char *missing;   // if it cannot; written before tried
+    uint32_t told;         // atomic; all stores are told
+    const char *untold;    // why not
+    enum tz_gc_mode mode;  // of this collection
     struct tz_gcwork *work; // of the workers
     uint32_t njobs;
     uint32_t next_job;     // atomic
@@ -81,23 +86,43 @@ static bool can(void)
     return tz_load_acq(&beside.tried) == YES;
 }
 
-bool tz_beside_wanted(uint64_t live, bool urgent)
+void tz_beside_ask(void)
+{
+    const char *why = NULL;
+    bool told = tz_env.gc_mode != TZ_GCMODE_M0 && tz_env.gc_mode != TZ_GCMODE_M1 &&
+                tz_told_all(&why);
+    beside.untold = why;
+    tz_store_rlx(&beside.told, told);
+}
+
+enum tz_gc_mode tz_beside_wanted(uint64_t live, bool urgent)
 {
     // Pages that fault are none to read beside the program.
     if (urgent || tz_env.sim || tz_env.page_per_object ||
         tz_env.gc_mode == TZ_GCMODE_M0)
-        return false;
-    return (tz_env.gc_mode == TZ_GCMODE_M1 || live >= BESIDE_MIN) && can();
+        return TZ_GC_M0;
+    bool forced = tz_env.gc_mode != TZ_GCMODE_BEST;
+    if (tz_load_rlx(&beside.told) && (forced || live >= TOLD_MIN))
+        return tz_env.gc_mode == TZ_GCMODE_M3 ? TZ_GC_M3 : TZ_GC_M2;
+    return (forced || live >= BESIDE_MIN) && can() ? TZ_GC_M1 : TZ_GC_M0;
 }
 
 const char *tz_beside_missing(void)
 {
+    if (beside.untold)
+        return beside.untold;
     return tz_load_acq(&beside.tried) == NO ? beside.missing : NULL;
 }
 
 // --- who collects
 
-void tz_beside_arm(void) { beside.failed = !tz_track_begin(); }
+static bool is_told(void) { return beside.mode >= TZ_GC_M2; }
+
+void tz_beside_arm(enum tz_gc_mode mode)
+{
+    beside.mode = mode;
+    beside.failed = !is_told() && !tz_track_begin();
+}
 
 void tz_beside_begin(struct tz_gcwork *w, uint32_t njobs, uint64_t expected)
 {
@@ -111,7 +136,10 @@ void tz_beside_begin(struct tz_gcwork *w, uint32_t njobs, uint64_t expected)
     tz_store_rlx(&beside.assist_ns, 0);
     for (uint32_t i = 0; i < ASSISTS; i++)
         beside.assist[i].work = (struct tz_gcwork){ .alone = false };
-    tz_markroot_running(w);
+    if (is_told())
+        tz_told_begin(w, njobs);
+    else
+        tz_markroot_running(w);
     tz_store(&tz_mem.marking, 1);
 }
 
@@ -142,7 +170,7 @@ static void drain(struct tz_gcwork *w)
 static void worker(uint32_t i)
 {
     struct tz_gcwork *w = &beside.work[i];
-    void *buf = buffer(i);
+    void *buf = is_told() ? NULL : buffer(i);
     uint32_t job;
     while (buf && (job = tz_xadd_rlx(&beside.next_job, 1)) < beside.njobs) {
         tz_markroot_early(w, job, buf);
@@ -167,8 +195,19 @@ static bool round_again(struct tz_gcwork *w, uint64_t *last)
     return more;
 }
 
+// Until few stores are left that nobody looked at.
+static void told_rounds(struct tz_gcwork *w, int most)
+{
+    for (int i = 0; i < most && tz_told_round(w); i++)
+        drain(w);
+}
+
 static void rounds(struct tz_gcwork *w, int most)
 {
+    if (is_told()) {
+        told_rounds(w, most);
+        return;
+    }
     uint64_t last = UINT64_MAX;
     for (int i = 0; i < most && !beside.failed && round_again(w, &last); i++)
         ;
@@ -191,14 +230,20 @@ void tz_beside_more(struct tz_gcwork *w)
     rounds(w, ROUNDS);
 }
 
-void tz_beside_last(struct tz_gcwork *w) { rounds(w, LAST_ROUNDS); }
+void tz_beside_last(struct tz_gcwork *w)
+{
+    rounds(w, LAST_ROUNDS);
+    const char *why;
+    if (is_told() && !tz_told_all(&why))
+        beside.failed = true; // something was loaded meanwhile
+}
 
 bool tz_beside_end(struct tz_gcwork *w)
 {
     tz_store(&tz_mem.marking, 0);
     for (uint32_t i = 0; i < ASSISTS; i++)
         TZ_CHECK(!beside.assist[i].taken);
-    return tz_track_end(w) && !beside.failed;
+    return (is_told() ? tz_told_end(w) : tz_track_end(w)) && !beside.failed;
 }
 
 uint64_t tz_beside_assisted(int64_t *ns)

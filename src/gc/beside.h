@@ -5,23 +5,31 @@
 
 #include "gc/work.h"
 
-// Whether a collection of a heap of so many bytes marks beside the program. Looks
-// once what the machine offers. urgent: memory was refused.
-bool tz_beside_wanted(uint64_t live, bool urgent);
+// How the mark gets to know what the program changes meanwhile: it stands still (M0),
+// the kernel tells what was written (M1), its stores tell what they overwrite (M2);
+// M3 is M2, and what a store has not told is looked for.
+enum tz_gc_mode { TZ_GC_M0, TZ_GC_M1, TZ_GC_M2, TZ_GC_M3 };
 
-// Why the program has to stand still for the mark: a reason, or NULL.
+// What a collection of a heap of so many bytes is to do. Looks once what the machine
+// offers. urgent: memory was refused.
+enum tz_gc_mode tz_beside_wanted(uint64_t live, bool urgent);
+// By who collects, before that: whether stores are told may have changed. May wait for
+// the dynamic linker's lock.
+void tz_beside_ask(void);
+
+// Why it is not a better mode: a reason, or NULL.
 const char *tz_beside_missing(void);
 
 // The order of a collection, by who collects. Without a P: from now on it is known
 // what is written, which has to be so before the first object counts as reached.
-void tz_beside_arm(void);
+void tz_beside_arm(enum tz_gc_mode mode);
 // With the world stopped, njobs of roots listed and all caches flushed:
 void tz_beside_begin(struct tz_gcwork *w, uint32_t njobs, uint64_t expected);
 // Then without a P: marks, with n - 1 workers to help.
 void tz_beside_mark(struct tz_gcwork *w, uint32_t n);
-// With the world stopped: finds roots that could not be looked at.
+// M1: with the world stopped: finds roots that could not be looked at.
 void tz_beside_stop(struct tz_gcwork *w);
-// Without a P: marks what these have brought, and what was written meanwhile.
+// M1: without a P: marks what these have brought, and what was written meanwhile.
 void tz_beside_more(struct tz_gcwork *w);
 // With a P again: the little that was written since.
 void tz_beside_last(struct tz_gcwork *w);

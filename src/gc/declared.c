@@ -36,3 +36,8 @@ bool tz_barrier_declared(const char **missing)
         return who_says == TUZA_BARRIER_COMPLETE;
     return tz_modnote_all("tuza", 1, 1, exempt, missing);
 }
+
+bool tz_barrier_by_hand(void)
+{
+    return who_says == TUZA_BARRIER_COMPLETE;
+}

@@ -63,7 +63,7 @@ static struct {
     uint32_t next_job;         // atomic
     uint32_t nworkers;         // const in a cycle
     bool again;                // what is marked may not have been scanned
-    bool beside;               // this one marks beside the program
+    enum tz_gc_mode mode;      // of this one
     uint64_t live_before;      // tz_mem.live when that began
 } gc;
 
@@ -95,10 +95,12 @@ static void mark_worker(uint32_t i)
 {
     struct tz_gcwork *w = &gc.work[i];
     w->alone = gc.nworkers == 1;
-    if (i == 0 && gc.beside && !tz_beside_end(w))
+    if (i == 0 && gc.mode && !tz_beside_end(w))
         gc.again = true;
     uint32_t job;
-    while ((job = tz_xadd_rlx(&gc.next_job, 1)) < gc.njobs)
+    // Told, what roots hold by now was found, or is new.
+    while (gc.mode < TZ_GC_M2 &&
+           (job = tz_xadd_rlx(&gc.next_job, 1)) < gc.njobs)
         tz_markroot(w, job);
     tz_mark_drain(w);
 }
@@ -143,7 +145,10 @@ static uint64_t mark_all(uint64_t *roots)
         *roots += gc.work[i].scanned_roots;
         stacks += gc.work[i].scanned_stacks;
     }
-    if (tz_unlikely(tz_env.gc_check)) // what it scans does not count
+    // What they scan does not count.
+    if (gc.mode >= TZ_GC_M2 && (tz_env.gc_check || gc.mode == TZ_GC_M3))
+        tz_mark_check_heap(&gc.work[0]);
+    else if (tz_unlikely(tz_env.gc_check))
         tz_mark_check(&gc.work[0], gc.njobs);
     tz_limit_note_stacks(stacks_touched(stacks));
     return live;
@@ -194,7 +199,7 @@ static void begin(void *arg)
 // marked too, but for `freed`.
 static uint64_t living(uint64_t marked, uint64_t freed)
 {
-    if (!gc.beside)
+    if (!gc.mode)
         return marked;
     int64_t ns, meanwhile = (int64_t)(tz_load_rlx(&tz_mem.live) - gc.live_before);
     int64_t sum = (int64_t)(marked + tz_beside_assisted(&ns) + freed) + meanwhile;
@@ -206,10 +211,10 @@ static void cycle(void *arg)
 {
     struct tz_gctrace *t = arg;
     t->stopped = tz_clock_now();
-    uint64_t freed = quiesce(gc.beside);
-    tz_heap_verify_if_asked("before the mark", !gc.beside);
+    uint64_t freed = quiesce(gc.mode);
+    tz_heap_verify_if_asked("before the mark", !gc.mode);
     t->heap_before = tz_load_rlx(&tz_mem.live);
-    if (!gc.beside) {
+    if (!gc.mode) {
         t->heap_start = t->heap_before;
         t->goal = tz_load_rlx(&tz_mem.goal);
         reset_work();
@@ -227,7 +232,7 @@ static void cycle(void *arg)
         .live = live,
         .roots = t->roots,
         .inuse = tz_load_rlx(&tz_mem.inuse),
-        .meanwhile = gc.beside ? t->heap_before - tz_min(t->heap_before,
+        .meanwhile = gc.mode ? t->heap_before - tz_min(t->heap_before,
                                                          gc.live_before)
                                : 0,
         .beside = tz_limit_used_beside_heap(),
@@ -302,7 +307,7 @@ static bool outrun(void)
 static void arm_beside(void *arg)
 {
     (void)arg;
-    tz_beside_arm();
+    tz_beside_arm(gc.mode);
 }
 
 static void mark_beside(void *arg)
@@ -358,8 +363,10 @@ static void collect_beside(struct tz_gctrace *t)
     without_p(arm_beside, NULL);
     t->stopped_beside = stop_for(begin, t);
     without_p(mark_beside, t);
-    t->stopped_beside += stop_for(stop_beside, NULL);
-    without_p(more_beside, NULL);
+    if (gc.mode == TZ_GC_M1) {
+        t->stopped_beside += stop_for(stop_beside, NULL);
+        without_p(more_beside, NULL);
+    }
     tz_system_stack(last_beside, NULL); // it may have waited for a P
 }
 
@@ -375,7 +382,7 @@ static void collect(struct tz_gctrace *t)
         tz_central_trim();
     tz_crit_leave();
     tz_scavenge(over); // what is free is known to be by now
-    if (gc.beside)
+    if (gc.mode)
         collect_beside(t);
     t->stopping = tz_clock_now();
     tz_world_call(cycle, t);
@@ -392,7 +399,8 @@ void tz_gc_collect(enum tz_gc_why why)
         return;
     struct tz_gctrace t = { .since_start = tz_clock_now() - gc.start,
                             .forced = force };
-    gc.beside = t.beside =
+    tz_beside_ask();
+    gc.mode = t.mode =
         tz_beside_wanted(tz_load_rlx(&tz_mem.live), why == TZ_GC_EMERGENCY);
     collect(&t);
     tz_store_rel(&gc.busy, 0); // with the next collector's CAS

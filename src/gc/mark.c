@@ -115,6 +115,13 @@ TZ_NO_SANITIZE static bool resolve(uintptr_t word, struct found *f)
 TZ_NORETURN TZ_COLD static void lost(const struct tz_gcwork *w,
                                      const struct found *f)
 {
+    struct tz_object o;
+    if (w->told && tz_heap_find(w->at, &o))
+        tz_fatal("gcmode=m3: the object of %zu bytes at %p is lost, and the word at %p "
+                 "leads to it, %zu bytes into an object of %zu at %p: a store was "
+                 "not told to the collector, of the one pointer or the other",
+                 f->size, (void *)f->base, (void *)w->at,
+                 (size_t)(w->at - o.base), o.size, (void *)o.base);
     tz_throw("gccheckmark: the object of %zu bytes at %p is not marked, and the "
              "word at %p leads to it",
              f->size, (void *)f->base, (void *)w->at);
@@ -312,6 +319,22 @@ static void visit(struct tz_gcwork *w, uintptr_t word)
         scan_object(w, &f);
 }
 
+TZ_NO_SANITIZE void tz_mark_look(struct tz_gcwork *w, uintptr_t lo, uintptr_t hi)
+{
+    struct found f;
+    for (uintptr_t at = lo; at < hi; at += sizeof(uintptr_t)) {
+        uintptr_t word = tz_load_rlx((const uintptr_t *)at) & ~(uintptr_t)7;
+        if (!tz_heap_region(word) || !resolve(word, &f))
+            continue;
+        bool first = mark(w, &f);
+        if (first)
+            w->marked += f.size;
+        // One that is not collected may be marked, and its pieces only pushed.
+        if ((first || f.size > OBLET) && f.kind != TZ_NOSCAN)
+            scan_part(w, &f, f.base, f.base + f.size);
+    }
+}
+
 // --- what was written since it was scanned
 
 // The part of an object that [lo, hi) may have changed.
@@ -464,6 +487,13 @@ void tz_mark_check(struct tz_gcwork *w, uint32_t njobs)
     w->check = true;
     tz_mark_again(w, njobs);
     w->check = false;
+}
+
+void tz_mark_check_heap(struct tz_gcwork *w)
+{
+    w->check = w->again = w->told = true;
+    scan_heap_again(w);
+    w->check = w->again = w->told = false;
 }
 
 void tz_mark_visit(struct tz_gcwork *w,

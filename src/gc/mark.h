@@ -17,6 +17,9 @@ void tz_mark_uncollectable(struct tz_gcwork *w, struct tz_span *s);
 // anything left.
 void tz_mark_drain(struct tz_gcwork *w);
 
+// Marks and scans at once what each word of [lo, hi) points to.
+void tz_mark_look(struct tz_gcwork *w, uintptr_t lo, uintptr_t hi);
+
 // While the program runs: the part [lo, hi) of the heap was written, or was never
 // scanned. Scans what the marked objects there hold.
 void tz_mark_written(struct tz_gcwork *w, uintptr_t lo, uintptr_t hi);
@@ -47,6 +50,10 @@ void tz_mark_again(struct tz_gcwork *w, uint32_t njobs);
 // TUZADEBUG=gccheckmark=1, when all is decided: the same scan must find nothing
 // that is not marked, or the process ends with a report. By one worker alone.
 void tz_mark_check(struct tz_gcwork *w, uint32_t njobs);
+// The same of what marked objects hold, and not of roots, which may have words by now
+// that nobody uses and that led nowhere when the mark began. The report is for who
+// tells the collector of stores.
+void tz_mark_check_heap(struct tz_gcwork *w);
 
 // Until it is told otherwise (NULL), tz_markroot and tz_mark_scan mark nothing, but
 // call fn for each word, read at w->at (0: it is an object that is not collected).

@@ -250,6 +250,34 @@ TZ_NO_SANITIZE void tz_markroot(struct tz_gcwork *w, uint32_t i)
         scan_g(w, tz_allg_get(first));
 }
 
+// As scan_g, but looks into what the words point to.
+static void look_g(struct tz_gcwork *w, const struct tz_g *g)
+{
+    uint32_t status = tz_load_acq(&g->status);
+    const struct tz_m *m = g->m;
+    uintptr_t sp = g->ctx.sp;
+    if (status == TZ_G_DEAD || !g->started)
+        return;
+    if (status == TZ_G_RUNNING || status == TZ_G_NO_P) {
+        sp = m->stop_sp;
+        uintptr_t regs = (uintptr_t)m->stop_regs;
+        tz_mark_look(w, regs, regs + tz_align_down(m->stop_regs_size,
+                                                   sizeof(uintptr_t)));
+    } else if (status == TZ_G_SYSCALL) {
+        sp = g->syscall_sp;
+        uintptr_t regs = (uintptr_t)&g->syscall_regs;
+        tz_mark_look(w, regs, regs + sizeof g->syscall_regs);
+    }
+    uintptr_t hi = g->seg ? tz_split_segment(g, sp)->hi : g->stack.hi;
+    tz_mark_look(w, tz_align_down(sp, sizeof(uintptr_t)), hi);
+}
+
+void tz_markroot_look(struct tz_gcwork *w)
+{
+    for (size_t i = 0; i < tz_allg_count(); i++)
+        look_g(w, tz_allg_get(i));
+}
+
 // --- beside the program
 
 // Copies first: what is there may be unmapped, or given to another, at any time.

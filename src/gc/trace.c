@@ -47,7 +47,7 @@ struct times {
 static struct times times_of(const struct tz_gctrace *t)
 {
     int64_t marking = t->marked - t->marking;
-    if (!t->beside)
+    if (!t->mode)
         return (struct times){ t->marking - t->stopping, marking,
                                t->end - t->marked, 0, marking * t->workers, 0 };
     struct times x = { t->stopped_beside,
@@ -64,9 +64,10 @@ void tz_gctrace_print(const struct tz_gctrace *t, uint32_t nprocs)
     struct times x = times_of(t);
     int64_t own = x.first + x.assist + x.workers + x.pause + x.last;
     int64_t all = tz_xadd_rlx(&gc_cpu, own) + own;
-    int64_t began = t->beside ? t->beginning : t->stopping;
+    int64_t began = t->mode ? t->beginning : t->stopping;
     // Of what the Ps could have computed since the start, as Go counts it.
     int64_t could = (t->since_start + t->end - began) * nprocs + 1;
+    static const char *const mode[] = { "m0", "m1", "m2", "m3" };
     const char *missing = tz_beside_missing();
     char at[24], a[24], b[24], c[24], d[24], e[24], f[24];
     tz_print("gc %llu @%ss %lld%%: %s+%s+%s ms clock, %s+%s/%s/%s+%s ms cpu, "
@@ -77,6 +78,6 @@ void tz_gctrace_print(const struct tz_gctrace *t, uint32_t nprocs)
              ms(c, x.last), a, ms(d, x.assist), ms(e, x.workers), ms(f, x.pause),
              c, mb(t->heap_start), mb(t->heap_before), mb(t->heap_after),
              t->goal == UINT64_MAX ? 0 : mb(t->goal), mb(t->roots), nprocs,
-             t->forced ? " (forced)" : "", t->beside ? "m1" : "m0",
+             t->forced ? " (forced)" : "", mode[t->mode],
              missing ? ": " : "", missing ? missing : "");
 }

@@ -3,7 +3,7 @@
 #ifndef TZ_GC_TRACE_H
 #define TZ_GC_TRACE_H
 
-#include "base/base.h"
+#include "gc/beside.h"
 
 // Times are clock nanoseconds, sizes bytes.
 struct tz_gctrace {
@@ -23,7 +23,7 @@ struct tz_gctrace {
     uint64_t heap_after, goal, roots;
     uint32_t workers;        // threads that marked in the last stop
     uint32_t workers_beside; // and before it
-    bool beside; // marked beside the program
+    enum tz_gc_mode mode;
     bool forced; // asked for, not by growth
 };
 

@@ -24,6 +24,7 @@ struct tz_gcwork {
     bool again;                   // mark at once (tz_mark_again)
     bool watched;                 // mark nothing before it is popped
     bool check;                   // whoever is not marked is lost
+    bool told;                    // by a store that was not told
     uintptr_t at;                 // with again: where the word was read
     // With again: what is called of each word instead of marking.
     void (*visit)(struct tz_gcwork *w, uintptr_t word);

@@ -38,6 +38,11 @@ TZ_WEAK void tz_port_object_freed(void *p)
     (void)p;
 }
 
+TZ_WEAK void tz_port_overwritten(const void *p, size_t n)
+{
+    (void)p, (void)n;
+}
+
 // Spans with freed bits; pushed by CAS, taken all at once.
 static struct tz_span *some_freed;
 
@@ -131,6 +136,8 @@ void *tz_magazine_take(struct tz_mcache *c, unsigned which)
     struct tz_span *s = tz_heap_span_of(p);
     uint32_t i = index_of(s, p);
     tz_xand_bits(&s->freed[i / 64], ~(UINT64_C(1) << (i % 64)));
+    if (tz_unlikely(tz_load_rlx(&tz_mem.marking))) // as all that is handed out now
+        tz_xor_bits_rlx(&s->bits->mark[i / 64], UINT64_C(1) << (i % 64));
     tz_count(&c->live, s->elem_size);
     tz_count(&c->bytes, s->elem_size);
     tz_count(&c->objects, 1);
@@ -202,10 +209,13 @@ void tz_mcache_free(struct tz_mcache *c, void *p)
     if (slot->cur <= (char *)p && (char *)p < slot->end)
         no_object(p); // of the run that is still to be handed out
     tz_count(&c->live, -(uint64_t)o.size);
+    bool marking = tz_load_rlx(&tz_mem.marking);
+    if (tz_unlikely(marking) && !tz_span_noscan(s))
+        tz_port_overwritten(p, o.size);
     if (tz_unlikely(tz_env.clobber_free | tz_env.never_free) &&
         free_watched(&o))
         return;
-    if (tz_unlikely(tz_load_rlx(&tz_mem.marking)))
+    if (tz_unlikely(marking))
         free_meanwhile(c, s, o.index, p);
     else if (tz_span_large(s))
         tz_central_free_large(s);

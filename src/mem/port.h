@@ -15,5 +15,7 @@ void tz_port_gc_emergency(void);
 // p is freed by hand, if it is an object: nothing is known about it any more.
 // Called when tz_mem.specials is set; any thread, no locks held.
 void tz_port_object_freed(void *p);
+// While the collector marks beside the program: what n bytes at p hold is gone.
+void tz_port_overwritten(const void *p, size_t n);
 
 #endif

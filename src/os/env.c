@@ -268,12 +268,14 @@ static void debug_gccheckmark(struct text value)
 
 static void debug_gcmode(struct text value)
 {
-    if (is(value, "m0"))
-        tz_env.gc_mode = TZ_GCMODE_M0;
-    else if (is(value, "m1"))
-        tz_env.gc_mode = TZ_GCMODE_M1;
-    else
-        refuse("TUZADEBUG: gcmode", value, "m0 or m1");
+    static const char *const names[] = { "m0", "m1", "m2", "m3" };
+    for (size_t i = 0; i < tz_countof(names); i++) {
+        if (is(value, names[i])) {
+            tz_env.gc_mode = (enum tz_gcmode)(TZ_GCMODE_M0 + i);
+            return;
+        }
+    }
+    refuse("TUZADEBUG: gcmode", value, "m0, m1, m2 or m3");
 }
 
 static void debug_clobberfree(struct text value)

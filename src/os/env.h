@@ -9,7 +9,8 @@
 
 #include "base/base.h"
 
-enum tz_gcmode { TZ_GCMODE_BEST, TZ_GCMODE_M0, TZ_GCMODE_M1 };
+enum tz_gcmode { TZ_GCMODE_BEST, TZ_GCMODE_M0, TZ_GCMODE_M1, TZ_GCMODE_M2,
+                 TZ_GCMODE_M3 };
 
 struct tz_env {
     int maxprocs;      // TUZAMAXPROCS, 1..1024; 0 not set
@@ -30,7 +31,7 @@ struct tz_env {
     int schedtrace;    // ms between lines about the scheduler; 0: none
     bool stress_gc;    // stress=gc: collect at every allocation
     uint32_t gc_every; // gcevery=k: the same, but at every k-th only; else 0
-    enum tz_gcmode gc_mode; // gcmode=m0, m1: this one, if it can be had
+    enum tz_gcmode gc_mode; // gcmode=m0 to m3: this one, if it can be had
     bool gc_check;     // gccheckmark=1: a second mark must find nothing new
     bool gc_verify;    // gcverify=1: the heap is verified between phases
     bool clobber_free; // clobberfree=1: what is swept or freed is overwritten

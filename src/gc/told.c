@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// gc/told.c: marking what could be reached when the mark began.
+//
+// Where every store tells what it overwrites (barrier.c), a mark needs no help from
+// the kernel and no second look at what is written:
+//
+//   begin   the world stands still while what all roots hold is pushed; stores are
+//           logged from here on, and what is allocated is marked
+//   round   words that were overwritten are pushed, too
+//   end     the world stands still for the last of them
+//
+// Whatever could be reached at the beginning is marked then: it is still where it
+// was, or the store that took it away has told. Whatever could not is new, and
+// marked, or garbage. So the roots are not looked at again, and neither pause grows
+// with what the program writes or with the heap.
+//
+// gcc with the barrier's flags tells of some stores before the mark begins that come
+// after (docs/adr/010). Then the goroutine has the address in a register or on its
+// stack, so with the flags what these point to is scanned in the first pause.
+//
+// Yuasa, Real-time garbage collection on general-purpose machines (1990). Go's
+// hybrid barrier (mbarrier.go) tells of new values as well, and scans a stack when
+// it likes; ours would have to know of every store into a stack for that.
+
+#include "gc/told.h"
+
+#include "base/print.h"
+#include "gc/barrier.h"
+#include "gc/mark.h"
+#include "gc/markroot.h"
+#include "mem/mheap.h"
+#include "os/env.h"
+
+bool tz_told_all(const char **why)
+{
+    static char text[160];
+    const char *missing;
+    if (tz_barrier_declared(&missing))
+        return true;
+    bool asked = tz_env.gc_mode >= TZ_GCMODE_M2;
+    if (missing && (missing[0] || asked)) {
+        tz_format(text, sizeof text, "%s does not tell of its stores",
+                  missing[0] ? missing : "the program");
+        *why = text;
+    } else if (asked) {
+        *why = "the program says that stores are not told";
+    }
+    return false;
+}
+
+static void push(void *arg, const uintptr_t *words, size_t n)
+{
+    struct tz_gcwork *w = arg;
+    for (size_t i = 0; i < n; i++)
+        if (tz_heap_region(words[i]))
+            tz_work_push(w, words[i] & ~(uintptr_t)7);
+}
+
+void tz_told_begin(struct tz_gcwork *w, uint32_t njobs)
+{
+    tz_barrier_start();
+    for (uint32_t job = 0; job < njobs; job++)
+        tz_markroot(w, job);
+    if (!tz_barrier_by_hand())
+        tz_markroot_look(w);
+    tz_work_give(w);
+}
+
+size_t tz_told_round(struct tz_gcwork *w)
+{
+    return tz_barrier_flush(push, w);
+}
+
+bool tz_told_end(struct tz_gcwork *w)
+{
+    tz_barrier_flush_all(push, w);
+    bool ok = !tz_barrier_overflowed();
+    tz_barrier_stop();
+    return ok;
+}
