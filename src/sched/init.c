@@ -33,7 +33,7 @@ struct tz_p *tz_p_make(uint32_t id)
     return p->cache && p->stacks && tz_port_p_init(p) == 0 ? p : NULL;
 }
 
-// A stop would wait for this thread: a goroutine runs on it, in no declared call.
+// A stop would wait for this thread: a goroutine runs there, in no declared call.
 static bool is_waited_for(const struct tz_tls *t)
 {
     return t->m && t->g && !t->g->is_g0 && (t->p || t->taken) &&

@@ -175,7 +175,7 @@ int main(int argc, char **argv)
     if (argc == 2)
         return 0;
     setenv("CK_DEFAULT_TIMEOUT", "120", 1); // a slow machine's
-    return api_check("fork", (const TTest *const[]){ MODES(NAMES)
-                                                     a_child_that_allocates_is_told,
-                                                 NULL });
+    return api_check("fork",
+                     (const TTest *const[]){
+                         MODES(NAMES) a_child_that_allocates_is_told, NULL });
 }
