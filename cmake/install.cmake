@@ -4,7 +4,8 @@
 # pkg-config and find_package(tuza) find them.
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/tuza)
-install(TARGETS tuza tuza_static ${TUZA_SPLIT} EXPORT tuzaTargets
+install(TARGETS tuza tuza_static ${TUZA_SPLIT} ${TUZA_BARRIER}
+        EXPORT tuzaTargets
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/
@@ -34,3 +35,11 @@ if(TUZA_SPLIT)
 endif()
 install(FILES ${PROJECT_BINARY_DIR}/tuza.pc
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+if(TUZA_BARRIER)
+    configure_file(cmake/tuza-barrier.pc.in
+        ${PROJECT_BINARY_DIR}/tuza-barrier.pc @ONLY)
+    install(FILES ${PROJECT_BINARY_DIR}/tuza-barrier.pc
+            DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+    install(PROGRAMS ${PROJECT_SOURCE_DIR}/tools/tuza-cflags
+            DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()

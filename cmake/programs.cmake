@@ -62,4 +62,18 @@ function(tuza_benchmarks)
             OUTPUT_NAME parked1m_thin_bench
             RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench)
     endif()
+    if(TUZA_BARRIER) # flagbar's programs with the flags: cmake/barrier.cmake
+        foreach(name bintrees gcbench graph mixed300k)
+            add_executable(bench_flag_${name}
+                           ${PROJECT_SOURCE_DIR}/bench/${name}_bench.c)
+            target_compile_options(bench_flag_${name} PRIVATE
+                                   ${TUZA_BARRIER_FLAGS})
+            target_link_libraries(bench_flag_${name} PRIVATE tuza_barrier
+                                  tuza_example)
+            set_target_properties(bench_flag_${name} PROPERTIES
+                OUTPUT_NAME flag_${name}_bench
+                RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench)
+        endforeach()
+    endif()
+    target_link_libraries(bench_flagbar_bench PRIVATE m)
 endfunction()

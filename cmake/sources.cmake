@@ -55,7 +55,8 @@ function(tuza_sources out)
     foreach(file ${files})
         get_filename_component(dir ${file} DIRECTORY)
         get_filename_component(name ${file} NAME_WE)
-        if(name MATCHES "^morestack") # a library of its own: split.cmake
+        if(name MATCHES "^(morestack|compiled_)") # libraries of their own:
+            # split.cmake and barrier.cmake
             continue()
         endif()
         if(name MATCHES "^(.+)_generic$")

@@ -30,8 +30,11 @@ set(environment
 if(TUZA_SANITIZE)
     list(APPEND environment CK_TIMEOUT_MULTIPLIER=4)
 endif()
+# What counts is repeated less often where each time takes several times as long.
 if(TUZA_SANITIZE MATCHES thread)
     list(APPEND environment TEST_SCALE=10)
+elseif(TUZA_SANITIZE)
+    list(APPEND environment TEST_SCALE=25)
 endif()
 
 # Sets OUT to whether FILE, by the `test:` marks in its first five lines, is a

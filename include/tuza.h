@@ -11,6 +11,7 @@
 #ifndef TUZA_H
 #define TUZA_H
 
+#include "tuza/barrier.h"
 #include "tuza/base.h"
 #include "tuza/chan.h"
 #include "tuza/debug.h"

@@ -32,6 +32,8 @@ typedef struct tuza_config {
                           that changes; -1 is none: with one P, no other
                           goroutine then runs between a goroutine's calls of
                           tuza, but for those that block */
+    int barrier;       /* who says that all stores are told to the collector:
+                          TUZA_BARRIER_NOTES, or another of tuza/barrier.h */
 } tuza_config;
 
 /* Rounding, unmasked exceptions, flush to zero: what fesetround, feenableexcept

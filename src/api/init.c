@@ -13,6 +13,7 @@
 #include "arch/ctx.h"
 #include "base/print.h"
 #include "diag/diag.h"
+#include "gc/barrier.h"
 #include "gc/gc.h"
 #include "gc/pacer.h"
 #include "mem/limit.h"
@@ -25,6 +26,7 @@
 #include "sched/proc.h"
 #include "sched/split.h"
 #include "stack/stack.h"
+#include "tuza/barrier.h"
 #include "tuza/run.h"
 
 static struct {
@@ -46,7 +48,8 @@ static int read_config(const tuza_config *config, tuza_config *out)
     if (out->maxprocs < 0 || out->maxprocs > TZ_MAXPROCS ||
         out->gc_percent < -1 || out->stack_size > TZ_GIB ||
         out->memory_limit < -1 || out->float_control < TUZA_FLOAT_OWN ||
-        out->float_control > TUZA_FLOAT_SHARED || out->max_taken < -1)
+        out->float_control > TUZA_FLOAT_SHARED || out->max_taken < -1 ||
+        out->barrier < TUZA_BARRIER_NOTES || out->barrier > TUZA_BARRIER_NONE)
         return -EINVAL;
     return 0;
 }
@@ -106,6 +109,7 @@ static int start(int (*fn)(int, char **), int argc, char **argv,
         return err;
     tz_central_init();
     tz_stack_init(tz_thin_init(c.stack_size), tz_env.stack_guard);
+    tz_barrier_init(c.barrier);
     if ((err = tz_gc_init(c.gc_percent)) != 0)
         return err;
     if ((err = tz_diag_init()) != 0)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "chan/waitq.h"
+#include "gc/barrier.h"
 #include "os/lock.h"
 #include "tuza/chan.h"
 
@@ -137,6 +138,8 @@ TZ_INLINE void tz_chan_take_slot(tuza_hchan *c, void *elem,
                                  const struct tz_sudog *sender)
 {
     void *slot = tz_chan_slot(c, c->recvx);
+    if (c->elem_size >= sizeof(void *))
+        tz_barrier_range(slot, c->elem_size); // it moves to where nobody looks
     if (elem)
         tz_chan_copy(c, elem, slot);
     if (++c->recvx == c->dataqsiz)

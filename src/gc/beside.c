@@ -26,6 +26,9 @@
 #include "sched/sched.h"
 
 enum {
+    // Below it the pause is some 30 ms at most, and faults and waiting for memory
+    // would cost a fifth of the time of a program that does nothing but allocate.
+    BESIDE_MIN = TZ_DEBUG ? 1 << 20 : 32 << 20,
     SLICE = 256 << 10,       // bytes marked between two looks around
     ASSISTS = 16,            // goroutines that help at once
     ASSIST_SLICE = 16 << 10,
@@ -78,12 +81,13 @@ static bool can(void)
     return tz_load_acq(&beside.tried) == YES;
 }
 
-bool tz_beside_wanted(bool urgent)
+bool tz_beside_wanted(uint64_t live, bool urgent)
 {
     // Pages that fault are none to read beside the program.
-    if (urgent || tz_env.sim || tz_env.page_per_object)
+    if (urgent || tz_env.sim || tz_env.page_per_object ||
+        tz_env.gc_mode == TZ_GCMODE_M0)
         return false;
-    return tz_env.gc_mode == TZ_GCMODE_M1 && can();
+    return (tz_env.gc_mode == TZ_GCMODE_M1 || live >= BESIDE_MIN) && can();
 }
 
 const char *tz_beside_missing(void)

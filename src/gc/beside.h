@@ -5,9 +5,9 @@
 
 #include "gc/work.h"
 
-// Whether a collection marks beside the program: if TUZADEBUG=gcmode=m1 asks for it.
-// Looks once what the machine offers. urgent: memory was refused.
-bool tz_beside_wanted(bool urgent);
+// Whether a collection of a heap of so many bytes marks beside the program. Looks
+// once what the machine offers. urgent: memory was refused.
+bool tz_beside_wanted(uint64_t live, bool urgent);
 
 // Why the program has to stand still for the mark: a reason, or NULL.
 const char *tz_beside_missing(void);

@@ -2,7 +2,7 @@
 // gc/gc.c: one collection.
 //
 //   1. finish the sweep of the last one, look up the loaded objects
-//   2. if TUZADEBUG=gcmode=m1 asks for it and the kernel tells what is written:
+//   2. where the kernel tells what is written (beside.c), and the heap is not small:
 //      stop the world for a moment: allocation caches are flushed, and what is
 //      allocated from now on is marked; then mark while the program runs
 //   3. stop the world
@@ -393,7 +393,7 @@ void tz_gc_collect(enum tz_gc_why why)
     struct tz_gctrace t = { .since_start = tz_clock_now() - gc.start,
                             .forced = force };
     gc.beside = t.beside =
-        tz_beside_wanted(why == TZ_GC_EMERGENCY);
+        tz_beside_wanted(tz_load_rlx(&tz_mem.live), why == TZ_GC_EMERGENCY);
     collect(&t);
     tz_store_rel(&gc.busy, 0); // with the next collector's CAS
     tz_reach_wake();
@@ -434,7 +434,7 @@ void tz_port_gc_trigger(void)
         tz_gc_collect(TZ_GC_FORCED);
     else if (tz_load(&gc.busy))
         tz_beside_assist(BETWEEN);
-    else if (!tz_beside_wanted(false) ||
+    else if (!tz_beside_wanted(tz_load_rlx(&tz_mem.live), false) ||
              !tz_collector_wake())
         tz_gc_collect(TZ_GC_GROWTH);
     while (outrun()) {

@@ -8,13 +8,13 @@
 //
 // To read one is a load. What it loads is in a register at once, which a stop
 // of the world saves and the mark looks into; the handle itself changes while
-// the world is stopped. A mark that runs beside the program would have to be
-// told here of what is handed out.
+// the world is stopped.
 //
 // Go's weak handles (mheap.go: getOrAddWeakHandle) are the same; it has no
 // ephemerons (Hayes: Ephemerons, a new finalization mechanism).
 
 #include "base/print.h"
+#include "gc/barrier.h"
 #include "gc/reach.h"
 #include "gc/special.h"
 #include "mem/malloc.h"
@@ -55,9 +55,27 @@ tuza_weak *tuza_weak_make(void *obj)
     return w;
 }
 
+// A mark that runs beside the program does not look into handles: it is told what
+// has been handed out, in one step with reading that.
+static TZ_NOINLINE void *give_and_tell(const uintptr_t *p)
+{
+    tz_crit_enter();
+    uintptr_t word = tz_load_acq(p);
+    tz_barrier_give(word);
+    tz_crit_leave();
+    return (void *)word;
+}
+
+static void *give(const uintptr_t *p)
+{
+    uintptr_t word = tz_load_acq(p); // first: in a register when a mark begins
+    tz_compiler_barrier();
+    return tz_barrier_is_on() ? give_and_tell(p) : (void *)word;
+}
+
 void *tuza_weak_get(tuza_weak *w)
 {
-    return w ? (void *)tz_load_acq(&w->target) : NULL;
+    return w ? give(&w->target) : NULL;
 }
 
 // --- ephemerons
@@ -100,12 +118,12 @@ tuza_ephemeron *tuza_ephemeron_make(void *key, void *value)
 
 void *tuza_ephemeron_key(tuza_ephemeron *e)
 {
-    return (void *)tz_load_acq(&e->key);
+    return give(&e->key);
 }
 
 void *tuza_ephemeron_get(tuza_ephemeron *e)
 {
-    return (void *)tz_load_acq(&e->value);
+    return give(&e->value);
 }
 
 int tuza_ephemeron_dead(tuza_ephemeron *e)

@@ -10,6 +10,7 @@
 #include "stack/unwind.h"
 
 struct tz_profm;
+struct tz_barrier_buf;
 
 // How an M stands whose goroutine has lost its P.
 //
@@ -55,6 +56,10 @@ struct tz_m {
     struct tz_m *takerlink;
 
     struct tz_profm *prof; // the profiler's; atomic, set once
+
+    struct tz_barrier_buf *barrier; // old values (gc/barrier.c), NULL: none yet;
+                                    // the collector's while it stands still
+    bool logging;                   // its thread is writing to that
 
     // What the next context does for the one that switched away, once its
     // stack is no longer in use.

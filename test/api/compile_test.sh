@@ -118,6 +118,21 @@ static int memory(void)
            (int)tuza_object_of(p, &base);
 }
 
+static int stores(void)
+{
+    pair *p = tuza_new(pair), *q = p, one = { 1, 2.0 };
+    pair **a = tuza_new_array(pair *, 4);
+    tuza_store(&a[0], p);
+    tuza_store(&a[0], NULL);
+    tuza_store(p, one);
+    tuza_store_atomic(&a[1], p);
+    tuza_store_range(a, a + 2, 2);
+    tuza_memmove(a, a + 1, sizeof *a);
+    tuza_memset(a, 0, sizeof *a);
+    tuza_barrier(a, sizeof *a);
+    return (tuza_exchange(&a[0], q) == q) + tuza_cas(&a[1], &q, p);
+}
+
 static int calls(void)
 {
     char byte = 0;
@@ -141,7 +156,7 @@ TUZA_MAIN
     tuza_waitgroup_add(&group, 1);
     tuza_waitgroup_done(&group);
     tuza_waitgroup_wait(&group);
-    return channels() + memory() + calls() + (tuza_version() == 0);
+    return channels() + memory() + stores() + calls() + (tuza_version() == 0);
 }
 EOF
 }
@@ -289,6 +304,12 @@ refuses "select: something that is no case" \
     'tuza_select(TUZA_DEFAULT)' 'tuza_select(pt)'
 refuses "range over what is no channel" \
     'tuza_range(v, ints) { i = v; }' 'tuza_range(v, pi) { i = v; }'
+refuses "pointer of another type stored" \
+    'tuza_store(&text, text)' 'tuza_store(&text, pi)'
+refuses "pointer of another type exchanged" \
+    '(void)tuza_exchange(&text, text)' '(void)tuza_exchange(&text, pi)'
+refuses "expected value of another type" \
+    'tuza_cas(&text, &text, text)' 'tuza_cas(&text, &pi, text)'
 refuses "returned pointer used as another type" \
     'pi = tuza_new(int)' 'pt = tuza_new(int)'
 

@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "dying.h"
+#include "gc/gc.h"
 #include "gc/special.h"
 #include "mem/persist.h"
 
@@ -236,12 +237,13 @@ static void make_both(void *arg)
     }
 }
 
-// Neither has run when this looks: with one P they come after it.
+// Neither has run when this looks: with one P they come after it, as this does
+// not yield.
 IN_GOROUTINES(a_cleanup_waits_until_its_object_was_finalized, 1)
 {
     elsewhere(make_both, NULL);
     scrub_stacks();
-    tuza_gc();
+    tz_gc_collect(TZ_GC_FORCED);
     tz_special_lock();
     need(tz_special_count(TZ_SPECIAL_RUN_FINALIZER) >= (uint32_t)most(N));
     need_eq(tz_special_count(TZ_SPECIAL_RUN_CLEANUP), 0);

@@ -132,8 +132,6 @@ static int fork_beside(int argc, char **argv)
 #define FORK_BESIDE(mode)                                                      \
     START_TEST(mode##_graphs_stay_whole_beside_forks)                          \
     {                                                                          \
-        if (TZ_TSAN && strcmp(#mode, "m0") != 0)                               \
-            return;                                                            \
         setenv("TUZADEBUG", "clobberfree=1,gcmode=" #mode, 1);                 \
         setenv("TUZAGC", "1", 1);                                              \
         api_run(fork_beside, 4);                                               \

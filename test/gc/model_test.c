@@ -21,13 +21,6 @@ enum { SEEDS = 4, SMALL = 150, LARGER = 3000 };
 static tuza_waitgroup group;
 static uint64_t seed;
 
-// ThreadSanitizer tells of looks at what changes meanwhile, not all of which
-// are hidden from it yet.
-static bool may_run(const char *mode)
-{
-    return !TZ_TSAN || strcmp(mode, "m0") == 0;
-}
-
 static void setting(const char *mode, const char *more)
 {
     char text[200];
@@ -65,8 +58,6 @@ static int fuzz(int argc, char **argv)
 #define AT_EVERY(k, ops, mode)                                                 \
     START_TEST(mode##_at_every_##k##_allocations)                              \
     {                                                                          \
-        if (!may_run(#mode))                                                   \
-            return;                                                            \
         setting(#mode, "gcevery=" #k);                                         \
         fuzz_ops = (ops);                                                      \
         api_run(fuzz, 2);                                                      \
@@ -100,8 +91,6 @@ static int asked_for(int argc, char **argv)
 #define ASKED_FOR(k, ops, mode)                                                \
     START_TEST(mode##_asked_for_at_every_##k)                                  \
     {                                                                          \
-        if (!may_run(#mode))                                                   \
-            return;                                                            \
         setting(#mode, "gccheckmark=1");                                       \
         collect_at = (k);                                                      \
         ops_in_all = (ops);                                                    \
@@ -146,8 +135,6 @@ static int four(int argc, char **argv)
 static void run_four(const char *mode, const char *more, int at, int ops,
                      int procs)
 {
-    if (!may_run(mode))
-        return;
     setting(mode, more);
     every = at;
     ops_in_all = ops;

@@ -402,8 +402,6 @@ static int run_rounds(int argc, char **argv)
 static void at_every(const char *mode, int k, int rounds, int procs)
 {
     char text[100];
-    if (TZ_TSAN && strcmp(mode, "m0") != 0)
-        return;
     snprintf(text, sizeof text,
              "gcmode=%s,gccheckmark=1,clobberfree=1,gcevery=%d", mode, k);
     setenv("TUZADEBUG", text, 1);

@@ -144,8 +144,8 @@ enum { SEEDS = 50, RUNS = 20 };
 
 START_TEST(one_seed_gives_one_trace)
 {
-    int runs = scaled(RUNS);
-    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+    int runs = scaled(RUNS), seeds = scaled(SEEDS);
+    for (uint64_t seed = 0; seed < (uint64_t)seeds; seed++) {
         struct told first, again;
         run_well(seed, mixed, &first);
         ck_assert_uint_gt(first.events, 100);
@@ -259,14 +259,13 @@ static int race(int argc, char **argv)
 
 START_TEST(each_that_can_run_is_as_likely)
 {
-    enum { TIMES = 800 };
-    int count[READY] = { 0 };
-    for (uint64_t seed = 0; seed < TIMES; seed++) {
+    int count[READY] = { 0 }, times = scaled(800);
+    for (uint64_t seed = 0; seed < (uint64_t)times; seed++) {
         struct told t;
         run_well(seed, race, &t);
         count[t.value[0]]++;
     }
-    double chi = 0, mean = TIMES / READY;
+    double chi = 0, mean = (double)times / READY;
     for (int i = 0; i < READY; i++)
         chi += (count[i] - mean) * (count[i] - mean) / mean;
     ck_assert_msg(chi < 21.1, "%d %d %d %d: chi-square %f of 3 degrees, above "

@@ -151,7 +151,7 @@ static void read_and_count(void *arg)
 
 static void return_at_once(void)
 {
-    for (int round = 0; round < 5; round++) {
+    for (int round = 0; round < scaled(5); round++) {
         uint64_t target = handoffs() + 100;
         returned = 0;
         ck_assert_int_eq(pipe(there), 0);
