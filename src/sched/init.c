@@ -33,13 +33,42 @@ struct tz_p *tz_p_make(uint32_t id)
     return p->cache && p->stacks && tz_port_p_init(p) == 0 ? p : NULL;
 }
 
-// No handler stops the thread in between, or asks for its P.
-static void before_fork(void) { tz_tls_get()->locks++; }
+// A stop would wait for this thread: a goroutine runs there, in no declared call.
+static bool is_waited_for(const struct tz_tls *t)
+{
+    return t->m && t->g && !t->g->is_g0 && (t->p || t->taken) &&
+           t->locks == 0 && !tz_sched.forked;
+}
+
+// No handler stops the thread in between, or asks for its P, and nobody else is
+// stopped before the fork is made: libc waits in there for its locks, which one
+// that is stopped may hold.
+static void before_fork(void)
+{
+    if (!is_waited_for(tz_tls_get())) {
+        tz_tls_get()->locks++;
+        return;
+    }
+    while (!tz_lock_try(&tz_sched.world)) // whose end stops here
+        tz_thread_yield();
+    tz_store_rlx(&tz_sched.forker, tz_tls_get());
+}
+
+// Whether this thread has the lock of stops.
+static bool is_forker(const struct tz_tls *t)
+{
+    return tz_load_rlx(&tz_sched.forker) == t;
+}
+
 static void after_fork(void)
 {
     struct tz_tls *t = tz_tls_get();
-    if (--t->locks == 0 && tz_load_rlx(&t->stop))
+    if (is_forker(t)) {
+        tz_store_rlx(&tz_sched.forker, NULL);
+        tz_lock_release(&tz_sched.world);
+    } else if (--t->locks == 0 && tz_load_rlx(&t->stop)) {
         tz_port_stop_here();
+    }
 }
 
 // The other threads do not exist here, and nobody will release their locks: any
@@ -48,6 +77,8 @@ static void in_fork_child(void)
 {
     struct tz_tls *t = tz_tls_get();
     tz_sched.forked = true;
+    t->held_ranks = 0;
+    tz_store_rlx(&tz_sched.forker, NULL); // it may fork again
     t->cache = NULL;
     t->stop = 0;
     t->taken = 1;

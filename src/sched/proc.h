@@ -40,7 +40,8 @@ struct tz_sched {
     uint32_t nsystem;            // goroutines of the runtime's own; atomic
 
     // Stop-the-world (stw.c).
-    struct tz_lock world;  // by who stops it
+    struct tz_lock world;  // by who stops it, or forks
+    struct tz_tls *forker; // atomic; who forks with that lock
     uint32_t stopping;     // atomic; the world is stopped or about to be
     uint32_t stopwait;     // atomic; Ps and takers that have not stopped yet
     uint32_t stopbell;     // atomic, a futex; rung for who stops the world
