@@ -101,7 +101,17 @@ static inline uint64_t next_id(void)
 // All stores of references into objects.
 static inline void store(struct object *o, int e, void *p)
 {
-    o->edge[e] = p;
+    tuza_store(&o->edge[e], p);
+}
+
+// fn as the first goroutine of a program that tells of all its stores.
+static inline void run_telling(int (*fn)(int argc, char **argv), int maxprocs)
+{
+    tuza_config config = { .size = sizeof config,
+                           .maxprocs = maxprocs,
+                           .barrier = TUZA_BARRIER_COMPLETE };
+    unsetenv("TUZAMAXPROCS");
+    ck_assert_int_eq(tuza_run(fn, 0, NULL, &config), 0);
 }
 
 static struct object *object_of(const struct world *w, int i)
@@ -479,7 +489,7 @@ static void take_back(struct world *w, struct object *o)
     if (i < 0)
         return;
     for (int e = 0; e < EDGES; e++)
-        o->edge[e] = NULL;
+        store(o, e, NULL);
     note(w, i, o);
     w->shadow[i].linked = true; // by what nobody knows of any more
     link_object(w, i, pick(w));
