@@ -57,7 +57,7 @@ static void remember(struct tz_span *s)
 
 uint64_t tz_free_flush(void)
 {
-    uint64_t unmarked = 0;
+    uint64_t unmarked = tz_xchg(&tz_mem.revived, 0);
     tz_store_rlx(&tz_mem.unusable, 0);
     struct tz_span *next, *s = tz_xchg(&some_freed, NULL);
     for (; s; s = next) {
@@ -127,6 +127,14 @@ static struct tz_magazine *magazine_of(struct tz_mcache *c, unsigned which)
     return *m;
 }
 
+// As all that is handed out while the collector marks.
+static void mark_revived(struct tz_span *s, uint32_t i)
+{
+    uint64_t bit = UINT64_C(1) << (i % 64);
+    if (!(tz_xor_bits_rlx(&s->bits->mark[i / 64], bit) & bit))
+        tz_xadd_rlx(&tz_mem.revived, s->elem_size);
+}
+
 void *tz_magazine_take(struct tz_mcache *c, unsigned which)
 {
     struct tz_magazine *m = c->magazine[which];
@@ -136,8 +144,8 @@ void *tz_magazine_take(struct tz_mcache *c, unsigned which)
     struct tz_span *s = tz_heap_span_of(p);
     uint32_t i = index_of(s, p);
     tz_xand_bits(&s->freed[i / 64], ~(UINT64_C(1) << (i % 64)));
-    if (tz_unlikely(tz_load_rlx(&tz_mem.marking))) // as all that is handed out now
-        tz_xor_bits_rlx(&s->bits->mark[i / 64], UINT64_C(1) << (i % 64));
+    if (tz_unlikely(tz_load_rlx(&tz_mem.marking)))
+        mark_revived(s, i);
     tz_count(&c->live, s->elem_size);
     tz_count(&c->bytes, s->elem_size);
     tz_count(&c->objects, 1);

@@ -67,7 +67,8 @@ void *tz_malloc(size_t size, unsigned kind);
 void *tz_mcache_alloc(struct tz_mcache *c, size_t size, unsigned kind);
 
 // With the world stopped and all caches flushed: every slot whose object was
-// freed by hand is free. The bytes of those that were not marked.
+// freed by hand is free. The bytes of those that were not marked, and of those that
+// had not been when they were handed out again.
 uint64_t tz_free_flush(void);
 
 // tuza_free with the cache of this thread, by its owner.

@@ -44,6 +44,8 @@ struct tz_heap {
     uint64_t goal;      // atomic; and have done so by then
     uint64_t unusable;  // atomic; bytes freed by hand since the mark began that wait
                         // for its end
+    uint64_t revived;   // atomic; bytes that were, and are handed out again
+                        // that no marker had marked
     uint64_t inuse;     // atomic; bytes of spans
     uint64_t peak;      // atomic; most of inuse
     uint64_t sys;       // atomic; bytes grown, less those of manual spans
