@@ -9,6 +9,10 @@
 
 #include "bench.h"
 
+#ifndef STORE // pause_told_bench.c has another
+#define STORE(p, v) (*(p) = (v))
+#endif
+
 struct object {
     struct object *other;
     uint64_t number, rest[5], again;
@@ -19,7 +23,7 @@ static const tuza_type object_type = TUZA_TYPE(struct object, other);
 static struct object *object_new(struct object *other, uint64_t number)
 {
     struct object *x = tuza_alloc_typed(&object_type, 1);
-    x->other = other;
+    STORE(&x->other, other);
     x->number = number;
     x->again = ~number;
     return x;
@@ -34,12 +38,12 @@ TUZA_MAIN
     struct object **all = tuza_alloc_array(n, sizeof *all);
     bool ok = true;
     for (uint64_t i = 0; i < n; i++)
-        all[i] = object_new(i > 0 ? all[i / 2] : NULL, i);
+        STORE(&all[i], object_new(i > 0 ? all[i / 2] : NULL, i));
     for (uint64_t i = 0; i < n; i++) {
         state = state * 6364136223846793005 + 1442695040888963407;
         uint64_t slot = (state >> 32) * hot >> 32;
         ok &= all[slot]->number == slot && all[slot]->again == ~slot;
-        all[slot] = object_new(all[n - 1 - slot], slot);
+        STORE(&all[slot], object_new(all[n - 1 - slot], slot));
     }
     for (uint64_t i = 0; i < n; i++)
         ok &= all[i]->number == i && all[i]->again == ~i &&

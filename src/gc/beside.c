@@ -23,6 +23,7 @@
 #include "mem/mheap.h"
 #include "os/clock.h"
 #include "os/env.h"
+#include "os/thread.h"
 #include "os/vm.h"
 #include "sched/sched.h"
 
@@ -38,6 +39,7 @@ enum {
     ASSIST_NS = 200 * 1000,
     ROUNDS = 12,
     LAST_ROUNDS = 3,
+    SETTLE_NS = 10 * 1000 * 1000,
     FEW = 1 << 20,           // bytes written: as little as that goes into the stop
 };
 
@@ -167,6 +169,30 @@ static void drain(struct tz_gcwork *w)
     } while (w->marked - before >= SLICE);
 }
 
+static bool somebody_helps(void)
+{
+    for (uint32_t i = 0; i < ASSISTS; i++)
+        if (tz_load(&beside.assist[i].taken))
+            return true;
+    return false;
+}
+
+// Goroutines that help may have had all there was when the workers came to an end,
+// and put some of it back.
+static void settle(struct tz_gcwork *w)
+{
+    int64_t start = tz_clock_now();
+    for (;;) {
+        bool helped = somebody_helps(); // before the look
+        drain(w);
+        if (tz_work_waiting())
+            continue;
+        if (!helped || tz_clock_now() - start > SETTLE_NS)
+            return;
+        tz_thread_yield();
+    }
+}
+
 static void worker(uint32_t i)
 {
     struct tz_gcwork *w = &beside.work[i];
@@ -195,22 +221,28 @@ static bool round_again(struct tz_gcwork *w, uint64_t *last)
     return more;
 }
 
-// Until few stores are left that nobody looked at.
-static void told_rounds(struct tz_gcwork *w, int most)
+// Until few stores are left that nobody looked at. Who stores all the time tells of
+// what is marked.
+static void told_rounds(struct tz_gcwork *w)
 {
-    for (int i = 0; i < most && tz_told_round(w); i++)
-        drain(w);
+    uint64_t before;
+    do {
+        before = w->marked;
+        tz_told_round(w);
+        settle(w);
+    } while (w->marked != before);
 }
 
 static void rounds(struct tz_gcwork *w, int most)
 {
     if (is_told()) {
-        told_rounds(w, most);
+        told_rounds(w);
         return;
     }
     uint64_t last = UINT64_MAX;
     for (int i = 0; i < most && !beside.failed && round_again(w, &last); i++)
         ;
+    settle(w);
 }
 
 void tz_beside_mark(struct tz_gcwork *w, uint32_t n)

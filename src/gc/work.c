@@ -173,6 +173,8 @@ void tz_work_share(struct tz_gcwork *w)
     }
 }
 
+bool tz_work_waiting(void) { return tz_load(&work.nfull) != 0; }
+
 void tz_work_give(struct tz_gcwork *w)
 {
     struct tz_wbuf *of[] = { w->buf, w->spare };

@@ -44,6 +44,8 @@ bool tz_work_pop(struct tz_gcwork *w, uintptr_t *word);
 // Gives half of what there is to others, if somebody waits for it.
 void tz_work_share(struct tz_gcwork *w);
 
+// Whether somebody has put something there for all.
+bool tz_work_waiting(void);
 // All that is here is for others from now on.
 void tz_work_give(struct tz_gcwork *w);
 
