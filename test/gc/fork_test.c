@@ -13,7 +13,8 @@
 #define MODES(X) X(m0) X(m1)
 
 // A sanitizer's shadow memory makes a fork take half a second.
-enum { FORKERS = 3, FORKS = TZ_ASAN ? 10 : 150, GRAPHS = 2, OPS = 512, OBJECTS = 3000 };
+enum { FORKERS = 3, FORKS = TZ_ASAN ? 10 : 150 };
+enum { GRAPHS = 2, OPS = 512, OBJECTS = 3000 };
 
 static tuza_waitgroup group;
 static uint64_t seed;
