@@ -166,6 +166,30 @@ static void run_four(const char *mode, const char *more, int at, int ops,
         mode##_four_graphs_beside_collections_on_four_procs,
 MODES(FOUR)
 
+// --- where nothing is used again
+
+static int never_again(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    seed = test_seed();
+    one_life(0, SMALL, fewer(20000), 0, 64);
+    return 0;
+}
+
+#define NEVER_AGAIN(key, mode)                                                 \
+    START_TEST(mode##_with_##key)                                              \
+    {                                                                          \
+        setting(#mode, #key "=1,gcevery=64");                                  \
+        api_run(never_again, 2);                                               \
+    }                                                                          \
+    END_TEST
+#define NEVER_AGAIN_WITH(mode)                                                 \
+    NEVER_AGAIN(neverfree, mode)                                               \
+    NEVER_AGAIN(pageperobject, mode)
+#define NAMES_NEVER_AGAIN(mode)                                                \
+    mode##_with_neverfree, mode##_with_pageperobject,
+MODES(NEVER_AGAIN_WITH)
+
 // When the places go, so does the graph.
 IN_GOROUTINES(a_graph_without_roots_is_reclaimed, 2)
 {
@@ -185,7 +209,7 @@ int main(void)
     setenv("CK_DEFAULT_TIMEOUT", "120", 1); // a slow machine's
     return api_check("model", (const TTest *const[]){
                                   MODES(NAMES_AT_EVERY) MODES(NAMES_ASKED_FOR)
-                                      MODES(NAMES_FOUR)
+                                      MODES(NAMES_FOUR) MODES(NAMES_NEVER_AGAIN)
                                           a_graph_without_roots_is_reclaimed,
                                   NULL });
 }

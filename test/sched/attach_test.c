@@ -101,6 +101,7 @@ IN_GOROUTINES(threads_that_end_attached_leave_nothing, 2)
         if (i % 20 == 0)
             tuza_gc();
     }
+    tuza_yield(); // the last join may have lost this one its P
     need_eq(tz_load(&tz_sched.nops), 0);
     need(tz_load(&tz_sched.mcount) < 20);
 }
