@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// test/go/modes.h: claims about the collector that hold whether it stops the
+// world to mark or marks beside the program.
+//
+//     IN_MODES(nothing_is_lost, 2)
+//     {
+//         …; need(whole(p));
+//     }
+//
+// is two libcheck tests, nothing_is_lost as in support/goroutines.h and
+// nothing_is_lost_beside, the same with TUZADEBUG=gcmode=m1. MODES(claim) are
+// both, for the list that main gives to api_check.
+//
+// ThreadSanitizer runs the first only: of what the mark reads while others write
+// it, not all is hidden from it yet.
+#ifndef TEST_GO_MODES_H
+#define TEST_GO_MODES_H
+
+#include "base/san.h"
+#include "support/goroutines.h"
+
+#define IN_MODES(claim, maxprocs)                                              \
+    GOROUTINE_MAIN_(claim)                                                     \
+    START_TEST(claim)                                                          \
+    {                                                                          \
+        api_run(claim##_main, maxprocs);                                       \
+    }                                                                          \
+    END_TEST                                                                   \
+    START_TEST(claim##_beside)                                                 \
+    {                                                                          \
+        if (TZ_TSAN)                                                           \
+            return;                                                            \
+        setenv("TUZADEBUG", "gcmode=m1", 1);                                   \
+        api_run(claim##_main, maxprocs);                                       \
+    }                                                                          \
+    END_TEST                                                                   \
+    static void claim##_body(void)
+
+#define MODES(claim) claim, claim##_beside
+
+static inline tuza_memstats memstats(void)
+{
+    tuza_memstats st = { .size = sizeof st };
+    need_eq(tuza_memstats_read(&st), 0);
+    return st;
+}
+
+// Collections without end, one after the other, until *stop.
+static inline void collect_without_end(void *stop)
+{
+    while (!__atomic_load_n((int *)stop, __ATOMIC_ACQUIRE))
+        tuza_gc();
+    __atomic_store_n((int *)stop, -1, __ATOMIC_RELEASE);
+}
+
+// Beside these a test's own goroutines work; *stop is 0 before.
+static inline void begin_collections(int *stop)
+{
+    tuza_spawn(collect_without_end, stop);
+}
+
+static inline void end_collections(int *stop)
+{
+    __atomic_store_n(stop, 1, __ATOMIC_RELEASE);
+    while (__atomic_load_n(stop, __ATOMIC_ACQUIRE) != -1)
+        tuza_yield();
+}
+
+#endif
