@@ -15,7 +15,6 @@ enum { N = 128, VALUE = 97531 };
 
 static int ran, bad; // atomic
 static tuza_waitgroup group;
-static int stop;     // atomic
 
 static void wait_for_all(void)
 {
@@ -155,11 +154,12 @@ static void set_and_clear(void *arg)
     void **data = tuza_new_array(void *, BATCH);
     for (int i = 0; i < BATCH; i++)
         data[i] = tuza_alloc(8);
-    for (int k = 0; k < rounds; k++) {
+    for (int k = 0; k < rounds || few_collections(); k++) {
         for (int i = 0; i < BATCH; i++)
             need_eq(tuza_finalizer_set(data[i], count_ran), 0);
         for (int i = 0; i < BATCH; i++)
             need_eq(tuza_finalizer_set(data[i], NULL), 0);
+        tuza_yield();
     }
     tuza_keepalive(data);
     tuza_waitgroup_done(&group);
@@ -169,11 +169,11 @@ IN_MODES(finalizers_are_set_and_taken_off_by_several_at_once, 4)
 {
     int rounds = scaled(40);
     tuza_waitgroup_add(&group, 4);
-    begin_collections(&stop);
+    begin_collections();
     for (int i = 0; i < 4; i++)
         tuza_spawn(set_and_clear, &rounds);
     tuza_waitgroup_wait(&group);
-    end_collections(&stop);
+    end_collections();
     tuza_gc();
     need_eq(ran, 0);
     tz_special_lock();

@@ -12,7 +12,6 @@
 #define MB (INT64_C(1) << 20)
 
 static tuza_waitgroup group;
-static int stop; // atomic
 
 // --- gc_test.go: GcSys (the program GCSys): what nobody keeps is used again. Go's
 // bound is four times its least heap, and so is this one.
@@ -327,13 +326,13 @@ IN_MODES(collections_do_not_disturb_who_prints, 2)
     FILE *null = fopen("/dev/null", "w");
     char text[64];
     need(null);
-    begin_collections(&stop);
-    for (int i = 0, n = scaled(20000); i < n; i++) {
+    begin_collections();
+    for (int i = 0; i < scaled(20000) || few_collections(); i++) {
         need(fprintf(null, "%d %s %g\n", i, "text", i / 8.0) > 0);
         snprintf(text, sizeof text, "%d %.3f", i, i / 8.0);
         need(strtol(text, NULL, 10) == i);
     }
-    end_collections(&stop);
+    end_collections();
     fclose(null);
 }
 
@@ -390,13 +389,13 @@ IN_MODES(a_tree_that_is_mirrored_all_the_time_loses_no_node, 2)
 {
     enum { LEVELS = 14 };
     struct node *root = make_tree(LEVELS, 1);
-    begin_collections(&stop);
-    for (int i = 1; i <= scaled(100) || memstats().num_gc < 20; i++) {
+    begin_collections();
+    for (int i = 1; i <= scaled(100) || few_collections(); i++) {
         mirror(root);
         garbage(1000);
         need_eq(check_tree(root, 1, i), (1 << LEVELS) - 1);
     }
-    end_collections(&stop);
+    end_collections();
 }
 
 // --- BulkWriteBarrier, a benchmark: blocks of pointers go round by memmove
@@ -418,14 +417,14 @@ IN_MODES(blocks_of_pointers_that_move_lose_none, 2)
         p[i][0] = CANARY + i;
     }
     int turns = 0;
-    begin_collections(&stop);
-    for (; turns < scaled(2000) || memstats().num_gc < 20; turns++)
+    begin_collections();
+    for (; turns < scaled(2000) || few_collections(); turns++)
         for (int b = 0; b < POINTERS; b += BLOCK) {
             rotate(p + b);
             if (b % (8 * BLOCK) == 0)
                 garbage(10);
         }
-    end_collections(&stop);
+    end_collections();
     for (uint64_t i = 0; i < POINTERS; i++) {
         uint64_t in_block = (i % BLOCK + (uint64_t)turns) % BLOCK;
         need_eq(p[i][0], CANARY + i / BLOCK * BLOCK + in_block);

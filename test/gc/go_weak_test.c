@@ -13,7 +13,6 @@ struct thing {
 };
 
 static int ran, bad; // atomic
-static int stop;     // atomic
 static tuza_waitgroup group;
 static struct thing *volatile held[N];
 static tuza_weak *weak[N];
@@ -173,7 +172,7 @@ static void use(struct thing *t, int i)
 static void get_what_only_handles_have(void *arg)
 {
     int64_t end = *(int64_t *)arg;
-    while (tuza_now() < end)
+    while (tuza_now() < end || few_collections())
         for (int i = 0; i < 8; i++) {
             tuza_weak *w = weak_only(i);
             scrub_here();
@@ -190,11 +189,11 @@ IN_MODES(what_a_handle_gives_meanwhile_is_kept, 4)
 {
     int64_t end = tuza_now() + TUZA_MS(100);
     tuza_waitgroup_add(&group, 3);
-    begin_collections(&stop);
+    begin_collections();
     for (int i = 0; i < 3; i++)
         tuza_spawn(get_what_only_handles_have, &end);
     tuza_waitgroup_wait(&group);
-    end_collections(&stop);
+    end_collections();
     need(gave > 0);
 }
 
@@ -274,15 +273,15 @@ static void read_one(void *arg)
 IN_MODES(handles_are_read_while_a_mark_ends, 2)
 {
     int percent = tuza_gc_set_percent(-1);
-    begin_collections(&stop);
+    begin_collections();
     do {
         elsewhere(make_many, NULL);
         tuza_waitgroup_add(&group, MANY);
         for (uintptr_t i = 0; i < MANY; i++)
             tuza_spawn(read_one, (void *)i);
         tuza_waitgroup_wait(&group);
-    } while (memstats().num_gc < 20);
-    end_collections(&stop);
+    } while (few_collections());
+    end_collections();
     scrub_stacks();
     tuza_gc();
     int left = 0;

@@ -12,7 +12,6 @@
 #include "go/modes.h"
 
 static tuza_waitgroup group;
-static int stop;     // atomic
 static int ran, bad; // atomic
 
 static void garbage(int n, size_t size)
@@ -311,14 +310,14 @@ IN_MODES(issue9321_goroutines_are_listed_while_collections_run, 4)
 {
     null = open("/dev/null", O_WRONLY);
     need(null >= 0);
-    begin_collections(&stop);
-    for (int i = 0; i < scaled(10); i++) {
+    begin_collections();
+    for (int i = 0; i < scaled(10) || few_collections(); i++) {
         tuza_waitgroup_add(&group, 2);
         for (int k = 0; k < 2; k++)
             tuza_go(list_goroutines, 10);
         tuza_waitgroup_wait(&group);
     }
-    end_collections(&stop);
+    end_collections();
     close(null);
 }
 
@@ -509,8 +508,8 @@ tuza_fn(begin_without)
 
 IN_MODES(issue25897a_what_has_not_begun_is_scanned, 1)
 {
-    begin_collections(&stop);
-    for (int k = 0; k < scaled(20); k++) {
+    begin_collections();
+    for (int k = 0; k < scaled(20) || few_collections(); k++) {
         begun = 0;
         for (int i = 0; i < UNSTARTED; i++) {
             uint64_t *p = tuza_new(uint64_t);
@@ -522,7 +521,7 @@ IN_MODES(issue25897a_what_has_not_begun_is_scanned, 1)
         while (counted(&begun) < 2 * UNSTARTED)
             tuza_yield();
     }
-    end_collections(&stop);
+    end_collections();
 }
 
 // --- fixedbugs/issue27695.go: what a call returns is scanned on its way, in
@@ -557,7 +556,7 @@ static NOINLINE struct five return_five(uint64_t x)
 
 tuza_fn(call_and_look, int, n)
 {
-    for (uint64_t x = 0; x < (uint64_t)n; x++) {
+    for (uint64_t x = 0; x < (uint64_t)n || few_collections(); x++) {
         struct five f = return_five(x);
         struct two t = return_two(x + 5);
         need(*f.a == CANARY + x && *f.b == CANARY + x + 1 &&
@@ -572,11 +571,11 @@ IN_MODES(issue27695_what_calls_return_is_kept, 4)
 {
     tuza_gc_set_percent(1);
     tuza_waitgroup_add(&group, 20);
-    begin_collections(&stop);
+    begin_collections();
     for (int i = 0; i < 20; i++)
         tuza_go(call_and_look, scaled(4000));
     tuza_waitgroup_wait(&group);
-    end_collections(&stop);
+    end_collections();
 }
 
 // --- fixedbugs/issue30977.go: static variables that are copied
@@ -599,8 +598,8 @@ static NOINLINE struct strings new_strings(void)
 
 IN_MODES(issue30977_copies_of_static_variables_are_equal, 2)
 {
-    begin_collections(&stop);
-    for (int i = 0; i < scaled(5000); i++) {
+    begin_collections();
+    for (int i = 0; i < scaled(5000) || few_collections(); i++) {
         x_var = new_strings();
         y_var = x_var;
         memset(&x_var, 0, sizeof x_var); // y_var has them alone
@@ -613,7 +612,7 @@ IN_MODES(issue30977_copies_of_static_variables_are_equal, 2)
             need(strcmp(x_var.s[k], text) == 0);
         }
     }
-    end_collections(&stop);
+    end_collections();
 }
 
 // --- fixedbugs/issue30041.go, issue8036.go, issue8155.go, abi/part_live.go and
@@ -648,7 +647,7 @@ static NOINLINE void leave_on_stack(char *end, int n)
 
 tuza_fn(litter, char *, end, int, n)
 {
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n || few_collections(); i++) {
         leave_on_stack(end, i % 16);
         garbage(4, 32);
     }
@@ -660,12 +659,12 @@ IN_MODES(issue30041_words_that_lead_nowhere_do_no_harm, 4)
     const size_t size = (1 << 16) - 1;
     char *object = tuza_alloc_bytes(size);
     memset(object, 'x', size);
-    begin_collections(&stop);
+    begin_collections();
     tuza_waitgroup_add(&group, 4);
     for (int i = 0; i < 4; i++)
         tuza_go(litter, object + size, scaled(1000));
     tuza_waitgroup_wait(&group);
-    end_collections(&stop);
+    end_collections();
     for (size_t i = 0; i < size; i++)
         need(object[i] == 'x');
 }

@@ -45,24 +45,40 @@ static inline tuza_memstats memstats(void)
     return st;
 }
 
-// Collections without end, one after the other, until *stop.
-static inline void collect_without_end(void *stop)
+// --- Collections one after the other, beside which a test's goroutines work.
+
+static struct {
+    int stop, done; // atomic
+} collections;
+
+static inline void collect_without_end(void *arg)
 {
-    while (!__atomic_load_n((int *)stop, __ATOMIC_ACQUIRE))
+    (void)arg;
+    while (!__atomic_load_n(&collections.stop, __ATOMIC_ACQUIRE)) {
         tuza_gc();
-    __atomic_store_n((int *)stop, -1, __ATOMIC_RELEASE);
+        __atomic_add_fetch(&collections.done, 1, __ATOMIC_RELEASE);
+    }
+    __atomic_store_n(&collections.stop, -1, __ATOMIC_RELEASE);
 }
 
-// Beside these a test's own goroutines work; *stop is 0 before.
-static inline void begin_collections(int *stop)
+static inline void begin_collections(void)
 {
-    tuza_spawn(collect_without_end, stop);
+    collections.stop = collections.done = 0;
+    tuza_spawn(collect_without_end, NULL);
 }
 
-static inline void end_collections(int *stop)
+// What is done beside them goes on as long as there were fewer than this.
+enum { ENOUGH_COLLECTIONS = 20 };
+static inline bool few_collections(void)
 {
-    __atomic_store_n(stop, 1, __ATOMIC_RELEASE);
-    while (__atomic_load_n(stop, __ATOMIC_ACQUIRE) != -1)
+    return __atomic_load_n(&collections.done, __ATOMIC_ACQUIRE) <
+           ENOUGH_COLLECTIONS;
+}
+
+static inline void end_collections(void)
+{
+    __atomic_store_n(&collections.stop, 1, __ATOMIC_RELEASE);
+    while (__atomic_load_n(&collections.stop, __ATOMIC_ACQUIRE) != -1)
         tuza_yield();
 }
 
