@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// test/gc/go_finalizer_test.c: what Go's mfinal_test.go, mcleanup_test.go and its
-// program FinalizerOrCleanupDeadlock observe. Each test names what it retells.
+// test/gc/go_finalizer_test.c: what Go's mfinal_test.go, mcleanup_test.go,
+// pinner_test.go and its program FinalizerOrCleanupDeadlock observe. Each test
+// names what it retells.
 //
 // A stale word may keep an object here or there, so there are many where Go has
 // one.
@@ -386,6 +387,44 @@ IN_MODES(the_others_of_an_object_run_when_some_are_stopped, 2)
     need_eq(stopped, N - ran / 3);
 }
 
+// --- pinner_test.go: PinnerPinKeepsAliveAndReleases, PinnerMultiplePinsSame,
+// PinnerTwoPinner, PinnerPinZerosizeObj, PinnerPinTinyObj
+
+static uintptr_t pinned[N];
+
+static void make_pinned(void *arg)
+{
+    int times = *(int *)arg;
+    for (int i = 0; i < N; i++) {
+        void *p = i % 2 ? tuza_alloc((size_t)i % 4 * 16) : tuza_alloc_bytes(1);
+        need_eq(tuza_finalizer_set(p, count_ran), 0);
+        for (int k = 0; k < times; k++)
+            need_eq(tuza_pin(p), 0);
+        pinned[i] = hide(p);
+    }
+}
+
+static __attribute__((noinline)) void unpin_all(void)
+{
+    for (int i = 0; i < N; i++)
+        need_eq(tuza_unpin((void *)~pinned[i]), 0);
+}
+
+IN_MODES(a_pinned_object_is_finalized_after_its_last_pin, 2)
+{
+    for (int times = 1; times <= 100; times += 33) {
+        ran = 0;
+        elsewhere(make_pinned, &times);
+        for (int k = 0; k < times; k++) {
+            if (k == 0 || k == times - 1)
+                collect_once();
+            need_eq(ran, 0);
+            unpin_all();
+        }
+        collect_until(&ran, most(N));
+    }
+}
+
 // --- FinalizerOrCleanupDeadlock: one that never returns is seen in dumps
 
 static tuza_chan(int) never;
@@ -471,6 +510,7 @@ int main(void)
             MODES(the_finalizer_comes_first_and_the_cleanup_a_collection_later),
             MODES(a_cleanup_may_be_stopped_any_number_of_times),
             MODES(the_others_of_an_object_run_when_some_are_stopped),
+            MODES(a_pinned_object_is_finalized_after_its_last_pin),
             MODES(a_finalizer_that_never_returns_is_seen_in_a_dump),
             MODES(a_cleanup_that_never_returns_is_seen_in_a_dump),
             a_cleanup_that_never_returns_does_not_hide_a_deadlock,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// test/gc/go_gc_test.c: what Go's gc_test.go, the programs of its testdata and
-// runtime/debug's garbage_test.go observe of a collector. Each test names what it
-// retells.
+// test/gc/go_gc_test.c: what Go's gc_test.go, the programs of its testdata,
+// chanbarrier_test.go and runtime/debug's garbage_test.go observe of a collector.
+// Each test names what it retells.
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -431,6 +431,52 @@ IN_MODES(blocks_of_pointers_that_move_lose_none, 2)
     }
 }
 
+// --- chanbarrier_test.go: ChanSendBarrier, ChanSendSelectBarrier: what goroutines
+// hand to each other is nowhere else meanwhile
+
+struct answer {
+    uint64_t *number;
+};
+
+typedef tuza_chan(struct answer *) answer_chan;
+
+tuza_fn(respond, answer_chan, c, bool, selects, uint64_t, x)
+{
+    struct answer *a = tuza_new(struct answer);
+    a->number = tuza_new(uint64_t);
+    *a->number = CANARY + x;
+    if (selects)
+        tuza_select(TUZA_SEND(c, &a), TUZA_RECV((answer_chan)NULL, NULL));
+    else
+        tuza_send(c, a);
+}
+
+tuza_fn(request, bool, selects, int, n)
+{
+    for (uint64_t x = 0; x < (uint64_t)n || few_collections(); x++) {
+        answer_chan c = tuza_chan_make(struct answer *, 0);
+        struct answer *a = NULL;
+        tuza_go(respond, c, selects, x);
+        tuza_recv(c, &a);
+        tuza_yield();
+        need_eq(*a->number, CANARY + x);
+        memset(tuza_alloc_bytes(1024), 0xbb, 1024);
+    }
+    tuza_waitgroup_done(&group);
+}
+
+IN_MODES(what_is_handed_over_is_not_lost_on_its_way, 4)
+{
+    begin_collections();
+    for (int selects = 0; selects < 2; selects++) {
+        tuza_waitgroup_add(&group, 10);
+        for (int i = 0; i < 10; i++)
+            tuza_go(request, selects, scaled(500));
+        tuza_waitgroup_wait(&group);
+    }
+    end_collections();
+}
+
 // --- MemoryLimit, MemoryLimitNoGCPercent: what lives is a tenth of the limit,
 // then two, …, seven, all of it replaced again and again
 
@@ -582,6 +628,7 @@ int main(void)
             MODES(collections_do_not_disturb_who_prints),
             MODES(a_tree_that_is_mirrored_all_the_time_loses_no_node),
             MODES(blocks_of_pointers_that_move_lose_none),
+            MODES(what_is_handed_over_is_not_lost_on_its_way),
             MODES(a_memory_limit_is_kept_while_what_lives_grows),
             MODES(a_memory_limit_alone_is_kept_too),
             MODES(a_large_object_leaves_the_process_when_asked_to),
