@@ -495,6 +495,8 @@ static void churn_units(void *arg)
         if (bytes < 0)
             break;
         if (n != (int)(bytes / UNIT)) {
+            for (int i = 0; i < n; i++)
+                units[i] = NULL; // a stale word may keep the array
             n = (int)(bytes / UNIT);
             units = tuza_alloc_array((size_t)n, sizeof *units);
         }
@@ -520,7 +522,11 @@ static void live_within_limit(int percent)
         int from = counted(&rounds_done);
         while (counted(&rounds_done) < from + scaled(3)) {
             tuza_memstats st = memstats();
-            need(st.memory_used <= (uint64_t)(limit + limit / 16));
+            if (st.memory_used > (uint64_t)(limit + limit / 16))
+                ck_abort_msg("%.1f MB used, %.1f in objects, limit %.1f",
+                             (double)st.memory_used / (double)MB,
+                             (double)st.heap_inuse / (double)MB,
+                             (double)limit / (double)MB);
             need_eq(st.memory_limit, limit);
             tuza_yield();
         }

@@ -9,7 +9,9 @@
 //
 // is two libcheck tests, nothing_is_lost as in support/goroutines.h and
 // nothing_is_lost_beside, the same with TUZADEBUG=gcmode=m1. MODES(claim) are
-// both, for the list that main gives to api_check.
+// both, for the list that main gives to api_check. In both clobberfree=1 writes
+// over what is swept, so that what was lost is seen to be; a TUZADEBUG of the
+// environment is left as it is in the first.
 //
 // ThreadSanitizer runs the first only: of what the mark reads while others write
 // it, not all is hidden from it yet.
@@ -23,6 +25,7 @@
     GOROUTINE_MAIN_(claim)                                                     \
     START_TEST(claim)                                                          \
     {                                                                          \
+        setenv("TUZADEBUG", "clobberfree=1", 0);                               \
         api_run(claim##_main, maxprocs);                                       \
     }                                                                          \
     END_TEST                                                                   \
@@ -30,7 +33,7 @@
     {                                                                          \
         if (TZ_TSAN)                                                           \
             return;                                                            \
-        setenv("TUZADEBUG", "gcmode=m1", 1);                                   \
+        setenv("TUZADEBUG", "gcmode=m1,clobberfree=1", 1);                     \
         api_run(claim##_main, maxprocs);                                       \
     }                                                                          \
     END_TEST                                                                   \
