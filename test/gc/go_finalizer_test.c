@@ -182,8 +182,8 @@ IN_MODES(finalizers_are_set_and_taken_off_by_several_at_once, 4)
     tz_special_unlock();
 }
 
-// --- FinalizerRun, a benchmark; CleanupLost: of many that several set, each runs
-// once, and none is lost: what has not run is still about an object
+// --- FinalizerRun, a benchmark; CleanupLost: of many that several set, each
+// runs once, and none is lost: what has not run is still about an object
 
 static void set_and_forget(void *arg)
 {
@@ -278,8 +278,8 @@ IN_MODES(each_cleanup_runs_wherever_its_pointer_points, 2)
     }
 }
 
-// --- CleanupAfterFinalizer: the first collection brings the one, the second the
-// other
+// --- CleanupAfterFinalizer: the first collection brings the one, the second
+// the other
 
 static int finalized, cleaned; // atomic
 

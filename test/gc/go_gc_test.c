@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test/gc/go_gc_test.c: what Go's gc_test.go, the programs of its testdata,
-// chanbarrier_test.go and runtime/debug's garbage_test.go observe of a collector.
-// Each test names what it retells.
+// chanbarrier_test.go and runtime/debug's garbage_test.go observe of a
+// collector. Each test names what it retells.
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -13,8 +13,8 @@
 
 static tuza_waitgroup group;
 
-// --- gc_test.go: GcSys (the program GCSys): what nobody keeps is used again. Go's
-// bound is four times its least heap, and so is this one.
+// --- gc_test.go: GcSys (the program GCSys): what nobody keeps is used again.
+// Go's bound is four times its least heap, and so is this one.
 
 static void *volatile sink;
 
@@ -304,7 +304,8 @@ static uint64_t in_bss, in_data = 42;
 
 IN_MODES(an_address_is_an_objects_or_it_is_not, 1)
 {
-    uint64_t on_stack = 1, *in_heap = tuza_new(uint64_t), *in_malloc = malloc(8);
+    uint64_t on_stack = 1, *in_heap = tuza_new(uint64_t);
+    uint64_t *in_malloc = malloc(8);
     const void *const others[] = { &on_stack, &in_bss, &in_data, in_malloc,
                                    NULL, (void *)make_halves };
     need(tuza_object_of(in_heap, NULL) >= sizeof *in_heap);
@@ -431,8 +432,8 @@ IN_MODES(blocks_of_pointers_that_move_lose_none, 2)
     }
 }
 
-// --- chanbarrier_test.go: ChanSendBarrier, ChanSendSelectBarrier: what goroutines
-// hand to each other is nowhere else meanwhile
+// --- chanbarrier_test.go: ChanSendBarrier, ChanSendSelectBarrier: what
+// goroutines hand to each other is nowhere else meanwhile
 
 struct answer {
     uint64_t *number;
@@ -517,7 +518,8 @@ static void live_within_limit(int percent)
     need_eq(tuza_memory_limit_set(limit), INT64_MAX);
     tuza_waitgroup_add(&group, 1);
     tuza_spawn(churn_units, NULL);
-    for (int64_t live = limit / 10; live <= limit / 10 * 7; live += limit / 10) {
+    for (int64_t tenths = 1; tenths <= 7; tenths++) {
+        int64_t live = limit / 10 * tenths;
         __atomic_store_n(&target, live, __ATOMIC_RELEASE);
         int from = counted(&rounds_done);
         while (counted(&rounds_done) < from + scaled(3)) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// test/gc/go_weak_test.c: what Go's weak/pointer_test.go and gc_test.go observe of
-// weak pointers. Each test names what it retells.
+// test/gc/go_weak_test.c: what Go's weak/pointer_test.go and gc_test.go
+// observe of weak pointers. Each test names what it retells.
 
 #include "dying.h"
 #include "go/modes.h"
@@ -92,7 +92,8 @@ IN_MODES(handles_are_equal_if_their_objects_are, 2)
         need(weak[i] != weak[i - 1]);
 }
 
-// --- PointerFinalizer, PointerCleanup: empty before either runs, and from then on
+// --- PointerFinalizer, PointerCleanup: empty before either runs, and from
+// then on
 
 static void look_from_finalizer(void *obj)
 {
@@ -146,8 +147,8 @@ IN_MODES(a_handle_is_empty_before_the_cleanup_runs, 2)
     need_empty_before((void *)1);
 }
 
-// --- Issue69210: what a handle has given is kept, however it was kept before, by
-// a stack that the mark has seen already
+// --- Issue69210: what a handle has given is kept, however it was kept before,
+// by a stack that the mark has seen already
 
 static int gave; // atomic
 

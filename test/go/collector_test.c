@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// test/go/collector_test.c: programs of Go's test/ and test/fixedbugs about what
-// a collector finds and what it leaves alone, retold. Each test names its file.
+// test/go/collector_test.c: programs of Go's test/ and test/fixedbugs about
+// what a collector finds and what it leaves alone, retold. Each test names its
+// file.
 //
 // A stale word may keep an object here or there, so where Go waits for one
 // object to go there are many here, nearly all of which have to.
@@ -45,8 +46,8 @@ IN_MODES(gc, 2)
     need(left <= TENS / 8);
 }
 
-// --- mallocfin.go: of two the one that leads to the other is finalized first; a
-// finalizer that was taken off is never run
+// --- mallocfin.go: of two the one that leads to the other is finalized first;
+// a finalizer that was taken off is never run
 
 enum { PAIRS = 250 };
 
@@ -132,8 +133,8 @@ IN_MODES(tinyfin, 2)
     need_eq(bad, 0);
 }
 
-// --- finprofiled.go: of very many tiny objects every third is brought back by its
-// finalizer, and is whole from then on
+// --- finprofiled.go: of very many tiny objects every third is brought back by
+// its finalizer, and is whole from then on
 
 static int **saved, nsaved;
 
@@ -177,8 +178,8 @@ IN_MODES(finprofiled, 2)
     free(seen);
 }
 
-// --- deferfin.go, fixedbugs/issue5493.go: what goroutines had when they ended, or
-// what was given to those that they began, is not kept by that
+// --- deferfin.go, fixedbugs/issue5493.go: what goroutines had when they
+// ended, or what was given to those that they began, is not kept by that
 
 enum { ENDED = 200 };
 
@@ -261,8 +262,8 @@ IN_MODES(gcstring_ends_of_objects_are_not_taken_for_others, 2)
         need_eq(*((struct padded *)things[THINGS + i])->ptr, NULL);
 }
 
-// --- stackobj2.go: a list up a deep stack, two of it in each frame, each with an
-// object in the heap
+// --- stackobj2.go: a list up a deep stack, two of it in each frame, each with
+// an object in the heap
 
 struct on_stack {
     uint64_t *data;
@@ -280,7 +281,8 @@ static NOINLINE void make_list(struct on_stack *x, int n)
         }
         return;
     }
-    struct on_stack *first = n % 3 == 0 ? &a : &b, *second = first == &a ? &b : &a;
+    struct on_stack *first = n % 3 == 0 ? &a : &b;
+    struct on_stack *second = n % 3 == 0 ? &b : &a;
     *first = (struct on_stack){ tuza_new(uint64_t), x, x };
     *second = (struct on_stack){ tuza_new(uint64_t), first, first };
     *first->data = CANARY + (uint64_t)n;
@@ -321,8 +323,8 @@ IN_MODES(issue9321_goroutines_are_listed_while_collections_run, 4)
     close(null);
 }
 
-// --- fixedbugs/issue11286.go: a type with many numbers before and after its only
-// pointer, in an array
+// --- fixedbugs/issue11286.go: a type with many numbers before and after its
+// only pointer, in an array
 
 enum { D = 57, ELEMENTS = 4, ARRAYS = 64 };
 
@@ -372,8 +374,8 @@ IN_MODES(issue11286_only_the_pointer_of_each_element_counts, 2)
     need_reclaimed(in_number, ARRAYS * ELEMENTS);
 }
 
-// --- fixedbugs/issue80004.go: what is described in a slot leaves the description
-// of the next one alone
+// --- fixedbugs/issue80004.go: what is described in a slot leaves the
+// description of the next one alone
 
 enum { VICTIMS = 1000 };
 
@@ -428,8 +430,8 @@ IN_MODES(issue80004_a_neighbours_description_stays_as_it_was, 2)
     need_reclaimed(hidden, VICTIMS / 2);
 }
 
-// --- fixedbugs/issue15277.go, issue15281.go: ten megabytes are in use as long as a
-// variable has them, or a channel that is closed
+// --- fixedbugs/issue15277.go, issue15281.go: ten megabytes are in use as long
+// as a variable has them, or a channel that is closed
 
 enum { MB = 1 << 20 };
 static void *volatile big;
@@ -489,8 +491,8 @@ IN_MODES(issue15281_a_closed_channel_has_it_until_it_is_received, 2)
     need_eq(tuza_recv(pipe_of_big, NULL), 0);
 }
 
-// --- fixedbugs/issue25897a.go: goroutines that have not begun, with arguments and
-// without, meet collections without end
+// --- fixedbugs/issue25897a.go: goroutines that have not begun, with arguments
+// and without, meet collections without end
 
 enum { UNSTARTED = 100 };
 static int begun; // atomic

@@ -13,8 +13,8 @@
 // over what is swept, so that what was lost is seen to be; a TUZADEBUG of the
 // environment is left as it is in the first.
 //
-// ThreadSanitizer runs the first only: of what the mark reads while others write
-// it, not all is hidden from it yet.
+// ThreadSanitizer runs the first only: of what the mark reads while others
+// write it, not all is hidden from it yet.
 #ifndef TEST_GO_MODES_H
 #define TEST_GO_MODES_H
 
