@@ -368,6 +368,19 @@ static void mirror(struct node *n)
     mirror(n->child[1]);
 }
 
+// The same tree of nodes that are new, which have what the old ones had.
+static struct node *renew(struct node *n)
+{
+    if (!n)
+        return NULL;
+    struct node *fresh = tuza_new(struct node);
+    *fresh = *n;
+    n->child[0] = n->child[1] = NULL;
+    for (int i = 0; i < 2; i++)
+        fresh->child[i] = renew(fresh->child[i]);
+    return fresh;
+}
+
 // So many nodes, each with its number when the tree was mirrored `times`.
 static int check_tree(const struct node *n, uint64_t number, int times)
 {
@@ -394,6 +407,8 @@ IN_MODES(a_tree_that_is_mirrored_all_the_time_loses_no_node, 2)
     for (int i = 1; i <= scaled(100) || few_collections(); i++) {
         mirror(root);
         garbage(1000);
+        if (i % 4 == 0)
+            root = renew(root);
         need_eq(check_tree(root, 1, i), (1 << LEVELS) - 1);
     }
     end_collections();

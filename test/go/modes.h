@@ -12,13 +12,9 @@
 // both, for the list that main gives to api_check. In both clobberfree=1 writes
 // over what is swept, so that what was lost is seen to be; a TUZADEBUG of the
 // environment is left as it is in the first.
-//
-// ThreadSanitizer runs the first only: of what the mark reads while others
-// write it, not all is hidden from it yet.
 #ifndef TEST_GO_MODES_H
 #define TEST_GO_MODES_H
 
-#include "base/san.h"
 #include "support/goroutines.h"
 
 #define IN_MODES(claim, maxprocs)                                              \
@@ -31,8 +27,6 @@
     END_TEST                                                                   \
     START_TEST(claim##_beside)                                                 \
     {                                                                          \
-        if (TZ_TSAN)                                                           \
-            return;                                                            \
         setenv("TUZADEBUG", "gcmode=m1,clobberfree=1", 1);                     \
         api_run(claim##_main, maxprocs);                                       \
     }                                                                          \
@@ -52,6 +46,7 @@ static inline tuza_memstats memstats(void)
 
 static struct {
     int stop, done; // atomic
+    int enough;     // in proportion to TEST_SCALE, 4 at least
 } collections;
 
 static inline void collect_without_end(void *arg)
@@ -67,15 +62,15 @@ static inline void collect_without_end(void *arg)
 static inline void begin_collections(void)
 {
     collections.stop = collections.done = 0;
+    collections.enough = scaled(20) < 4 ? 4 : scaled(20);
     tuza_spawn(collect_without_end, NULL);
 }
 
 // What is done beside them goes on as long as there were fewer than this.
-enum { ENOUGH_COLLECTIONS = 20 };
 static inline bool few_collections(void)
 {
     return __atomic_load_n(&collections.done, __ATOMIC_ACQUIRE) <
-           ENOUGH_COLLECTIONS;
+           collections.enough;
 }
 
 static inline void end_collections(void)
