@@ -494,7 +494,9 @@ IN_MODES(what_is_handed_over_is_not_lost_on_its_way, 4)
 }
 
 // --- MemoryLimit, MemoryLimitNoGCPercent: what lives is a tenth of the limit,
-// then two, …, seven, all of it replaced again and again
+// then two, …, seven, all of it replaced again and again. An eighth above is what
+// allocation waits at; the limit yields where more than half of the time would
+// be collecting, as on a machine with too much to do.
 
 enum { UNIT = 8000, LIMIT_MB = 48 };
 
@@ -539,7 +541,8 @@ static void live_within_limit(int percent)
         int from = counted(&rounds_done);
         while (counted(&rounds_done) < from + scaled(3)) {
             tuza_memstats st = memstats();
-            if (st.memory_used > (uint64_t)(limit + limit / 16))
+            if (st.memory_used > (uint64_t)(limit + limit / 8) &&
+                st.num_relaxed == 0)
                 ck_abort_msg("%.1f MB used, %.1f in objects, limit %.1f",
                              (double)st.memory_used / (double)MB,
                              (double)st.heap_inuse / (double)MB,
