@@ -134,6 +134,7 @@ void *tz_magazine_take(struct tz_mcache *c, unsigned which)
     tz_count(&c->live, s->elem_size);
     tz_count(&c->bytes, s->elem_size);
     tz_count(&c->objects, 1);
+    tz_sample_one(&c->sample, s->elem_size);
     if (!tz_span_noscan(s))
         memset(p, 0, s->elem_size);
     return p;
@@ -202,6 +203,8 @@ void tz_mcache_free(struct tz_mcache *c, void *p)
     if (slot->cur <= (char *)p && (char *)p < slot->end)
         no_object(p); // of the run that is still to be handed out
     tz_count(&c->live, -(uint64_t)o.size);
+    if (tz_unlikely(tz_load_rlx(&s->nsampled)))
+        tz_port_sampled_freed(p);
     if (tz_unlikely(tz_env.clobber_free | tz_env.never_free) &&
         free_watched(&o))
         return;

@@ -16,4 +16,12 @@ void tz_port_gc_emergency(void);
 // Called when tz_mem.specials is set; any thread, no locks held.
 void tz_port_object_freed(void *p);
 
+// The heap profile keeps the new object p (mem/sample.c); returns: where the
+// innermost call that is not of the allocation's own returns to, or one a few
+// further in. Locks may be held, of rank FOREIGN or below; any thread.
+void tz_port_alloc_sampled(void *p, uint64_t rate, const void *returns);
+
+// p, of a span with nsampled, is freed by hand. Likewise.
+void tz_port_sampled_freed(void *p);
+
 #endif
