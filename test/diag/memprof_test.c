@@ -63,6 +63,28 @@ static const tuza_type node_type = TUZA_TYPE(struct node, left, right);
 
 static void *kept[300000];
 static int nkept;
+
+// Runs fn(arg) in a goroutine of its own, so that no word of what it did is left
+// on this stack.
+static tuza_waitgroup there;
+struct run {
+    void (*fn)(void *arg);
+    void *arg;
+};
+static void run_there(void *arg)
+{
+    struct run *r = arg;
+    r->fn(r->arg);
+    tuza_waitgroup_done(&there);
+}
+static void in_another(void (*fn)(void *), void *arg)
+{
+    struct run r = { fn, arg };
+    tuza_waitgroup_add(&there, 1);
+    need_eq(tuza_spawn(run_there, &r), 0);
+    tuza_waitgroup_wait(&there);
+}
+
 static void *keep(void *p)
 {
     need(p != NULL);
@@ -198,7 +220,7 @@ IN_GOROUTINES(what_a_collection_takes_is_not_in_use, 2)
     int n = scaled(20000), more = 100;
     tuza_heap_profile_rate(1);
     tuza_gc_set_percent(-1);
-    elsewhere(make_nodes, &n);
+    in_another(make_nodes, &n);
     for (int i = 0; i < 64; i++)
         keep(by_typed(&node_type, 1));
     for (int i = 0; i < 5; i++) {
@@ -211,7 +233,7 @@ IN_GOROUTINES(what_a_collection_takes_is_not_in_use, 2)
             need_eq(inuse, nodes_there());
         if (i == 4)
             need(inuse < 64 + (uint64_t)n / 4);
-        elsewhere(make_nodes, &more);
+        in_another(make_nodes, &more);
     }
 }
 
@@ -309,7 +331,7 @@ static void need_estimate(int i, uint64_t rate, double made, double inuse)
 
 // Every `hold`-th is kept, those between are freed by hand or left.
 struct many {
-    int made[6], held[6], hold;
+    int made[6], held[6], hold, part;
     bool by_hand;
 };
 
@@ -319,7 +341,7 @@ void allocate_many(struct many *m)
     uint64_t seed = test_seed();
     int left[6], all = 0, n = 0;
     for (int i = 0; i < 6; i++)
-        all += left[i] = scaled(many[i]);
+        all += left[i] = scaled(many[i] / m->part);
     for (; all > 0; all--) {
         int i = 0, k = (int)rnd(&seed, (uint32_t)all);
         while (k >= left[i])
@@ -335,13 +357,15 @@ void allocate_many(struct many *m)
 }
 static void allocate_them(void *m) { allocate_many(m); }
 
-static void estimate(uint64_t rate, int hold, bool by_hand)
+// A million objects, or that part of them.
+static void estimate(uint64_t rate, int hold, bool by_hand, int part)
 {
     static struct many m;
     m.hold = hold;
     m.by_hand = by_hand;
+    m.part = part;
     tuza_heap_profile_rate((int64_t)rate);
-    elsewhere(allocate_them, &m);
+    in_another(allocate_them, &m);
     scrub_stacks();
     tuza_gc();
     profile_now();
@@ -351,15 +375,15 @@ static void estimate(uint64_t rate, int hold, bool by_hand)
 
 IN_GOROUTINES(estimates_are_right_within_what_chance_allows, 1)
 {
-    estimate(16384, 5, false);
+    estimate(16384, 5, false, 1);
 }
 IN_GOROUTINES(estimates_are_right_in_slots_that_were_freed_by_hand, 1)
 {
-    estimate(16384, 5, true);
+    estimate(16384, 5, true, 2);
 }
 IN_GOROUTINES(estimates_are_right_where_most_lives, 2)
 {
-    estimate(4096, 4, true);
+    estimate(4096, 4, true, 2);
 }
 
 // One class takes all of its spans, the other a slot here and there: neither
@@ -452,10 +476,16 @@ static void on_a_larger_stack(void *arg)
     keep(by_alloc(*(size_t *)arg));
     NOTAIL;
 }
-NOINLINE void call_big(size_t n);
-void call_big(size_t n)
+NOINLINE void from_a_small_stack(size_t n);
+void from_a_small_stack(size_t n)
 {
     tuza_call_big(on_a_larger_stack, &n, 1 << 20);
+    NOTAIL;
+}
+NOINLINE void from_a_goroutines_stack(size_t n);
+void from_a_goroutines_stack(size_t n)
+{
+    tuza_on_system_stack(on_a_larger_stack, &n);
     NOTAIL;
 }
 
@@ -463,11 +493,13 @@ IN_GOROUTINES(deep_stacks_have_their_innermost_frames, 1)
 {
     tuza_heap_profile_rate(1);
     deep(500);
-    call_big(200);
+    from_a_small_stack(200); // 208
+    from_a_goroutines_stack(2000);
     profile_now();
     need_site("by_alloc", 112, 1, 1);
     need_site("deep", 112, 1, 1);
-    need_site("call_big", 208, 1, 1);
+    need_site("from_a_small_stack", 208, 1, 1);
+    need_site("from_a_goroutines_stack", 2048, 1, 1);
     for (uint64_t i = 0; i < pr.samples && tz_unwind_cpu.tables; i++)
         if (pr_has(&pr.sample[i], "deep"))
             need_eq(pr.sample[i].depth, PR_FRAMES);
