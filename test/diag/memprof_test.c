@@ -479,7 +479,7 @@ static void on_a_larger_stack(void *arg)
 NOINLINE void from_a_small_stack(size_t n);
 void from_a_small_stack(size_t n)
 {
-    tuza_call_big(on_a_larger_stack, &n, 1 << 20);
+    tuza_call_big(on_a_larger_stack, &n, 64 << 20);
     NOTAIL;
 }
 NOINLINE void from_a_goroutines_stack(size_t n);
