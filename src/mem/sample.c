@@ -41,6 +41,8 @@ TZ_WEAK void tz_port_sampled_freed(void *p)
     (void)p;
 }
 
+#define NEVER 0x1p62 // bytes that nobody allocates
+
 // In [0, 1).
 static double uniform(struct tz_sampler *p)
 {
@@ -75,7 +77,8 @@ static void draw(struct tz_sampler *p)
         tz_env_random(seed);
         p->rand = seed[0] | 1;
     }
-    p->until = (uint64_t)(exponential(p) * (double)p->rate);
+    double bytes = exponential(p) * (double)p->rate;
+    p->until = bytes < NEVER ? (uint64_t)bytes : UINT64_MAX;
 }
 
 TZ_COLD void tz_sample_hit(struct tz_sampler *p, uint64_t bytes)
