@@ -4,6 +4,8 @@
 #ifndef TZ_MEM_PORT_H
 #define TZ_MEM_PORT_H
 
+#include "base/base.h"
+
 // The heap has reached its trigger: collects, unless another thread does so
 // at this moment, in which case it waits for that. On a goroutine, outside
 // critical sections.
