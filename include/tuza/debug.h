@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* tuza/debug.h: what goroutines do, and where processor time goes.
+/* tuza/debug.h: what goroutines do, where processor time goes, and who allocates.
  *
  * SIGQUIT (ctrl-\ on a terminal) prints every goroutine on standard error, as
  * tuza_dump does, and ends the process with status 2, unless the program
@@ -43,6 +43,36 @@ TUZA_API int tuza_dump(int fd);
  * writes. A process that ends without a stop writes nothing. */
 TUZA_API int tuza_cpuprofile_start(int fd, int hz);
 TUZA_API int tuza_cpuprofile_stop(void);
+
+/* The heap profile: where what is in use was allocated, from samples. Of each
+ * `bytes` allocated one byte is drawn, on average, and the object that has it is
+ * a sample: an object of n bytes with the probability 1 - exp(-n / bytes). Its
+ * stack is kept, and whether it lives. 1: every object; 0: none, the default.
+ * TUZADEBUG=memprofilerate=524288 sets Go's rate from the start.
+ *
+ * The new rate holds for what is allocated from now on; what was sampled before
+ * keeps its own. Stops the world for a moment. Returns the rate until now; a
+ * negative number changes nothing. From a goroutine; does not park. */
+TUZA_API int64_t tuza_heap_profile_rate(int64_t bytes);
+
+/* Writes the heap profile in the format of pprof:
+ *
+ *     go tool pprof -sample_index=inuse_space -top FILE
+ *
+ * For each stack and size of object: alloc_objects, alloc_space (bytes), of all
+ * that was ever allocated, and inuse_objects, inuse_space, of what is not freed;
+ * all are estimates for the whole heap, scaled from the samples. They are those
+ * of the end of the last collection, when it was known what lives: tuza_gc()
+ * before it shows what is in use now. Before the first collection they are those
+ * of the moment. Sizes are those of size classes. Stacks have up to 64 frames,
+ * and names as in CPU profiles; goroutines and other threads (of which there are
+ * uncollectable objects only) are not told apart. tuza_heap_summary (tuza/gc.h)
+ * prints the same as text.
+ *
+ * 0; -EINVAL before the runtime runs, -EBADF, -ENOMEM or the negative errno of a
+ * write. From goroutines and plain threads. Does not park, but blocks the thread
+ * while it reads symbol tables and writes. */
+TUZA_API int tuza_heap_profile(int fd);
 
 TUZA_END
 

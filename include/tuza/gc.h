@@ -154,6 +154,10 @@ TUZA_API int tuza_why_alive(const void *p, int fd);
  * tuza_alloc; (no pointers), of tuza_alloc_bytes and of types without any;
  * (uncollectable); (typed), not described or of a type that is not known.
  *
+ * While the heap profile takes samples (tuza_heap_profile_rate, tuza/debug.h) a
+ * second part follows: estimates by the stack that allocated, as of the end of
+ * the last collection.
+ *
  * The world is stopped while objects are counted, for some nanoseconds each.
  * 0; -EBADF; -ENOMEM: some 400 KiB are needed; or the negative errno of a write.
  * Does not park, but blocks the thread in write. */

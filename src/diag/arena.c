@@ -39,16 +39,16 @@ void tz_arena_free(struct tz_arena *a)
     a->used = 0;
 }
 
-struct tz_table_node *tz_table_at(struct tz_table *t, struct tz_arena *a,
+struct tz_map_node *tz_map_at(struct tz_map *t, struct tz_arena *a,
                                   uintptr_t key)
 {
     uintptr_t mixed = key * (uintptr_t)0x9e3779b97f4a7c15;
-    struct tz_table_node **head =
-        &t->bucket[(mixed >> (sizeof key * 4)) % TZ_TABLE_BUCKETS];
-    for (struct tz_table_node *n = *head; n; n = n->next)
+    struct tz_map_node **head =
+        &t->bucket[(mixed >> (sizeof key * 4)) % TZ_MAP_BUCKETS];
+    for (struct tz_map_node *n = *head; n; n = n->next)
         if (n->key == key)
             return n;
-    struct tz_table_node *n = tz_arena_alloc(a, sizeof *n);
+    struct tz_map_node *n = tz_arena_alloc(a, sizeof *n);
     if (!n)
         return NULL;
     n->key = key;

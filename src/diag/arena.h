@@ -17,18 +17,18 @@ void tz_arena_free(struct tz_arena *a); // it is empty then
 
 // A number for each key. The nodes lie in an arena, with whose end the table is
 // zeroed.
-enum { TZ_TABLE_BUCKETS = 1024 };
-struct tz_table {
-    struct tz_table_node *bucket[TZ_TABLE_BUCKETS];
+enum { TZ_MAP_BUCKETS = 1024 };
+struct tz_map {
+    struct tz_map_node *bucket[TZ_MAP_BUCKETS];
 };
-struct tz_table_node {
-    struct tz_table_node *next;
+struct tz_map_node {
+    struct tz_map_node *next;
     uintptr_t key;
     uint64_t value; // 0 when it is new
 };
 
 // The node of the key, a new one if there is none; NULL when memory is refused.
-struct tz_table_node *tz_table_at(struct tz_table *t, struct tz_arena *a,
+struct tz_map_node *tz_map_at(struct tz_map *t, struct tz_arena *a,
                                   uintptr_t key);
 
 #endif

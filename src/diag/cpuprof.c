@@ -303,7 +303,8 @@ int tuza_cpuprofile_start(int fd, int hz)
     each_m(forget);
     clock_gettime(CLOCK_REALTIME, &wall);
     prof.profile.began = wall.tv_sec * TZ_NSEC_PER_SEC + wall.tv_nsec;
-    prof.profile.period_ns = prof.period;
+    prof.profile.kind = &tz_profile_cpu;
+    prof.profile.period = prof.period;
     prof.start = tz_clock_now();
     prof.stop = prof.done = 0;
     tz_store(&prof.active, 1);

@@ -4,8 +4,8 @@
 // The format is a protocol buffer (github.com/google/pprof, profile.proto):
 //
 //   Profile { 1 sample_type, 2 sample, 3 mapping, 4 location, 5 function,
-//             6 string_table, 9 time, 10 duration, 11 period_type, 12 period,
-//             13 comment }
+//             6 string_table, 7 drop_frames, 9 time, 10 duration,
+//             11 period_type, 12 period, 13 comment }
 //
 // Fields of a message may stand in any order, so it is written in one pass: a
 // location, its function and its strings go out when a sample first needs them.
@@ -26,7 +26,40 @@
 #include "diag/out.h"
 #include "diag/symbol.h"
 
+const struct tz_profile_kind tz_profile_cpu = {
+    .value = { { "samples", "count" }, { "cpu", "nanoseconds" } },
+    .period = { "cpu", "nanoseconds" },
+};
+const struct tz_profile_kind tz_profile_heap = {
+    .value = { { "alloc_objects", "count" }, { "alloc_space", "bytes" },
+               { "inuse_objects", "count" }, { "inuse_space", "bytes" } },
+    .period = { "space", "bytes" },
+    .drop = "tuza_alloc.*|tz_malloc",
+};
+
 // --- counting
+
+static struct tz_stack_count *new_count(struct tz_profile *p,
+                                        struct tz_stack_count **head,
+                                        const uintptr_t *place, uint32_t depth)
+{
+    struct tz_stack_count *s =
+        tz_arena_alloc(&p->arena, sizeof *s + depth * sizeof *place);
+    if (!s)
+        return NULL;
+    s->n = depth;
+    memcpy(s->place, place, depth * sizeof *place);
+    s->next = *head;
+    *head = s;
+    return s;
+}
+
+static void count(const struct tz_profile *p, struct tz_stack_count *s,
+                  uint64_t n)
+{
+    s->value[0] += n;
+    s->value[1] += n * (uint64_t)p->period;
+}
 
 void tz_profile_add(struct tz_profile *p, const char *label,
                     const uintptr_t *place, uint32_t depth, uint64_t n)
@@ -39,23 +72,29 @@ void tz_profile_add(struct tz_profile *p, const char *label,
     for (struct tz_stack_count *s = *head; s; s = s->next) {
         if (s->hash == h && s->label == label && s->n == depth &&
             !memcmp(s->place, place, depth * sizeof *place)) {
-            s->count += n;
+            count(p, s, n);
             return;
         }
     }
-    struct tz_stack_count *s =
-        tz_arena_alloc(&p->arena, sizeof *s + depth * sizeof *place);
+    struct tz_stack_count *s = new_count(p, head, place, depth);
     if (!s) {
         p->lost += n;
         return;
     }
     s->hash = h;
     s->label = label;
-    s->n = depth;
-    s->count = n;
-    memcpy(s->place, place, depth * sizeof *place);
-    s->next = *head;
-    *head = s;
+    count(p, s, n);
+}
+
+bool tz_profile_add_heap(struct tz_profile *p, const uintptr_t *place,
+                         uint32_t depth, uint64_t bytes, const uint64_t *value)
+{
+    struct tz_stack_count *s = new_count(p, &p->bucket[0], place, depth);
+    if (!s)
+        return false;
+    s->bytes = bytes;
+    memcpy(s->value, value, sizeof s->value);
+    return true;
 }
 
 void tz_profile_free(struct tz_profile *p)
@@ -69,11 +108,11 @@ void tz_profile_free(struct tz_profile *p)
 
 enum { PROFILE_SAMPLE_TYPE = 1, PROFILE_SAMPLE, PROFILE_MAPPING,
        PROFILE_LOCATION, PROFILE_FUNCTION, PROFILE_STRING,
-       PROFILE_TIME = 9, PROFILE_DURATION, PROFILE_PERIOD_TYPE,
+       PROFILE_DROP, PROFILE_TIME = 9, PROFILE_DURATION, PROFILE_PERIOD_TYPE,
        PROFILE_PERIOD, PROFILE_COMMENT };
 enum { TYPE_NAME = 1, TYPE_UNIT };
 enum { SAMPLE_LOCATIONS = 1, SAMPLE_VALUES, SAMPLE_LABEL };
-enum { LABEL_KEY = 1, LABEL_TEXT };
+enum { LABEL_KEY = 1, LABEL_TEXT, LABEL_NUMBER, LABEL_UNIT };
 enum { MAPPING_ID = 1, MAPPING_START, MAPPING_LIMIT, MAPPING_OFFSET,
        MAPPING_FILE, MAPPING_BUILD_ID, MAPPING_HAS_FUNCTIONS };
 enum { LOCATION_ID = 1, LOCATION_MAPPING, LOCATION_ADDRESS, LOCATION_LINE };
@@ -129,8 +168,8 @@ struct writer {
     uint64_t locations;
     uint64_t mappings;
     struct { uintptr_t lo, hi; } mapping[MAPPINGS];
-    uint64_t key; // the string "goroutine"
-    struct tz_table by_place, by_function, by_label;
+    uint64_t key, bytes; // the strings "goroutine" and "bytes"
+    struct tz_map by_place, by_function, by_label;
 };
 
 static void flush(struct writer *w)
@@ -178,12 +217,12 @@ static uint64_t add_string(struct writer *w, const char *s)
     return w->strings++;
 }
 
-static void add_type(struct writer *w, unsigned field, uint64_t name,
-                     uint64_t unit)
+static void add_type(struct writer *w, unsigned field,
+                     const struct tz_profile_type *t)
 {
     struct message m = { .n = 0 };
-    put_number(&m, TYPE_NAME, name);
-    put_number(&m, TYPE_UNIT, unit);
+    put_number(&m, TYPE_NAME, add_string(w, t->name));
+    put_number(&m, TYPE_UNIT, add_string(w, t->unit));
     emit_message(w, field, &m);
 }
 
@@ -259,8 +298,8 @@ static uint64_t function_of(struct writer *w, uintptr_t place)
     struct tz_symbol s = { .start = 0 };
     if (w->names)
         tz_symbol_find(place, &s);
-    struct tz_table_node *n =
-        s.start ? tz_table_at(&w->by_function, &w->p->arena, s.start) : NULL;
+    struct tz_map_node *n =
+        s.start ? tz_map_at(&w->by_function, &w->p->arena, s.start) : NULL;
     if (!n || n->value)
         return n ? n->value : 0;
     struct message m = { .n = 0 };
@@ -275,7 +314,7 @@ static uint64_t function_of(struct writer *w, uintptr_t place)
 
 static uint64_t location_of(struct writer *w, uintptr_t place)
 {
-    struct tz_table_node *n = tz_table_at(&w->by_place, &w->p->arena, place);
+    struct tz_map_node *n = tz_map_at(&w->by_place, &w->p->arena, place);
     if (!n || n->value)
         return n ? n->value : 0;
     struct message m = { .n = 0 }, line = { .n = 0 };
@@ -296,8 +335,8 @@ static uint64_t location_of(struct writer *w, uintptr_t place)
 
 static uint64_t label_of(struct writer *w, const char *label)
 {
-    struct tz_table_node *n =
-        tz_table_at(&w->by_label, &w->p->arena, (uintptr_t)label);
+    struct tz_map_node *n =
+        tz_map_at(&w->by_label, &w->p->arena, (uintptr_t)label);
     if (n && !n->value)
         n->value = add_string(w, label);
     return n ? n->value : 0;
@@ -313,13 +352,20 @@ static void add_sample(struct writer *w, const struct tz_stack_count *s)
     }
     put_bytes(&m, SAMPLE_LOCATIONS, part.bytes, part.n);
     part.n = 0;
-    put_varint(&part, s->count);
-    put_varint(&part, s->count * (uint64_t)w->p->period_ns);
+    for (int i = 0; i < TZ_PROFILE_VALUES && w->p->kind->value[i].name; i++)
+        put_varint(&part, s->value[i]);
     put_bytes(&m, SAMPLE_VALUES, part.bytes, part.n);
     if (s->label) {
         part.n = 0;
         put_number(&part, LABEL_KEY, w->key);
         put_number(&part, LABEL_TEXT, label_of(w, s->label));
+        put_bytes(&m, SAMPLE_LABEL, part.bytes, part.n);
+    }
+    if (s->bytes) {
+        part.n = 0;
+        put_number(&part, LABEL_KEY, w->bytes);
+        put_number(&part, LABEL_NUMBER, s->bytes);
+        put_number(&part, LABEL_UNIT, w->bytes);
         put_bytes(&m, SAMPLE_LABEL, part.bytes, part.n);
     }
     emit_message(w, PROFILE_SAMPLE, &m);
@@ -328,16 +374,19 @@ static void add_sample(struct writer *w, const struct tz_stack_count *s)
 static void write_all(struct writer *w)
 {
     char text[64];
+    const struct tz_profile_kind *kind = w->p->kind;
     add_string(w, ""); // number 0, by definition
-    uint64_t samples = add_string(w, "samples"), count = add_string(w, "count");
-    uint64_t cpu = add_string(w, "cpu"), ns = add_string(w, "nanoseconds");
     w->key = add_string(w, "goroutine");
-    add_type(w, PROFILE_SAMPLE_TYPE, samples, count);
-    add_type(w, PROFILE_SAMPLE_TYPE, cpu, ns);
-    add_type(w, PROFILE_PERIOD_TYPE, cpu, ns);
-    emit_number(w, PROFILE_PERIOD, (uint64_t)w->p->period_ns);
+    w->bytes = add_string(w, "bytes");
+    for (int i = 0; i < TZ_PROFILE_VALUES && kind->value[i].name; i++)
+        add_type(w, PROFILE_SAMPLE_TYPE, &kind->value[i]);
+    add_type(w, PROFILE_PERIOD_TYPE, &kind->period);
+    emit_number(w, PROFILE_PERIOD, (uint64_t)w->p->period);
     emit_number(w, PROFILE_TIME, (uint64_t)w->p->began);
-    emit_number(w, PROFILE_DURATION, (uint64_t)w->p->duration_ns);
+    if (w->p->duration_ns)
+        emit_number(w, PROFILE_DURATION, (uint64_t)w->p->duration_ns);
+    if (kind->drop)
+        emit_number(w, PROFILE_DROP, add_string(w, kind->drop));
     dl_iterate_phdr(add_module, w);
     for (size_t i = 0; i < TZ_PROFILE_BUCKETS; i++)
         for (const struct tz_stack_count *s = w->p->bucket[i]; s; s = s->next)

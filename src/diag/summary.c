@@ -11,8 +11,8 @@
 // Types are read by a system call: a library that had one may be gone.
 //
 // Cost: a visit of each span and each set bit, and of the records of what is
-// typed; objects are not touched. Go has no such list (its heap profile is by
-// place of allocation, of samples).
+// typed; objects are not touched. Go has no such list. By place of allocation, if
+// samples are taken: memprof.c.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +20,7 @@
 
 #include "base/bits.h"
 #include "base/print.h"
+#include "diag/memprof.h"
 #include "diag/out.h"
 #include "gc/gc.h"
 #include "mem/mheap.h"
@@ -262,7 +263,8 @@ static int write_all(struct summary *y, int fd)
                (unsigned long long)r->objects, (unsigned long long)r->bytes,
                mille / 10, mille % 10, name);
     }
-    return -o.err;
+    int err = tz_memprof_summary(&o);
+    return o.err ? -o.err : err;
 }
 
 int tuza_heap_summary(int fd)

@@ -26,7 +26,6 @@
 
 #include "base/print.h"
 #include "base/san.h"
-#include "diag/symbol.h"
 #include "sched/proc.h"
 #include "stack/unwind.h"
 
@@ -52,26 +51,35 @@ TZ_NO_SANITIZE static bool is_entry(const struct tz_g *g, const char *symbol)
            (!symbol[n] || !strncmp(symbol + n, "_tuza_run", 9));
 }
 
-static void print_line(struct walk *w, const struct line *l)
+struct tz_symbol tz_trace_place(struct tz_out *o, const char *indent,
+                                uintptr_t pc, uintptr_t place, size_t times)
 {
     struct tz_symbol s = { .start = 0 };
-    char text[200], times[32] = "";
+    char text[200], often[32] = "";
     size_t offset = 0;
-    if (w->out->names)
-        tz_symbol_find(l->place, &s);
+    if (o->names)
+        tz_symbol_find(place, &s);
     if (s.start) {
         tz_format(text, sizeof text, "%s.%s", s.module, s.name);
-        offset = l->pc - s.start;
-        w->entry |= is_entry(w->g, s.name);
+        offset = pc - s.start;
     } else if (s.module[0]) {
         tz_format(text, sizeof text, "%s.??", s.module);
-        offset = l->pc - s.base;
+        offset = pc - s.base;
     } else {
-        tz_format(text, sizeof text, "%p", (void *)l->pc);
+        tz_format(text, sizeof text, "%p", (void *)pc);
     }
-    if (l->times > 1)
-        tz_format(times, sizeof times, " (%zu times)", l->times);
-    tz_out(w->out, "%s%s(...)\n\t??:0 +0x%zx\n", text, times, offset);
+    if (times > 1)
+        tz_format(often, sizeof often, " (%zu times)", times);
+    tz_out(o, "%s%s%s(...)\n%s\t??:0 +0x%zx\n", indent, text, often, indent,
+           offset);
+    return s;
+}
+
+static void print_line(struct walk *w, const struct line *l)
+{
+    struct tz_symbol s = tz_trace_place(w->out, "", l->pc, l->place, l->times);
+    if (s.start)
+        w->entry |= is_entry(w->g, s.name);
 }
 
 // What has come to an end: prints it, or keeps it among the last.

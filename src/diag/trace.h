@@ -4,6 +4,7 @@
 #define TZ_DIAG_TRACE_H
 
 #include "diag/out.h"
+#include "diag/symbol.h"
 #include "sched/g.h"
 #include "stack/unwind.h"
 
@@ -16,5 +17,10 @@ bool tz_trace_current(struct tz_out *o, const struct tz_machine *at,
                       bool *entry);
 // Of another that is parked, stopped or in a declared call.
 bool tz_trace_other(struct tz_out *o, const struct tz_g *g, bool *entry);
+
+// Prints one frame: where it is, and what is looked up for it (tz_unwind_place).
+// Each line begins with `indent`. What the code is called; no start: not known.
+struct tz_symbol tz_trace_place(struct tz_out *o, const char *indent,
+                                uintptr_t pc, uintptr_t place, size_t times);
 
 #endif

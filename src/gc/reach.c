@@ -8,7 +8,8 @@
 //     | handles:    of what is still not marked: weak ones cleared, ephemerons
 //     |             dead
 //     | finalizers: of such objects: marked after all, queued
-//     v cleanups:   of what is not marked now: queued; the sweep has the rest
+//     | cleanups:   of what is not marked now: queued
+//     v samples:    the same: no more in use (site.c); the sweep has the rest
 //
 // All of it inside the pause, on one thread, and no code of the user's. So
 // every answer is given once: a handle that was read before the pause has put
@@ -29,6 +30,7 @@
 #include "base/print.h"
 #include "gc/finalizer.h"
 #include "gc/mark.h"
+#include "gc/site.h"
 #include "gc/special.h"
 #include "mem/port.h"
 
@@ -171,6 +173,7 @@ void tz_reach_finish(struct tz_gcwork *w, uint32_t njobs)
     clear_handles();
     queue_finalizers(w, njobs);
     queue_cleanups();
+    tz_site_marked();
 }
 
 void tz_reach_wake(void)

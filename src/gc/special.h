@@ -19,6 +19,7 @@ enum tz_special_kind {
     TZ_SPECIAL_EPHEMERON, // itself; arg: its key's record           none
     TZ_SPECIAL_PIN,       // arg: how often                          object
     TZ_SPECIAL_HANDLE,    // object: of arg, if it has one           arg
+    TZ_SPECIAL_SAMPLE,    // arg: where it was allocated (site.c) none
     TZ_SPECIAL_ROOT,      // [object, arg) is memory of the user's   all of it
     // About none any more, queued or running:
     TZ_SPECIAL_RUN_FINALIZER, //         fn(object)                  object

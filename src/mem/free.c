@@ -149,6 +149,7 @@ void *tz_magazine_take(struct tz_mcache *c, unsigned which)
     tz_count(&c->live, s->elem_size);
     tz_count(&c->bytes, s->elem_size);
     tz_count(&c->objects, 1);
+    tz_sample_one(&c->sample, s->elem_size);
     if (!tz_span_noscan(s))
         memset(p, 0, s->elem_size);
     return p;
@@ -220,6 +221,8 @@ void tz_mcache_free(struct tz_mcache *c, void *p)
     bool marking = tz_load_rlx(&tz_mem.marking);
     if (tz_unlikely(marking) && !tz_span_noscan(s))
         tz_port_overwritten(p, o.size);
+    if (tz_unlikely(tz_load_rlx(&s->nsampled)))
+        tz_port_sampled_freed(p);
     if (tz_unlikely(tz_env.clobber_free | tz_env.never_free) &&
         free_watched(&o))
         return;

@@ -167,18 +167,23 @@ static inline bool take_run_of_word(const struct tz_span *s, uint32_t *first,
 static bool next_run(struct tz_mcache *c, struct tz_cacheslot *slot)
 {
     struct tz_span *s = slot->span;
-    uint32_t first, end;
+    uint32_t first, end, all;
     bool marking = tz_load_rlx(&tz_mem.marking);
     if (tz_unlikely(tz_env.stress_gc || marking) ||
-        !take_run_of_word(s, &first, &end)) {
+        !take_run_of_word(s, &first, &all)) {
         end = find_run(s, &first);
         if (first == end)
             return false;
         if (tz_env.stress_gc)
             end = first + 1; // the next allocation comes here again
+        end = first + tz_sample_run(&c->sample, s, end - first);
         if (marking) // first: an object that is not marked would be scanned
             mark_run(s, first, end, true);
         change_bits(s->bits->alloc, first, end, true);
+    } else {
+        end = first + tz_sample_run(&c->sample, s, all - first);
+        if (tz_unlikely(end < all))
+            change_bits(s->bits->alloc, end, all, false);
     }
     s->nalloc += end - first;
     s->next = end;
@@ -218,6 +223,7 @@ static void release_slot(struct tz_mcache *c, struct tz_cacheslot *slot)
         tz_count(&c->bytes, -(uint64_t)rest);
         tz_count(&c->objects, -(uint64_t)n);
     }
+    s->sample_next = false;
     slot->span = NULL;
     slot->cur = slot->end = NULL;
     tz_central_put(s);
@@ -245,6 +251,7 @@ void tz_mcache_flush(struct tz_mcache *c)
     tz_xadd_rlx(&tz_mem.live, c->live);
     tz_store_rlx(&c->live, 0);
     c->collect = false;
+    tz_sample_flush(&c->sample);
     if (tz_unlikely(tz_env.gc_verify))
         tz_heap_pagecache_flush(&c->pages); // each page has one place to be in
 }
@@ -305,6 +312,7 @@ static struct tz_span *large_span(struct tz_mcache *c, size_t size,
     tz_count(&c->bytes, s->elem_size);
     tz_count(&c->objects, 1);
     publish_live(c);
+    tz_sample_one(&c->sample, s->elem_size);
     fresh((void *)s->base, s->elem_size);
     tz_central_put(s);
     return s;
@@ -347,17 +355,29 @@ void *tz_mcache_alloc(struct tz_mcache *c, size_t size, unsigned kind)
     return s ? (void *)s->base : NULL;
 }
 
-// With a P.
-static void *alloc_once(struct tz_tls *t, size_t size, unsigned kind)
+// The rate at which the heap profile keeps what was allocated last; 0: not.
+static uint64_t take_hit(struct tz_mcache *c)
+{
+    uint64_t rate = c->sample.hit;
+    if (tz_unlikely(rate))
+        c->sample.hit = 0;
+    return rate;
+}
+
+// With a P. *rate: as take_hit.
+static void *alloc_once(struct tz_tls *t, size_t size, unsigned kind,
+                        uint64_t *rate)
 {
     if (is_small(size)) {
         tz_crit_enter();
         void *p = tz_mcache_alloc(t->cache, size, kind);
+        *rate = take_hit(t->cache);
         tz_crit_leave();
         return p;
     }
     tz_crit_enter();
     struct tz_span *s = large_span(t->cache, size, tz_spanclass(0, kind));
+    *rate = take_hit(t->cache);
     void *p = s ? (void *)s->base : NULL;
     size_t zero = s && s->needzero && kind_zeroed(kind) ? s->elem_size : 0;
     tz_crit_leave();
@@ -372,15 +392,17 @@ struct request {
     size_t size;
     unsigned kind;
     void *p;
+    uint64_t rate; // as take_hit
 };
 
 static void foreign_alloc(struct tz_mcache *c, void *arg)
 {
     struct request *r = arg;
     r->p = tz_mcache_alloc(c, r->size, r->kind);
+    r->rate = take_hit(c);
 }
 
-static void *malloc_without_p(size_t size, unsigned kind)
+static void *malloc_without_p(size_t size, unsigned kind, uint64_t *rate)
 {
     if (kind < TZ_UNCOLLECTABLE)
         tz_fatal("allocation of %zu bytes outside of a goroutine", size);
@@ -388,8 +410,9 @@ static void *malloc_without_p(size_t size, unsigned kind)
     for (int i = 0; i < 100 && tz_load_rlx(&tz_mem.marking) &&
                     tz_mem_taken() / 2 > tz_load_rlx(&tz_mem.goal); i++)
         tz_thread_yield();
-    struct request r = {size, kind, NULL};
+    struct request r = {size, kind, NULL, 0};
     tz_foreign_with(foreign_alloc, &r);
+    *rate = r.rate;
     return r.p;
 }
 
@@ -402,29 +425,40 @@ static bool stressed(void)
 }
 
 // Collects first when it is time to, and once more when memory is refused.
-static TZ_NOINLINE void *malloc_slow(size_t size, unsigned kind)
+TZ_INLINE void *malloc_somehow(size_t size, unsigned kind, uint64_t *rate)
 {
     struct tz_tls *t = tz_tls_get();
     size += size == 0; // every object has an address of its own
     struct tz_mcache *cache = tz_load_rlx(&t->cache); // it may be taken any time
     if (tz_unlikely(!cache && !t->taken))
-        return malloc_without_p(size, kind);
+        return malloc_without_p(size, kind, rate);
     bool may_collect = t->locks == 0;
     if (may_collect && (stressed() || (cache && cache->collect))) {
         tz_port_gc_trigger();
         t = tz_tls_get();
     }
-    void *p = alloc_once(t, size, kind);
+    void *p = alloc_once(t, size, kind, rate);
     if (!p && may_collect && size <= PTRDIFF_MAX / 2) {
         tz_port_gc_emergency();
-        p = alloc_once(tz_tls_get(), size, kind);
+        p = alloc_once(tz_tls_get(), size, kind, rate);
         for (int i = 0; !p && i < TUZA_MEMORY_TRIES; i++) {
             if (!tz_limit_ask_user(size))
                 break;
             tz_port_gc_emergency();
-            p = alloc_once(tz_tls_get(), size, kind);
+            p = alloc_once(tz_tls_get(), size, kind, rate);
         }
     }
+    return p;
+}
+
+// Whatever is not the fast path. What the heap profile keeps is recorded outside
+// of critical sections; until it is, p on this stack keeps the object.
+static TZ_NOINLINE void *malloc_slow(size_t size, unsigned kind)
+{
+    uint64_t rate = 0;
+    void *p = malloc_somehow(size, kind, &rate);
+    if (tz_unlikely(rate))
+        tz_port_alloc_sampled(p, rate, __builtin_return_address(0));
     return p;
 }
 

@@ -5,6 +5,7 @@
 
 #include "mem/mcentral.h"
 #include "mem/persist.h"
+#include "mem/sample.h"
 
 // A kind (enum tz_kind), or one of these: not collected, freed by hand only,
 // and what they point to is alive. Any thread may have them made.
@@ -38,6 +39,7 @@ struct tz_mcache {
                       // tz_mem.live; may be below zero, modulo 2^64
     uint64_t bytes;   // allocated since start, runs in slots included
     uint64_t objects; // likewise
+    struct tz_sampler sample;
     bool collect;     // the heap has reached its trigger: collect soon
     // Of a cache of a thread that is none of the runtime's (mem/foreign.c):
     struct tz_lock lock;

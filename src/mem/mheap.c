@@ -24,6 +24,7 @@
 #include "mem/limit.h"
 #include "mem/mcentral.h"
 #include "mem/persist.h"
+#include "os/env.h"
 
 struct tz_heap tz_mem = {
     .lock = TZ_LOCK_INIT(TZ_RANK_HEAP),
@@ -49,6 +50,7 @@ static struct tz_region *region_add(uint32_t npages)
 
 int tz_heap_init(void)
 {
+    tz_store_rlx(&tz_mem.sample_rate, tz_env.memprofile_rate);
     tz_lock_acquire(&tz_mem.lock);
     struct tz_region *r = region_add(1);
     tz_lock_release(&tz_mem.lock);
@@ -261,6 +263,7 @@ static void span_take(struct tz_span *s, struct tz_region *r, uint32_t page,
     s->needzero = 0;
     s->gone = TZ_GONE_NOT;
     s->uncollectable = false;
+    s->sample_next = false;
     for (uint32_t i = page; i < page + npages; i++) {
         s->needzero |= r->cls[i] != TZ_PAGE_FRESH;
         r->spans[i] = s;

@@ -57,6 +57,8 @@ struct tz_heap {
     uint32_t marking;   // atomic; the collector marks while the program runs:
                         // what is allocated is marked, no span is given back
     uint32_t specials;  // atomic; 1: rooms above know something of an object
+    uint64_t sample_rate; // atomic; bytes a sample of the heap profile, 0: none;
+                          // written while the world is stopped
     uint32_t cache_epoch; // atomic; when it changes, caches are given back
 };
 extern struct tz_heap tz_mem;

@@ -40,9 +40,12 @@ struct tz_span {
     uint8_t needzero;   // some page was used before: not known to be zero
     uint16_t region;    // index of its region
     uint8_t state;      // enum tz_spanstate; gc/track.c looks at any time
+    bool sample_next;   // the object that is taken next is sampled; by its owner
     uint32_t swept_in;  // the cycle in which it was swept or made; as state
     bool uncollectable; // its objects are roots, freed by hand only
     bool some_freed;    // on the list of spans with freed bits; atomic
+    uint16_t nsampled;  // objects with a record of where they were allocated;
+                        // atomic, written with gc/special's lock
     uint32_t nalloc;    // objects allocated; owned by whoever holds the span
     uint32_t next;      // where the cache's search for a free run goes on
     struct tz_pagebits *bits;   // alloc and mark bits, of its first page

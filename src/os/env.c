@@ -307,6 +307,15 @@ static void debug_simtrace(struct text value)
         refuse("TUZADEBUG: simtrace", value, "0, 1 or 2");
 }
 
+static void debug_memprofilerate(struct text value)
+{
+    uint64_t v;
+    if (parse_number(value, INT64_MAX, &v))
+        tz_env.memprofile_rate = v;
+    else
+        refuse("TUZADEBUG: memprofilerate", value, "a number of bytes");
+}
+
 static void debug_efence(struct text value)
 {
     debug_flag("TUZADEBUG: efence", value, &tz_env.efence);
@@ -353,6 +362,7 @@ static const struct {
     { "neverfree", debug_neverfree },
     { "pageperobject", debug_pageperobject },
     { "gcverify", debug_gcverify },
+    { "memprofilerate", debug_memprofilerate },
 };
 
 static void read_debug_item(struct text item)

@@ -40,6 +40,8 @@ struct tz_env {
     bool stress_yield; // stress=yield: yield at each channel operation
     bool stress_steal; // stress=steal: steal before looking at home
     bool efence;       // efence=1: reserved
+    uint64_t memprofile_rate; // memprofilerate=N: bytes a sample of the heap
+                              // profile; 0: none
 };
 
 // Read once, by tz_env_init; const afterwards.

@@ -22,8 +22,9 @@ struct pr_bytes {
 struct pr_sample {
     int depth;
     uint64_t location[PR_FRAMES];
-    uint64_t value[2]; // count, nanoseconds
+    uint64_t value[4]; // count, nanoseconds; or objects, bytes, twice
     uint64_t label;    // a string, 0: none
+    uint64_t bytes;    // of an object, in heap profiles
 };
 
 static struct {
@@ -35,7 +36,7 @@ static struct {
     struct { uint64_t lo, hi, file, build_id; } mapping[PR_MAX];
     struct pr_sample sample[PR_MAX];
     uint64_t strings, functions, locations, mappings, samples;
-    uint64_t types, period, duration, time, period_types, comments;
+    uint64_t drops, types, period, duration, time, period_types, comments;
 } pr;
 
 static inline uint64_t pr_varint(struct pr_bytes *b)
@@ -96,15 +97,17 @@ static inline void pr_read_sample(struct pr_bytes b)
                 s->location[s->depth++] = pr_varint(&sub);
             }
         } else if (field == 2) {
-            s->value[0] = pr_varint(&sub);
-            s->value[1] = pr_varint(&sub);
+            for (uint64_t i = 0; i < pr.types; i++)
+                s->value[i] = pr_varint(&sub);
             ck_assert(sub.p == sub.end);
         } else if (field == 3) {
-            uint64_t key = 0;
+            uint64_t part[5] = { 0 };
             struct pr_bytes none;
             while (pr_field(&sub, &field, &v, &none))
-                *(field == 1 ? &key : &s->label) = v;
-            ck_assert(key && s->label);
+                ck_assert(field < 5), part[field] = v;
+            ck_assert(part[1] && (part[2] != 0) != (part[3] && part[4]));
+            s->label = part[2];
+            s->bytes = part[3];
         }
     }
     ck_assert_int_ge(s->depth, 1);
@@ -158,10 +161,11 @@ static inline void pr_check(void)
 {
     ck_assert_uint_ge(pr.strings, 1);
     ck_assert_str_eq(pr_string(0), "");
-    ck_assert_uint_eq(pr.types, 2);
     ck_assert_uint_eq(pr.period_types, 1);
     ck_assert_uint_ge(pr.mappings, 1);
-    ck_assert(pr.period && pr.duration && pr.time);
+    ck_assert(pr.types == 2 || pr.types == 4);
+    ck_assert(pr.period && pr.time && (pr.duration != 0) == (pr.types == 2));
+    ck_assert_uint_eq(pr.drops, pr.types == 4);
     for (uint64_t i = 1; i <= pr.functions; i++)
         ck_assert(pr_string(pr.name_of_function[i])[0]);
     for (uint64_t i = 1; i <= pr.locations; i++) {
@@ -173,7 +177,10 @@ static inline void pr_check(void)
     for (uint64_t i = 0; i < pr.samples; i++) {
         const struct pr_sample *s = &pr.sample[i];
         ck_assert_uint_ge(s->value[0], 1);
-        ck_assert_uint_eq(s->value[1], s->value[0] * pr.period);
+        if (pr.types == 2)
+            ck_assert_uint_eq(s->value[1], s->value[0] * pr.period);
+        else
+            ck_assert(s->bytes && s->value[2] <= s->value[0]);
         ck_assert(s->label < pr.strings);
         for (int k = 0; k < s->depth; k++)
             ck_assert(s->location[k] >= 1 && s->location[k] <= pr.locations);
@@ -191,7 +198,7 @@ static inline void pr_read(int fd)
     uint64_t v;
     while (pr_field(&b, &field, &v, &sub)) {
         switch (field) {
-        case 1: pr.types++; break;
+        case 1: ck_assert_uint_lt(pr.types++, 4); break;
         case 2: pr_read_sample(sub); break;
         case 4: pr_read_location(sub); break;
         case 3:
@@ -200,6 +207,7 @@ static inline void pr_read(int fd)
             ck_assert(pr.strings < PR_MAX);
             pr.string[pr.strings++] = sub;
             break;
+        case 7: pr.drops++; break;
         case 9: pr.time = v; break;
         case 10: pr.duration = v; break;
         case 11: pr.period_types++; break;
@@ -211,6 +219,29 @@ static inline void pr_read(int fd)
     pr_check();
 }
 
+// Whether the stack has a function of that name; NULL: any.
+static inline bool pr_has(const struct pr_sample *s, const char *function)
+{
+    bool has = !function;
+    for (int k = 0; k < s->depth && !has; k++) {
+        uint64_t f = pr.function_of_location[s->location[k]];
+        has = f && !strcmp(pr_string(pr.name_of_function[f]), function);
+    }
+    return has;
+}
+
+// The sum of a value of the samples with that function, of objects of so many
+// bytes (0: any).
+static inline uint64_t pr_sum(int value, const char *function, uint64_t bytes)
+{
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < pr.samples; i++)
+        if ((!bytes || pr.sample[i].bytes == bytes) &&
+            pr_has(&pr.sample[i], function))
+            sum += pr.sample[i].value[value];
+    return sum;
+}
+
 // Counts of samples with that label (NULL: any) and a function of that name
 // (NULL: any) in the stack.
 static inline uint64_t pr_count(const char *label, const char *function)
@@ -218,12 +249,8 @@ static inline uint64_t pr_count(const char *label, const char *function)
     uint64_t sum = 0;
     for (uint64_t i = 0; i < pr.samples; i++) {
         const struct pr_sample *s = &pr.sample[i];
-        bool has = !function;
-        for (int k = 0; k < s->depth && !has; k++) {
-            uint64_t f = pr.function_of_location[s->location[k]];
-            has = f && !strcmp(pr_string(pr.name_of_function[f]), function);
-        }
-        if (has && (!label || (s->label && !strcmp(pr_string(s->label), label))))
+        if (pr_has(s, function) &&
+            (!label || (s->label && !strcmp(pr_string(s->label), label))))
             sum += s->value[0];
     }
     return sum;

@@ -267,6 +267,12 @@ START_TEST(debug_keys_are_taken_each)
     ck_assert(!seen->never_free && !seen->page_per_object);
     assert_told("TUZADEBUG", "taken=0", "");
     ck_assert_int_eq(seen->max_taken, -1);
+    ck_assert_uint_eq(seen->memprofile_rate, 0);
+    assert_told("TUZADEBUG", "memprofilerate=524288", "");
+    ck_assert_uint_eq(seen->memprofile_rate, 524288);
+    assert_told("TUZADEBUG", "memprofilerate=512K",
+                "tuza: TUZADEBUG: memprofilerate: \"512K\" is not a number of "
+                "bytes\n");
 }
 END_TEST
 
