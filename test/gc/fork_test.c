@@ -10,7 +10,7 @@
 
 #include "shadow.h"
 
-#define MODES(X) X(m0) X(m1)
+#define MODES(X) X(m0) X(m1) X(m2)
 
 // A sanitizer's shadow memory makes a fork take half a second.
 enum { FORKERS = 3, FORKS = TZ_ASAN ? 10 : 150 };
@@ -136,7 +136,7 @@ static int fork_beside(int argc, char **argv)
     {                                                                          \
         setenv("TUZADEBUG", "clobberfree=1,gcmode=" #mode, 1);                 \
         setenv("TUZAGC", "1", 1);                                              \
-        api_run(fork_beside, 4);                                               \
+        api_run_telling(fork_beside, 4);                                       \
     }                                                                          \
     END_TEST
 #define NAMES(mode) mode##_graphs_stay_whole_beside_forks,

@@ -60,7 +60,7 @@ static int fuzz(int argc, char **argv)
     {                                                                          \
         setting(#mode, "gcevery=" #k);                                         \
         fuzz_ops = (ops);                                                      \
-        run_telling(fuzz, 2);                                                      \
+        api_run_telling(fuzz, 2);                                              \
     }                                                                          \
     END_TEST
 #define AT_EVERY_K(mode)                                                       \
@@ -94,7 +94,7 @@ static int asked_for(int argc, char **argv)
         setting(#mode, "gccheckmark=1");                                       \
         collect_at = (k);                                                      \
         ops_in_all = (ops);                                                    \
-        run_telling(asked_for, 2);                                                 \
+        api_run_telling(asked_for, 2);                                         \
     }                                                                          \
     END_TEST
 #define ASKED_FOR_AT(mode)                                                     \
@@ -138,7 +138,7 @@ static void run_four(const char *mode, const char *more, int at, int ops,
     setting(mode, more);
     every = at;
     ops_in_all = ops;
-    run_telling(four, procs);
+    api_run_telling(four, procs);
 }
 
 // Nobody waits for a collection: they begin anew all the time.

@@ -120,7 +120,7 @@ static void connect(int i, int j)
     int k = (int)rnd(&seed, EDGES);
     if (!from)
         return;
-    from->edge[k] = to;
+    tuza_store(&from->edge[k], to);
     node[i].edge[k] = to ? j : -1;
     tuza_keepalive(to);
 }
@@ -386,9 +386,8 @@ static void fuzz(int rounds)
     unlock();
 }
 
-// The modes of marking; ThreadSanitizer tells of looks at what changes
-// meanwhile, not all of which are hidden from it yet.
-#define MODES(X) X(m0) X(m1)
+// The modes of marking.
+#define MODES(X) X(m0) X(m1) X(m2)
 
 static int rounds_now;
 
@@ -406,7 +405,7 @@ static void at_every(const char *mode, int k, int rounds, int procs)
              "gcmode=%s,gccheckmark=1,clobberfree=1,gcevery=%d", mode, k);
     setenv("TUZADEBUG", text, 1);
     rounds_now = 20 + scaled(rounds) / (TZ_ASAN ? 6 : 1);
-    api_run(run_rounds, procs);
+    api_run_telling(run_rounds, procs);
 }
 
 // Each collection checks its mark, and what is swept is overwritten.

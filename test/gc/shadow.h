@@ -104,16 +104,6 @@ static inline void store(struct object *o, int e, void *p)
     tuza_store(&o->edge[e], p);
 }
 
-// fn as the first goroutine of a program that tells of all its stores.
-static inline void run_telling(int (*fn)(int argc, char **argv), int maxprocs)
-{
-    tuza_config config = { .size = sizeof config,
-                           .maxprocs = maxprocs,
-                           .barrier = TUZA_BARRIER_COMPLETE };
-    unsetenv("TUZAMAXPROCS");
-    ck_assert_int_eq(tuza_run(fn, 0, NULL, &config), 0);
-}
-
 static struct object *object_of(const struct world *w, int i)
 {
     return i < 0 ? NULL : (struct object *)~w->shadow[i].hidden;

@@ -10,7 +10,7 @@
 
 #include "gc/shadow.h"
 
-#define MODES(X) X(m0) X(m1)
+#define MODES(X) X(m0) X(m1) X(m2)
 
 enum { OPERATIONS = 200000, PACED = 10000000, SMALL = 150, LARGER = 20000 };
 
@@ -66,7 +66,7 @@ static int paced(int argc, char **argv)
     {                                                                          \
         setting(#mode, "clobberfree=1,gcevery=" #k);                           \
         seeds = (how_many);                                                    \
-        api_run(at_every, 2);                                                  \
+        api_run_telling(at_every, 2);                                          \
     }                                                                          \
     END_TEST
 #define PACED_WITH(claim, more, percent, procs, mode)                          \
@@ -74,7 +74,7 @@ static int paced(int argc, char **argv)
     {                                                                          \
         setting(#mode, more);                                                  \
         setenv("TUZAGC", percent, 1);                                          \
-        api_run(paced, procs);                                                 \
+        api_run_telling(paced, procs);                                         \
     }                                                                          \
     END_TEST
 #define ALL(mode)                                                              \

@@ -28,12 +28,24 @@ int api_check(const char *name, const TTest *const tests[])
     return failed != 0;
 }
 
-void api_run(int (*fn)(int argc, char **argv), int maxprocs)
+static void run(int (*fn)(int argc, char **argv), int maxprocs, int barrier)
 {
-    tuza_config config = { .size = sizeof config, .maxprocs = maxprocs };
+    tuza_config config = { .size = sizeof config,
+                           .maxprocs = maxprocs,
+                           .barrier = barrier };
     if (maxprocs)
         unsetenv("TUZAMAXPROCS");
     ck_assert_int_eq(tuza_run(fn, 0, NULL, &config), 0);
+}
+
+void api_run(int (*fn)(int argc, char **argv), int maxprocs)
+{
+    run(fn, maxprocs, TUZA_BARRIER_NOTES);
+}
+
+void api_run_telling(int (*fn)(int argc, char **argv), int maxprocs)
+{
+    run(fn, maxprocs, TUZA_BARRIER_COMPLETE);
 }
 
 static void be_child(void (*body)(void), int out, int seconds)

@@ -20,6 +20,8 @@ int api_check(const char *name, const TTest *const tests[]);
 // Runs fn as the first goroutine on `maxprocs` threads (0: the default), with
 // TUZAMAXPROCS out of the way, and asserts that it returns 0.
 void api_run(int (*fn)(int argc, char **argv), int maxprocs);
+// As a program that promises to tell the collector of all its stores.
+void api_run_telling(int (*fn)(int argc, char **argv), int maxprocs);
 
 // How a process ended and what it had printed to stdout and stderr.
 struct api_ended {
