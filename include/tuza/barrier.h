@@ -6,7 +6,7 @@
  * a store overwrites is kept for this collection. Two ways to tell:
  *
  *   by hand      tuza_store(&node->next, other) and its like below, for every
- *                store into a collected object, and then
+ *                store into memory that tuza allocated, and then
  *                TUZA_CONFIG(.barrier = TUZA_BARRIER_COMPLETE);
  *   by compiler  all of the program and its libraries compiled with what
  *                `tuza-cflags --barrier` prints (docs/barrier.md), which
