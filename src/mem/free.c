@@ -73,6 +73,8 @@ uint64_t tz_free_flush(void)
             s->freed[i] = 0;
             s->nalloc -= tz_popcount64(freed);
             s->needzero |= freed != 0;
+            if (freed && !tz_env.never_free) // [mem.I6]
+                s->next = tz_min(s->next, i * 64 + (uint32_t)tz_ctz64(freed));
         }
     }
     return unmarked;

@@ -3,8 +3,10 @@
 // test: no-asan no-tsan
 // each thing that is wrong: one is changed by hand in the stopped world.
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "base/event.h"
 #include "gc/dying.h"
@@ -12,6 +14,7 @@
 #include "mem/malloc.h"
 #include "mem/mcentral.h"
 #include "mem/verify.h"
+#include "tuza/gc.h"
 
 struct pair {
     void *a, *b;
@@ -377,6 +380,41 @@ static const struct {
 };
 enum { FAULTS = sizeof faults / sizeof faults[0] };
 
+// A look at the heap puts caches back and clears what was freed by hand, with no
+// sweep to follow.
+static void *same_class[16];
+
+static void look_at_heap(void)
+{
+    int null = open("/dev/null", O_WRONLY);
+    need_eq(tuza_heap_summary(null), 0);
+    close(null);
+}
+
+static int free_look_and_fill(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    tuza_gc();
+    for (int i = 0; i < 8; i++) // half of a span
+        same_class[i] = tuza_alloc(512);
+    look_at_heap();
+    for (int i = 0; i < 4; i++)
+        tuza_free(same_class[i]);
+    look_at_heap();
+    for (int i = 8; i < 16; i++)
+        same_class[i] = tuza_alloc(512);
+    tuza_gc();
+    tuza_keepalive(same_class);
+    return 0;
+}
+
+START_TEST(what_is_free_after_a_look_is_not_behind_the_next)
+{
+    setenv("TUZADEBUG", "gcverify=1,gcmode=m0", 1);
+    api_run(free_look_and_fill, 1);
+}
+END_TEST
+
 static int fault; // which
 
 static void look(struct tz_gcwork *w, uint32_t njobs, void *arg)
@@ -475,6 +513,7 @@ int main(void)
     tcase_add_loop_test(t, a_heap_that_is_right_passes, 0,
                         sizeof modes / sizeof modes[0]);
     tcase_add_loop_test(t, each_thing_that_is_wrong_is_found, 0, FAULTS);
+    tcase_add_test(t, what_is_free_after_a_look_is_not_behind_the_next);
     tcase_add_test(t, what_was_wrong_before_the_mark_is_found_then);
     tcase_add_test(t, what_the_mark_makes_wrong_is_found_after_it);
     tcase_set_timeout(t, 30);
