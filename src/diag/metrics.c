@@ -21,6 +21,7 @@
 
 #include "base/atomic.h"
 #include "diag/histogram.h"
+#include "gc/gc.h"
 #include "mem/limit.h"
 #include "sched/port.h"
 #include "sched/proc.h"
@@ -49,6 +50,7 @@ struct seen {
     tuza_memstats mem;
     tuza_schedstats sched;
     tuza_stackstats stacks;
+    struct tz_gcstats gc;
     uint64_t state[STATES]; // goroutines by status; when they are asked for
     bool counted;
 };
@@ -127,6 +129,9 @@ UINT64(stacks_idle, s->mem.stack_idle)
 UINT64(guards_marker, s->stacks.guards_marker)
 UINT64(guards_mprotect, s->stacks.guards_mprotect)
 UINT64(guards_canary, s->stacks.guards_canary)
+FLOAT64(mark_assist, (double)s->gc.mark_assist_ns / 1e9)
+FLOAT64(mark_dedicated,
+        (double)(s->gc.mark_beside_ns + s->gc.mark_stopped_ns) / 1e9)
 FLOAT64(pause_total, (double)s->mem.pause_total_ns / 1e9)
 FLOAT64(pause_max, (double)s->mem.pause_max_ns / 1e9)
 HISTOGRAM(pauses, &times.pauses)
@@ -138,6 +143,11 @@ enum { U = TUZA_METRIC_UINT64, F = TUZA_METRIC_FLOAT64,
        H = TUZA_METRIC_HISTOGRAM };
 
 #define METRICS(X)                                                             \
+    X("/cpu/classes/gc/mark/assist:cpu-seconds", mark_assist, F, 1,            \
+      "Time that goroutines have helped to mark.")                             \
+    X("/cpu/classes/gc/mark/dedicated:cpu-seconds", mark_dedicated, F, 1,      \
+      "Time that the collector's threads have marked, by the clock, beside "   \
+      "the program and with the world stopped.")                               \
     X("/gc/cycles/automatic:gc-cycles", gc_automatic, U, 1,                    \
       "Collections that growth has started.")                                  \
     X("/gc/cycles/forced:gc-cycles", gc_forced, U, 1,                          \
@@ -260,6 +270,7 @@ int tuza_metrics_read(tuza_metric *m, size_t n)
     tuza_memstats_read(&s.mem);
     tuza_schedstats_read(&s.sched);
     tuza_stackstats_read(&s.stacks);
+    tz_gc_stats(&s.gc);
     for (size_t i = 0; i < n; i++) {
         int at = find(m[i].name);
         m[i].kind = at < 0 ? TUZA_METRIC_BAD : descriptions[at].kind;

@@ -57,6 +57,7 @@ static struct {
     uint64_t forced;       // of them asked for; atomic
     uint64_t pause_total;  // atomic
     uint64_t pause_max;    // atomic
+    uint64_t mark_assist, mark_beside, mark_stopped; // ns of threads; atomic
     // While marking:
     struct tz_gcwork work[TZ_WORKERS_MAX + 1]; // by worker
     uint32_t njobs;            // of roots
@@ -78,8 +79,13 @@ int tz_gc_init(int percent)
 // is sweeping right now are waited for.
 static void finish_sweep(void)
 {
-    while (tz_central_sweep_one())
-        ;
+    enum { AT_ONCE = 64 }; // spans; then others may stop the world
+    for (int n = AT_ONCE; n == AT_ONCE;) {
+        tz_crit_enter();
+        for (n = 0; n < AT_ONCE && tz_central_sweep_one(); n++)
+            ;
+        tz_crit_leave();
+    }
     while (!tz_central_swept())
         tz_thread_yield();
 }
@@ -375,8 +381,8 @@ static void collect(struct tz_gctrace *t)
     tz_event(TZ_EV_GC, TZ_EV_GC_BEGIN, tz_load_rlx(&gc.cycles));
     tz_roots_snapshot(); // may wait for the dynamic linker's lock: not inside
     tz_worker_want((uint32_t)tz_min(tz_load_rlx(&tz_sched.nprocs), (size_t)tz_ncpu()) - 1);
-    tz_crit_enter();
     finish_sweep();
+    tz_crit_enter();
     size_t over = tz_limit_over(0);
     if (over)
         tz_central_trim();
@@ -392,6 +398,18 @@ static void collect(struct tz_gctrace *t)
     count_pause((uint64_t)(t->end - t->stopping));
 }
 
+static void count_marking(const struct tz_gctrace *t)
+{
+    tz_xadd_rlx(&gc.mark_stopped,
+                (uint64_t)(t->marked - t->marking) * t->workers);
+    if (!t->mode)
+        return;
+    int64_t ns, beside = t->stopping - t->beginning - t->stopped_beside;
+    (void)tz_beside_assisted(&ns);
+    tz_xadd_rlx(&gc.mark_assist, (uint64_t)ns);
+    tz_xadd_rlx(&gc.mark_beside, (uint64_t)beside * t->workers_beside);
+}
+
 void tz_gc_collect(enum tz_gc_why why)
 {
     bool force = why != TZ_GC_GROWTH;
@@ -403,6 +421,7 @@ void tz_gc_collect(enum tz_gc_why why)
     gc.mode = t.mode =
         tz_beside_wanted(tz_load_rlx(&tz_mem.live), why == TZ_GC_EMERGENCY);
     collect(&t);
+    count_marking(&t);
     tz_store_rel(&gc.busy, 0); // with the next collector's CAS
     tz_reach_wake();
     if (force)
@@ -455,8 +474,8 @@ void tz_port_gc_trigger(void)
 void tz_port_gc_emergency(void)
 {
     tz_gc_collect(TZ_GC_EMERGENCY);
-    tz_crit_enter();
     finish_sweep();
+    tz_crit_enter();
     tz_central_trim();
     tz_crit_leave();
 }
@@ -465,6 +484,7 @@ void tuza_gc(void)
 {
     tz_need_g("tuza_gc");
     tz_gc_collect(TZ_GC_FORCED);
+    finish_sweep(); // as Go's: what is garbage is free memory
     tz_yield_asked(); // Go's waits for it too: a loop of them lets others run
 }
 
@@ -475,5 +495,8 @@ void tz_gc_stats(struct tz_gcstats *out)
                                 tz_load_rlx(&gc.pause_max),
                                 tz_worker_count(),
                                 tz_load_rlx(&gc.forced),
-                                tz_pacer_relaxed() };
+                                tz_pacer_relaxed(),
+                                tz_load_rlx(&gc.mark_assist),
+                                tz_load_rlx(&gc.mark_beside),
+                                tz_load_rlx(&gc.mark_stopped) };
 }

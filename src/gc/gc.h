@@ -11,6 +11,9 @@ struct tz_gcstats {
     uint64_t workers;  // threads made to help
     uint64_t forced;   // of the cycles: asked for, not by growth
     uint64_t relaxed;  // of the cycles: see tz_pacer_relaxed
+    // Time of threads for marking: of goroutines that helped, of others beside the
+    // program, of all with the world stopped.
+    uint64_t mark_assist_ns, mark_beside_ns, mark_stopped_ns;
 };
 
 // Settings; before the first allocation. percent -1: never by growth. 0, or

@@ -318,6 +318,15 @@ TZ_NO_SANITIZE static void set_cfa(struct program *g, uint64_t reg,
         g->bad = true;
 }
 
+// Where it is an expression, its value is where that stands, and no offset.
+TZ_NO_SANITIZE static void set_cfa_offset(struct program *g, uintptr_t offset)
+{
+    if (g->row.cfa.rule == REGISTER)
+        g->row.cfa.value = offset;
+    else
+        g->bad = true;
+}
+
 TZ_NO_SANITIZE static void restore(struct program *g, uint64_t reg)
 {
     if (reg < TZ_UNWIND_REGS)
@@ -409,7 +418,7 @@ TZ_NO_SANITIZE static void run_long(struct program *g, struct tz_cursor *c,
         set_cfa(g, reg, g->row.cfa.value);
         break;
     case 0x0e: // def_cfa_offset
-        g->row.cfa.value = (uintptr_t)tz_cursor_uleb(c);
+        set_cfa_offset(g, (uintptr_t)tz_cursor_uleb(c));
         break;
     case 0x0f: // def_cfa_expression
         g->row.cfa = block(c, IS_EXPR);
@@ -421,7 +430,7 @@ TZ_NO_SANITIZE static void run_long(struct program *g, struct tz_cursor *c,
         set_cfa(g, reg, factored(g, c, true));
         break;
     case 0x13: // def_cfa_offset_sf
-        g->row.cfa.value = factored(g, c, true);
+        set_cfa_offset(g, factored(g, c, true));
         break;
     case 0x14: // val_offset
     case 0x15: // val_offset_sf

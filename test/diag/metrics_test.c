@@ -199,16 +199,18 @@ IN_GOROUTINES(each_collection_is_a_pause_in_the_histograms, 2)
         { .name = "/gc/cycles/forced:gc-cycles" },
         { .name = "/gc/pauses:seconds" }, // not wanted but for its count
         { .name = "/tuza/gc/pauses-total:seconds" },
+        { .name = "/cpu/classes/gc/mark/dedicated:cpu-seconds" },
     };
     for (int i = 0; i < 10; i++)
         tuza_gc();
-    need_eq(tuza_metrics_read(m, 6), 0);
+    need_eq(tuza_metrics_read(m, 7), 0);
     need(m[0].kind == TUZA_METRIC_HISTOGRAM && m[2].value.u64 >= 10);
     need_eq(m[0].value.u64, m[2].value.u64);
     need_eq(m[1].value.u64, m[2].value.u64);
     need_eq(m[4].value.u64, m[2].value.u64);
     need_eq(m[3].value.u64, 10);
     need(m[5].kind == TUZA_METRIC_FLOAT64 && m[5].value.f64 > 0);
+    need(m[6].value.f64 > 0 && m[6].value.f64 < m[5].value.f64); // all in stops
     need_eq(pauses.count[0], 0); // none took less than no time
     need_eq(stopping.count[0], 0);
     need(at_least(&pauses) > 0 && at_least(&pauses) <= m[5].value.f64);

@@ -64,10 +64,10 @@ static int fuzz(int argc, char **argv)
     }                                                                          \
     END_TEST
 #define AT_EVERY_K(mode)                                                       \
-    AT_EVERY(1, 10000, mode)                                                   \
-    AT_EVERY(2, 20000, mode)                                                   \
-    AT_EVERY(3, 25000, mode)                                                   \
-    AT_EVERY(7, 50000, mode)                                                   \
+    AT_EVERY(1, 4000, mode)                                                    \
+    AT_EVERY(2, 8000, mode)                                                    \
+    AT_EVERY(3, 10000, mode)                                                   \
+    AT_EVERY(7, 25000, mode)                                                   \
     AT_EVERY(64, 200000, mode)
 #define NAMES_AT_EVERY(mode)                                                   \
     mode##_at_every_1_allocations, mode##_at_every_2_allocations,              \
