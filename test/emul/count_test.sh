@@ -12,7 +12,7 @@ number() {
 
 interposed() { # ROUTE COMMAND...: leaves $work/count and $work/told
     rm -f "$work/count" "$work/told"
-    env TUZADEBUG="oscalls=$1,oscount=$work/told" \
+    env TUZADEBUG="gcmode=m0,oscalls=$1,oscount=$work/told" \
         EMUL="count=$work/count" LD_PRELOAD="$emul/libhostile.so" "${@:2}" \
         >"$work/out" 2>"$work/err" && return
     fail "$*"
@@ -62,7 +62,7 @@ same_on_both_routes() {
     local route kind
     for route in libc raw; do
         : >"$work/told.$route" # a second try's counts would follow
-        TUZADEBUG=oscalls=$route,oscount=$work/told.$route TUZAMAXPROCS=1 \
+        TUZADEBUG=gcmode=m0,oscalls=$route,oscount=$work/told.$route TUZAMAXPROCS=1 \
             strace -f -c -e trace=mmap,munmap,mprotect,madvise \
             -o "$work/sum.$route" "$emul/grow" 100 >/dev/null 2>&1 ||
             fail "strace, $route"
@@ -77,8 +77,8 @@ same_on_both_routes() {
     cmp -s "$work/rest.libc" "$work/rest.raw"
 }
 
-# On either route the kernel gets the same calls, if one P does the same work. Its
-# threads go on while the counts are written at the end: one in three runs differs.
+# On either route the kernel gets the same calls, if one P does the same work, and no
+# collection goes on beside it at the end. Its threads go on while the counts are written at the end: one in three runs differs.
 s0_02_the_kernel_sees_the_same_on_both_routes() {
     local i
     command -v strace >/dev/null || return 0

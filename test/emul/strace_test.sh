@@ -58,8 +58,11 @@ compared_once() {
     shift 2
     : >"$counts"
     TUZADEBUG=oscount=$counts "${trace[@]}" -o "$log" "$work/$name" "$@" \
-        >"$work/out" 2>"$work/err" ||
-        { fail "$name, traced"; head -n 20 "$work/out" "$work/err"; }
+        >"$work/out" 2>"$work/err" || {
+        head -n 20 "$work/out" "$work/err"
+        grep -q '^strace: ' "$work/err" && return 1 # its own trouble: once more
+        fail "$name, traced"
+    }
     awk -v counts="$counts" -f "$here/strace.awk" "$counts" "$log" "$log" |
         LC_ALL=C sort >"$work/sums"
     awk -v own="$own" -v name="$name" '
