@@ -31,7 +31,7 @@ static void setting(const char *mode, const char *more)
 // Sanitizers make a collection many times dearer.
 static int fewer(int ops)
 {
-    return scaled(ops / (TZ_ASAN ? 10 : TZ_DEBUG ? 4 : 1));
+    return scaled(ops / (TZ_ASAN ? 3 : TZ_DEBUG ? 4 : 1));
 }
 
 static void one_life(int number, int objects, int64_t ops, int collect,
