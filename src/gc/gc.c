@@ -422,6 +422,7 @@ void tz_gc_collect(enum tz_gc_why why)
         tz_beside_wanted(tz_load_rlx(&tz_mem.live), why == TZ_GC_EMERGENCY);
     collect(&t);
     count_marking(&t);
+    t.missing = tz_beside_missing();
     tz_store_rel(&gc.busy, 0); // with the next collector's CAS
     tz_reach_wake();
     if (force)

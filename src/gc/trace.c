@@ -68,7 +68,6 @@ void tz_gctrace_print(const struct tz_gctrace *t, uint32_t nprocs)
     // Of what the Ps could have computed since the start, as Go counts it.
     int64_t could = (t->since_start + t->end - began) * nprocs + 1;
     static const char *const mode[] = { "m0", "m1", "m2", "m3" };
-    const char *missing = tz_beside_missing();
     char at[24], a[24], b[24], c[24], d[24], e[24], f[24];
     tz_print("gc %llu @%ss %lld%%: %s+%s+%s ms clock, %s+%s/%s/%s+%s ms cpu, "
              "%llu->%llu->%llu MB, %llu MB goal, %llu MB stacks, 0 MB globals, "
@@ -79,5 +78,5 @@ void tz_gctrace_print(const struct tz_gctrace *t, uint32_t nprocs)
              c, mb(t->heap_start), mb(t->heap_before), mb(t->heap_after),
              t->goal == UINT64_MAX ? 0 : mb(t->goal), mb(t->roots), nprocs,
              t->forced ? " (forced)" : "", mode[t->mode],
-             missing ? ": " : "", missing ? missing : "");
+             t->missing ? ": " : "", t->missing ? t->missing : "");
 }

@@ -24,6 +24,7 @@ struct tz_gctrace {
     uint32_t workers;        // threads that marked in the last stop
     uint32_t workers_beside; // and before it
     enum tz_gc_mode mode;
+    const char *missing; // why it is not a better one, or NULL
     bool forced; // asked for, not by growth
 };
 

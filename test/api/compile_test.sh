@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# test: no-asan no-tsan
+# test: release-only
 #
 # A program that uses the public headers rightly compiles without a warning as
 # C99, gnu11, C++17 and C++20 with -Wpedantic; and each of a list of mistakes

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// test: no-tsan
 // test/mem/debug_test.c: the heap's debug modes: what is gone is never used
 // again, and faults.
 

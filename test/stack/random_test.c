@@ -5,13 +5,14 @@
 // each.
 
 #include "base/rand.h"
+#include "base/san.h"
 #include "mem/mcentral.h"
 #include "mem/mheap.h"
 #include "stack/slabpool.h"
 #include "stack/stackcache.h"
 #include "stack_check.h"
 
-enum { PS = 2, ROUNDS = 100, OPS = 5000, HELD = 300, KINDS = 8 };
+enum { PS = 2, ROUNDS = TZ_TSAN ? 20 : 100, OPS = 5000, HELD = 300, KINDS = 8 };
 
 // A stack that a P holds: of an order, or of a class.
 struct held {
