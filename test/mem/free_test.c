@@ -118,7 +118,7 @@ START_TEST(random_frees_agree_with_a_model)
 {
     uint64_t seed = seed_start("free");
     start();
-    for (int step = 0; step < 150000; step++) {
+    for (int step = 0; step < (TZ_TSAN || TZ_ASAN ? 40000 : 150000); step++) {
         uint64_t r = tz_rand_next(&seed);
         int i = (int)(r % MANY);
         if (model.p[i]) {

@@ -136,7 +136,7 @@ static void sit(void *arg)
 static int fill_rings(int argc, char **argv)
 {
     (void)argc, (void)argv;
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < scaled(20); i++) {
         tuza_waitgroup_add(&group, 3000);
         for (int j = 0; j < 3000; j++)
             tuza_spawn(sit, NULL);
