@@ -133,9 +133,13 @@ static void mark_span(void *w, struct tz_span *s)
     tz_mark_uncollectable(w, s);
 }
 
+// Of a goroutine.
 static void scan(struct tz_gcwork *w, uintptr_t lo, uintptr_t hi)
 {
-    tz_mark_range(w, lo, hi);
+    if (tz_unlikely(w->look))
+        tz_mark_look(w, lo, hi);
+    else
+        tz_mark_range(w, lo, hi);
     w->scanned_roots += hi - lo;
 }
 
@@ -231,7 +235,9 @@ static void scan_g(struct tz_gcwork *w, struct tz_g *g)
 TZ_NO_SANITIZE void tz_markroot(struct tz_gcwork *w, uint32_t i)
 {
     if (i < roots.n) {
-        scan(w, roots.range[i].lo, roots.range[i].hi);
+        const struct range *r = &roots.range[i];
+        tz_mark_range(w, r->lo, r->hi);
+        w->scanned_roots += r->hi - r->lo;
         return;
     }
     i -= roots.n;
@@ -248,34 +254,6 @@ TZ_NO_SANITIZE void tz_markroot(struct tz_gcwork *w, uint32_t i)
     size_t end = tz_min(first + GS_PER_JOB, tz_allg_count());
     for (; first < end; first++)
         scan_g(w, tz_allg_get(first));
-}
-
-// As scan_g, but looks into what the words point to.
-static void look_g(struct tz_gcwork *w, const struct tz_g *g)
-{
-    uint32_t status = tz_load_acq(&g->status);
-    const struct tz_m *m = g->m;
-    uintptr_t sp = g->ctx.sp;
-    if (status == TZ_G_DEAD || !g->started)
-        return;
-    if (status == TZ_G_RUNNING || status == TZ_G_NO_P) {
-        sp = m->stop_sp;
-        uintptr_t regs = (uintptr_t)m->stop_regs;
-        tz_mark_look(w, regs, regs + tz_align_down(m->stop_regs_size,
-                                                   sizeof(uintptr_t)));
-    } else if (status == TZ_G_SYSCALL) {
-        sp = g->syscall_sp;
-        uintptr_t regs = (uintptr_t)&g->syscall_regs;
-        tz_mark_look(w, regs, regs + sizeof g->syscall_regs);
-    }
-    uintptr_t hi = g->seg ? tz_split_segment(g, sp)->hi : g->stack.hi;
-    tz_mark_look(w, tz_align_down(sp, sizeof(uintptr_t)), hi);
-}
-
-void tz_markroot_look(struct tz_gcwork *w)
-{
-    for (size_t i = 0; i < tz_allg_count(); i++)
-        look_g(w, tz_allg_get(i));
 }
 
 // --- beside the program

@@ -10,10 +10,6 @@ uint32_t tz_markroot_prepare(void);
 // Job i: pushes what it finds. Any worker, each job once.
 void tz_markroot(struct tz_gcwork *w, uint32_t i);
 
-// With the world stopped: marks what the goroutines' stacks and registers point to,
-// and scans that at once.
-void tz_markroot_look(struct tz_gcwork *w);
-
 // Job i while the program runs: what can be seen from outside. Nothing that it
 // finds is sure, nor that it finds all. buf: TZ_EARLY_BUF bytes.
 enum { TZ_EARLY_BUF = 64 * 1024 };

@@ -28,7 +28,6 @@
 #include "gc/barrier.h"
 #include "gc/mark.h"
 #include "gc/markroot.h"
-#include "mem/mheap.h"
 #include "os/env.h"
 
 bool tz_told_all(const char **why)
@@ -48,28 +47,22 @@ bool tz_told_all(const char **why)
     return false;
 }
 
-static void push(void *arg, const uintptr_t *words, size_t n)
+static void push(void *w, const uintptr_t *words, size_t n)
 {
-    struct tz_gcwork *w = arg;
-    for (size_t i = 0; i < n; i++)
-        if (tz_heap_region(words[i]))
-            tz_work_push(w, words[i] & ~(uintptr_t)7);
+    tz_mark_range(w, (uintptr_t)words, (uintptr_t)(words + n));
 }
 
 void tz_told_begin(struct tz_gcwork *w, uint32_t njobs)
 {
     tz_barrier_start();
+    w->look = !tz_barrier_by_hand();
     for (uint32_t job = 0; job < njobs; job++)
         tz_markroot(w, job);
-    if (!tz_barrier_by_hand())
-        tz_markroot_look(w);
+    w->look = false;
     tz_work_give(w);
 }
 
-size_t tz_told_round(struct tz_gcwork *w)
-{
-    return tz_barrier_flush(push, w);
-}
+void tz_told_round(struct tz_gcwork *w) { tz_barrier_flush(push, w); }
 
 bool tz_told_end(struct tz_gcwork *w)
 {

@@ -13,8 +13,8 @@ bool tz_told_all(const char **why);
 // are logged. Pushes what all roots hold.
 void tz_told_begin(struct tz_gcwork *w, uint32_t njobs);
 
-// At any time: pushes what was overwritten since; how many words.
-size_t tz_told_round(struct tz_gcwork *w);
+// At any time: pushes what was overwritten since.
+void tz_told_round(struct tz_gcwork *w);
 
 // With the world stopped: pushes the rest, and nothing is logged any more. False:
 // something is missing.

@@ -23,6 +23,7 @@ struct tz_gcwork {
     bool alone;                   // no other worker marks
     bool again;                   // mark at once (tz_mark_again)
     bool watched;                 // mark nothing before it is popped
+    bool look;                    // scan at once what goroutines' words point to
     bool check;                   // whoever is not marked is lost
     bool told;                    // by a store that was not told
     uintptr_t at;                 // with again: where the word was read

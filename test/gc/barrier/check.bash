@@ -73,6 +73,14 @@ make_it "$work/told" "${inside[@]}" -O2 "${flags[@]}" "$here/told.c" \
 make_it "$work/untold" "${inside[@]}" -O2 "$here/told.c" "${internal[@]}" &&
     try "without the flags" ' start= logged=0' "$work/untold"
 
+# Stores that come after a mark has begun, as each level makes them.
+for level in -O0 -O2; do
+    make_it "$work/late" -I"$src/include" "${flags[@]}" $level "$here/late.c" \
+        "$build/libtuza_barrier.a" "$build/libtuza.a" -pthread &&
+        TUZADEBUG=gcmode=m2,clobberfree=1 TUZAMAXPROCS=2 \
+            try "late stores, $level" '300 and 300 of 300 are whole' "$work/late"
+done
+
 # A user's program, with either form of the library.
 for how in libtuza.a libtuza.so; do
     make_it "$work/user" -I"$src/include" -O2 "${flags[@]}" \
