@@ -40,7 +40,7 @@ void tz_arena_free(struct tz_arena *a)
 }
 
 struct tz_map_node *tz_map_at(struct tz_map *t, struct tz_arena *a,
-                                  uintptr_t key)
+                              uintptr_t key)
 {
     uintptr_t mixed = key * (uintptr_t)0x9e3779b97f4a7c15;
     struct tz_map_node **head =

@@ -29,6 +29,6 @@ struct tz_map_node {
 
 // The node of the key, a new one if there is none; NULL when memory is refused.
 struct tz_map_node *tz_map_at(struct tz_map *t, struct tz_arena *a,
-                                  uintptr_t key);
+                              uintptr_t key);
 
 #endif

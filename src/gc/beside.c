@@ -2,9 +2,11 @@
 // gc/beside.c: marking beside the running program.
 //
 // Between two short stops, threads without a P mark what they find, and then what
-// was written meanwhile (track.c), until little is left. No stop is needed for what
-// they find to be useful, nor must they find all: the last stop scans all roots and
-// what was written since, and decides.
+// was written meanwhile (M1: track.c), until little is left. No stop is needed for
+// what they find to be useful, nor must they find all: the last stop scans all roots
+// and what was written since, and decides. Where stores tell (M2: told.c) the first
+// stop has read all roots, and what stores have told takes the place of what was
+// written.
 //
 // Who allocates much while that goes on helps: for the bytes allocated until the
 // goal is reached, what is still to be marked is to be marked, so each 32 KiB owe

@@ -2,9 +2,10 @@
 // gc/gc.c: one collection.
 //
 //   1. finish the sweep of the last one, look up the loaded objects
-//   2. where the kernel tells what is written (beside.c), and the heap is not small:
-//      stop the world for a moment: allocation caches are flushed, and what is
-//      allocated from now on is marked; then mark while the program runs
+//   2. where the kernel tells what is written, or stores what they overwrite
+//      (beside.c), and the heap is not small: stop the world for a moment:
+//      allocation caches are flushed, and what is allocated from now on is marked;
+//      then mark while the program runs
 //   3. stop the world
 //   4. take back what allocation caches hold, so that alloc bits are exact
 //   5. mark from the roots, and from what was written, in parallel when the heap is
@@ -217,7 +218,7 @@ static void cycle(void *arg)
 {
     struct tz_gctrace *t = arg;
     t->stopped = tz_clock_now();
-    uint64_t freed = quiesce(gc.mode);
+    uint64_t freed = quiesce(gc.mode != TZ_GC_M0);
     tz_heap_verify_if_asked("before the mark", !gc.mode);
     t->heap_before = tz_load_rlx(&tz_mem.live);
     if (!gc.mode) {
@@ -239,8 +240,8 @@ static void cycle(void *arg)
         .roots = t->roots,
         .inuse = tz_load_rlx(&tz_mem.inuse),
         .meanwhile = gc.mode ? t->heap_before - tz_min(t->heap_before,
-                                                         gc.live_before)
-                               : 0,
+                                                       gc.live_before)
+                             : 0,
         .beside = tz_limit_used_beside_heap(),
         .began = t->stopping,
         .ended = t->marked });
@@ -400,14 +401,10 @@ static void collect(struct tz_gctrace *t)
 
 static void count_marking(const struct tz_gctrace *t)
 {
-    tz_xadd_rlx(&gc.mark_stopped,
-                (uint64_t)(t->marked - t->marking) * t->workers);
-    if (!t->mode)
-        return;
-    int64_t ns, beside = t->stopping - t->beginning - t->stopped_beside;
-    (void)tz_beside_assisted(&ns);
-    tz_xadd_rlx(&gc.mark_assist, (uint64_t)ns);
-    tz_xadd_rlx(&gc.mark_beside, (uint64_t)beside * t->workers_beside);
+    struct tz_marktime x = tz_gctrace_marktime(t);
+    tz_xadd_rlx(&gc.mark_assist, (uint64_t)x.assist);
+    tz_xadd_rlx(&gc.mark_beside, (uint64_t)x.beside);
+    tz_xadd_rlx(&gc.mark_stopped, (uint64_t)x.stopped);
 }
 
 void tz_gc_collect(enum tz_gc_why why)

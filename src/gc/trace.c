@@ -44,18 +44,31 @@ struct times {
     int64_t assist, workers, pause; // of processors, while it marks
 };
 
+static int64_t marked_beside(const struct tz_gctrace *t)
+{
+    return t->stopping - t->beginning - t->stopped_beside;
+}
+
+struct tz_marktime tz_gctrace_marktime(const struct tz_gctrace *t)
+{
+    struct tz_marktime x = { 0, 0, (t->marked - t->marking) * t->workers };
+    if (t->mode) {
+        (void)tz_beside_assisted(&x.assist);
+        x.beside = marked_beside(t) * t->workers_beside;
+    }
+    return x;
+}
+
 static struct times times_of(const struct tz_gctrace *t)
 {
     int64_t marking = t->marked - t->marking;
+    struct tz_marktime x = tz_gctrace_marktime(t);
     if (!t->mode)
         return (struct times){ t->marking - t->stopping, marking,
-                               t->end - t->marked, 0, marking * t->workers, 0 };
-    struct times x = { t->stopped_beside,
-                       t->stopping - t->beginning - t->stopped_beside,
-                       t->end - t->stopping, 0, 0, marking * (t->workers - 1) };
-    (void)tz_beside_assisted(&x.assist);
-    x.workers = x.mark * t->workers_beside;
-    return x;
+                               t->end - t->marked, 0, x.stopped, 0 };
+    return (struct times){ t->stopped_beside, marked_beside(t),
+                           t->end - t->stopping, x.assist, x.beside,
+                           x.stopped - marking };
 }
 
 void tz_gctrace_print(const struct tz_gctrace *t, uint32_t nprocs)

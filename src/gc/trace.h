@@ -28,6 +28,13 @@ struct tz_gctrace {
     bool forced; // asked for, not by growth
 };
 
+// Processor time for marking, by the clock: of goroutines that helped, of the
+// collector's threads beside the program, of all of them with the world stopped.
+struct tz_marktime {
+    int64_t assist, beside, stopped;
+};
+struct tz_marktime tz_gctrace_marktime(const struct tz_gctrace *t);
+
 void tz_gctrace_print(const struct tz_gctrace *t, uint32_t nprocs);
 
 #endif

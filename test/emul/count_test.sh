@@ -78,7 +78,8 @@ same_on_both_routes() {
 }
 
 # On either route the kernel gets the same calls, if one P does the same work, and no
-# collection goes on beside it at the end. Its threads go on while the counts are written at the end: one in three runs differs.
+# collection goes on beside it at the end. Its threads go on while the counts are
+# written: one in three runs differs.
 s0_02_the_kernel_sees_the_same_on_both_routes() {
     local i
     command -v strace >/dev/null || return 0

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// test/mem/verify_test.c: gcverify=1 passes on a heap that is right, and finds
 // test: no-asan no-tsan
+// test/mem/verify_test.c: gcverify=1 passes on a heap that is right, and finds
 // each thing that is wrong: one is changed by hand in the stopped world.
 
 #include <fcntl.h>
