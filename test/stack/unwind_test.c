@@ -342,6 +342,33 @@ START_TEST(a_call_of_a_wild_pointer_shows_who_called)
 }
 END_TEST
 
+// A frame whose CFA is an expression, and then has an offset, which only a register
+// can have. The assembler passes it on.
+__asm__(".text\n"
+        ".globl offset_of_an_expression\n"
+        "offset_of_an_expression:\n"
+        ".cfi_startproc\n"
+        "nop\n"
+        ".cfi_escape 0x0f, 1, 0x30\n" // def_cfa_expression: 0
+        ".cfi_escape 0x0e, 0xa0, 2\n" // def_cfa_offset: 288
+        "nop\n"
+        "nop\n"
+        ".cfi_endproc\n");
+void offset_of_an_expression(void);
+
+START_TEST(an_offset_for_an_expression_is_not_read_as_its_place)
+{
+    bounds();
+    uintptr_t pc[8];
+    struct tz_machine at = { .exact = true };
+    at.reg[tz_unwind_cpu.pc] = (uintptr_t)&offset_of_an_expression + 2;
+    at.reg[tz_unwind_cpu.sp] = (uintptr_t)other + 4096;
+    size_t n = tz_unwind(&at, (uintptr_t)other, (uintptr_t)other + 8192, NULL,
+                         pc, 8);
+    ck_assert_uint_eq(n, 1);
+}
+END_TEST
+
 // --- tables that are nonsense: of a copy of this program, spoilt
 
 static const char *const child_words[] = {
@@ -527,6 +554,7 @@ int main(void)
                         nonsense_on_a_stack_ends_the_walk_and_nothing_else,
                         nothing_outside_of_the_bounds_is_read,
                         a_call_of_a_wild_pointer_shows_who_called,
+                        an_offset_for_an_expression_is_not_read_as_its_place,
                         nonsense_in_tables_is_not_believed,
                         expressions_compute,
                         numbers_are_read_as_they_are_written, NULL });
