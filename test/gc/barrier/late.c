@@ -38,8 +38,10 @@ static uint64_t collections(void)
 static void collect_for_ever(void *arg)
 {
     (void)arg;
-    for (;;)
+    for (;;) {
         tuza_gc();
+        tuza_sleep(1000000); // about as long without a mark as with one
+    }
 }
 
 // Of one exchange; on the stack of who asks for it.
