@@ -24,6 +24,7 @@
 static struct {
     struct tz_lock lock;
     struct tz_wbuf *full, *empty; // guarded by lock
+    struct tz_wbuf *fresh, *end;  // likewise: never used so far, nor touched
     uint32_t nfull;               // atomic; written with lock
     uint32_t nworkers;            // const in a cycle
     uint32_t nidle;               // atomic; workers that wait
@@ -31,33 +32,34 @@ static struct {
 } work = { .lock = TZ_LOCK_INIT(TZ_RANK_GC_WORK) };
 
 // With the lock. Not static data, which is a root.
-static void grow(void)
+static bool grow(void)
 {
     enum { BLOCK = 64 * 1024 };
     struct tz_wbuf *b = tz_vm_alloc(BLOCK, TZ_VM_GC);
-    for (size_t i = 0; b && i < BLOCK / sizeof *b; i++) {
-        b[i].next = work.empty;
-        work.empty = &b[i];
-    }
+    if (!b)
+        return false;
+    work.fresh = b;
+    work.end = b + BLOCK / sizeof *b;
+    return true;
 }
 
 int tz_work_init(void)
 {
     tz_lock_acquire(&work.lock);
-    grow();
+    bool grown = grow();
     tz_lock_release(&work.lock);
-    return work.empty ? 0 : -ENOMEM;
+    return grown ? 0 : -ENOMEM;
 }
 
 // NULL when memory is refused.
 static struct tz_wbuf *get_empty(void)
 {
     tz_lock_acquire(&work.lock);
-    if (!work.empty)
-        grow();
     struct tz_wbuf *b = work.empty;
     if (b)
         work.empty = b->next;
+    else if (work.fresh < work.end || grow())
+        b = work.fresh++;
     tz_lock_release(&work.lock);
     if (b)
         b->n = 0;

@@ -104,12 +104,9 @@ static void switch_to(struct tz_g *from, struct tz_g *to, bool dying)
 }
 
 // Does what the one that left us the thread has asked for.
-static void after_switch(void)
+static TZ_NOINLINE void do_asked(struct tz_m *m)
 {
-    struct tz_m *m = tz_getm();
     struct tz_g *g = m->from;
-    if (!g)
-        return;
     m->from = NULL;
     if (m->commit && !m->commit(g, m->commit_arg)) {
         // The park is taken back: it runs as soon as we park, or elsewhere.
@@ -122,8 +119,15 @@ static void after_switch(void)
                  (unsigned long long)g->id);
 }
 
+TZ_INLINE void after_switch(void)
+{
+    struct tz_m *m = tz_getm();
+    if (m->from)
+        do_asked(m);
+}
+
 // g runs on this thread from now on.
-TZ_INLINE void set_running(struct tz_tls *t, struct tz_g *g)
+TZ_INLINE void set_running_untold(struct tz_tls *t, struct tz_g *g)
 {
     TZ_DCHECK(tz_load_rlx(&g->status) == TZ_G_RUNNABLE);
     tz_store_rlx(&g->status, TZ_G_RUNNING);
@@ -131,6 +135,11 @@ TZ_INLINE void set_running(struct tz_tls *t, struct tz_g *g)
     tz_store_rlx(&t->m->curg, g);
     t->g = g;
     tz_store_rlx(&t->p->schedtick, t->p->schedtick + 1);
+}
+
+TZ_INLINE void set_running(struct tz_tls *t, struct tz_g *g)
+{
+    set_running_untold(t, g);
     tz_event(TZ_EV_RUN, g->id, 0);
 }
 
@@ -391,40 +400,54 @@ static bool commit_yield(struct tz_g *g, void *arg)
     return true;
 }
 
-// The usual yield where there is one P: nobody but this thread takes from its
-// ring, and nobody scans in a critical section. So g may be queued before it is
-// left, there is nothing to commit, and the next is the oldest, whose turn it is
-// anyway. False: there is more to do than that.
-static bool yield_alone(struct tz_tls *t, struct tz_g *g)
+// In a critical section, which it ends.
+static TZ_NOINLINE void yield_slowly(void)
 {
-    struct tz_p *p = t->p;
-    if (!p->alone || g->watch || tz_load_rlx(&p->runnext) ||
-        p->schedtick % TZ_TURNS == TZ_TURN_GLOBAL || tz_load_rlx(&p->look) ||
-        tz_load_rlx(&tz_sched.stopping))
-        return false;
-    struct tz_g *next = tz_runq_rotate(p, g);
-    if (!next)
-        return false;
-    tz_store_rlx(&g->status, TZ_G_RUNNABLE);
-    if (tz_unlikely(next->watch & TZ_WATCH_TIED)) {
-        p->m->picked = next;
-        next = NULL;
-    }
-    leave_to(t, g, next, NULL, NULL, false);
-    return true;
-}
-
-void tz_yield(void)
-{
-    tz_crit_enter();
     struct tz_g *g = tz_need_g("tuza_yield");
-    struct tz_tls *t = tz_tls_get();
-    if (tz_unlikely(t->locks != 1) && !(g->watch & TZ_WATCH_SYSTEM))
+    if (tz_unlikely(tz_tls_get()->locks != 1) && !(g->watch & TZ_WATCH_SYSTEM))
         tz_fatal("goroutine %llu yields with a lock held",
                  (unsigned long long)g->id);
     tz_event(TZ_EV_YIELD, g->id, 0);
-    if (!yield_alone(t, g))
-        tz_leave(g, commit_yield, NULL, false);
+    tz_leave(g, commit_yield, NULL, false);
+    tz_crit_leave();
+}
+
+// The oldest of the ring, if all that a yield of g has to do is to queue g and to
+// go on with that one.
+TZ_INLINE struct tz_g *usual_next(struct tz_tls *t, struct tz_g *g)
+{
+    struct tz_p *p = t->p;
+    if (!g || g->is_g0 || g->watch || t->locks != 1 || !p->alone ||
+        tz_load_rlx(&p->runnext) || p->schedtick % TZ_TURNS == TZ_TURN_GLOBAL ||
+        tz_load_rlx(&p->look) || tz_load_rlx(&tz_sched.stopping) ||
+        tz_load_rlx(&tz_sched.split) || tz_event_wanted(TZ_EV_YIELD) ||
+        tz_event_wanted(TZ_EV_RUN))
+        return NULL;
+    struct tz_g *next = tz_runq_oldest(p);
+    return next && next->started && !next->watch ? next : NULL;
+}
+
+// In the usual case with one P nobody but this thread takes from the ring, and
+// nobody scans in a critical section. So g may be queued before it is left, and
+// there is nothing to commit. All else is elsewhere, with a tail call: what lives
+// across the switch would be pushed and popped.
+void tz_yield(void)
+{
+    tz_crit_enter(); // a call: no red zone, which the switch writes to
+    struct tz_tls *t = tz_tls_get();
+    struct tz_g *g = t->g, *next = usual_next(t, g);
+    if (tz_unlikely(!next)) {
+        yield_slowly();
+        return;
+    }
+    tz_runq_rotate(t->p, g);
+    tz_store_rlx(&g->status, TZ_G_RUNNABLE);
+    g->m = NULL;
+    set_running_untold(t, next);
+    fiber_leave(g, next, false);
+    tz_ctx_switch_here(&g->ctx, &next->ctx);
+    fiber_arrive(tz_tls_get()->g);
+    after_switch();
     tz_crit_leave();
 }
 

@@ -107,19 +107,21 @@ struct tz_g *tz_g_get_foreign(void); // a dead one, for good; NULL without memor
 void tz_runq_put(struct tz_p *p, struct tz_g *g, bool next);
 struct tz_g *tz_runq_get(struct tz_p *p);
 struct tz_g *tz_runq_get_oldest(struct tz_p *p); // of the ring: not runnext
-// The same, and g is the newest of the ring then, of a single P; NULL: it is empty
-// and remains so.
-TZ_INLINE struct tz_g *tz_runq_rotate(struct tz_p *p, struct tz_g *g)
+// Of a single P: the oldest of the ring, NULL when that is empty. Then it goes, and
+// g comes as the newest.
+TZ_INLINE struct tz_g *tz_runq_oldest(struct tz_p *p)
 {
-    uint32_t head = tz_load_rlx(&p->runqhead), tail = p->runqtail;
+    uint32_t head = tz_load_rlx(&p->runqhead);
     TZ_DCHECK(p->alone);
-    if (head == tail)
-        return NULL;
-    struct tz_g *oldest = tz_load_rlx(&p->runq[head % TZ_RUNQ_SIZE]);
+    return head == p->runqtail ? NULL
+                               : tz_load_rlx(&p->runq[head % TZ_RUNQ_SIZE]);
+}
+TZ_INLINE void tz_runq_rotate(struct tz_p *p, struct tz_g *g)
+{
+    uint32_t tail = p->runqtail;
     tz_store_rlx(&p->runq[tail % TZ_RUNQ_SIZE], g);
     tz_store_rel(&p->runqtail, tail + 1); // with tz_runq_empty; never seen empty
-    tz_store_rel(&p->runqhead, head + 1);
-    return oldest;
+    tz_store_rel(&p->runqhead, tz_load_rlx(&p->runqhead) + 1);
 }
 bool tz_runq_empty(struct tz_p *p);
 // Takes half of victim's queue; one of them is returned, the others are p's.
