@@ -229,7 +229,7 @@ static uint32_t first_frame(const struct tz_out *o, const struct tz_site *s)
     for (; o->names && i + 1 < s->n; i++) {
         tz_symbol_find(s->place[i], &symbol);
         if (strncmp(symbol.name, "tuza_alloc", 10) != 0 &&
-            strcmp(symbol.name, "tz_malloc") != 0)
+            strncmp(symbol.name, "tz_malloc", 9) != 0)
             break;
     }
     return i;

@@ -34,7 +34,7 @@ const struct tz_profile_kind tz_profile_heap = {
     .value = { { "alloc_objects", "count" }, { "alloc_space", "bytes" },
                { "inuse_objects", "count" }, { "inuse_space", "bytes" } },
     .period = { "space", "bytes" },
-    .drop = "tuza_alloc.*|tz_malloc",
+    .drop = "tuza_alloc.*|tz_malloc.*",
 };
 
 // --- counting

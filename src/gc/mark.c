@@ -127,24 +127,31 @@ TZ_NORETURN TZ_COLD static void lost(const struct tz_gcwork *w,
              f->size, (void *)f->base, (void *)w->at);
 }
 
-// Sets the object's mark bit; false when it is no object or was marked.
-TZ_NO_SANITIZE static inline bool mark(const struct tz_gcwork *w,
-                                       const struct found *f)
+// Sets a mark bit; false when there is no object or it was marked.
+TZ_NO_SANITIZE TZ_INLINE bool mark_bit(bool alone, struct tz_pagebits *bits,
+                                       uint32_t index)
 {
-    uint64_t bit = UINT64_C(1) << (f->index % 64);
-    uint32_t i = f->index / 64;
-    if (!(tz_load_rlx(&f->bits->alloc[i]) & bit) ||
-        (tz_load_rlx(&f->bits->mark[i]) & bit))
+    uint64_t bit = UINT64_C(1) << (index % 64);
+    uint32_t i = index / 64;
+    if (!(tz_load_rlx(&bits->alloc[i]) & bit) ||
+        (tz_load_rlx(&bits->mark[i]) & bit))
         return false;
-    if (w->alone) { // an atomic operation is half of what a small mark costs
-        if (tz_unlikely(w->check))
-            lost(w, f);
-        f->bits->mark[i] |= bit;
+    if (alone) { // an atomic operation is half of what a small mark costs
+        bits->mark[i] |= bit;
         return true;
     }
     // Relaxed: the bit is all that workers race for, with each other and with who
     // allocates; what an object holds is looked at again if it was written.
-    return !(tz_xor_bits_rlx(&f->bits->mark[i], bit) & bit);
+    return !(tz_xor_bits_rlx(&bits->mark[i], bit) & bit);
+}
+
+TZ_NO_SANITIZE static inline bool mark(const struct tz_gcwork *w,
+                                       const struct found *f)
+{
+    bool first = mark_bit(w->alone, f->bits, f->index);
+    if (first && tz_unlikely(w->check))
+        lost(w, f);
+    return first;
 }
 
 // When words were dropped: marks the object at once, so that no word has to be
@@ -164,23 +171,70 @@ static void mark_now(struct tz_gcwork *w, uintptr_t word)
         tz_work_push(w, (f.base + off) | PIECE);
 }
 
-// Marks at once what is not to be looked into, where that takes no cache miss.
-// False: the word is for others to resolve.
-TZ_NO_SANITIZE static inline bool mark_noscan(struct tz_gcwork *w,
-                                              uintptr_t word)
+// What the loops need of the first region.
+struct view {
+    uintptr_t base;
+    size_t limit;
+    const uint8_t *cls;
+    struct tz_pagebits *bits;
+    bool others; // there are more regions
+    bool near;   // the bits stay in the cache: what a word leads to is marked where
+                 // it is found
+};
+
+TZ_INLINE struct view view_of(const struct tz_gcwork *w)
 {
-    struct tz_region *r = &tz_mem.region[0];
-    size_t page = (word - r->base) >> TZ_PAGE_SHIFT;
-    unsigned cls = r->cls[page];
-    if (cls - 2 - TZ_CLASS_COUNT >= TZ_SMALL_CLASSES) // wraps below
-        return false;
+    const struct tz_region *r = &tz_mem.region[0];
+    struct view v = { r->base, tz_load_rlx(&r->limit), r->cls, r->bits,
+                      tz_mem.nregions > 1, false };
+    v.near = v.limit <= SMALL_HEAP && !w->watched;
+    return v;
+}
+
+// Marks what a word of the first region leads to, if it is on a page of its own
+// span; what is to be looked into is pushed as a piece. False: the word is for
+// others to resolve.
+TZ_NO_SANITIZE TZ_INLINE bool mark_here(struct tz_gcwork *w, const struct view *v,
+                                        uintptr_t word)
+{
+    size_t page = (word - v->base) >> TZ_PAGE_SHIFT;
+    unsigned cls = tz_load_acq(&v->cls[page]);
+    if (!tz_page_has_objects(cls))
+        return true;
     const struct tz_sizeclass *c = &tz_sizeclass[cls - 1];
-    uint32_t off = word & (TZ_PAGE_SIZE - 1);
-    struct found f = {.index = (uint32_t)(((uint64_t)off * c->magic) >> 32),
-                      .bits = &r->bits[page]};
-    if (mark(w, &f))
-        w->marked += c->size;
+    if (tz_unlikely(c->npages != 1))
+        return false;
+    uint32_t off = word & (TZ_PAGE_SIZE - 1), size = c->size;
+    uint32_t index = (uint32_t)(((uint64_t)off * c->magic) >> 32);
+    if (!mark_bit(w->alone, &v->bits[page], index))
+        return true;
+    w->marked += size;
+    if (c->kind != TZ_NOSCAN) {
+        uintptr_t at = word - off + index * size;
+        __builtin_prefetch((void *)at);
+        tz_work_push(w, at | PIECE);
+    }
     return true;
+}
+
+TZ_NO_SANITIZE TZ_INLINE void mark_word(struct tz_gcwork *w, const struct view *v,
+                                        uintptr_t word)
+{
+    if (tz_likely(word - v->base < v->limit)) {
+        if (!v->near || !mark_here(w, v, word))
+            tz_work_push(w, word & ~(uintptr_t)7);
+    } else if (v->others && tz_heap_region(word)) {
+        tz_work_push(w, word & ~(uintptr_t)7);
+    }
+}
+
+// From the last word to the first: what the first leads to is popped first then,
+// which is often what was allocated first.
+TZ_NO_SANITIZE TZ_INLINE void mark_words(struct tz_gcwork *w, const struct view *v,
+                                         uintptr_t lo, uintptr_t hi)
+{
+    for (const uintptr_t *p = (const uintptr_t *)hi; p > (const uintptr_t *)lo;)
+        mark_word(w, v, tz_load_rlx(--p));
 }
 
 TZ_NO_SANITIZE void tz_mark_range(struct tz_gcwork *w, uintptr_t lo,
@@ -194,53 +248,54 @@ TZ_NO_SANITIZE void tz_mark_range(struct tz_gcwork *w, uintptr_t lo,
             mark_now(w, *(const uintptr_t *)w->at);
         return;
     }
-    uintptr_t base = tz_mem.region[0].base;
-    size_t size =
-        (size_t)tz_mem.region[0].pages.nchunks * TZ_CHUNK_PAGES * TZ_PAGE_SIZE;
-    bool others = tz_mem.nregions > 1;
-    bool small = size <= SMALL_HEAP && !w->watched;
-    for (const uintptr_t *p = (const uintptr_t *)lo; p < (uintptr_t *)hi; p++) {
-        uintptr_t word = tz_load_rlx(p);
-        if (word - base < size) {
-            if (!small || !mark_noscan(w, word))
-                tz_work_push(w, word & ~(uintptr_t)7);
-        } else if (others && tz_heap_region(word)) {
-            tz_work_push(w, word & ~(uintptr_t)7);
-        }
-    }
+    struct view v = view_of(w);
+    mark_words(w, &v, lo, hi);
 }
 
 // --- typed objects
 
-TZ_NO_SANITIZE static void scan_word(struct tz_gcwork *w, uintptr_t at)
+// The words that a bit stands for, from the last one.
+TZ_NO_SANITIZE TZ_INLINE void mark_bits(struct tz_gcwork *w, const struct view *v,
+                                        uintptr_t at, uint64_t bits)
 {
-    uintptr_t word = tz_load_rlx((const uintptr_t *)at);
-    if (tz_unlikely(w->again)) {
-        w->at = at;
-        mark_now(w, word);
-    } else if (tz_heap_region(word)) {
-        tz_work_push(w, word & ~(uintptr_t)7);
+    while (bits) {
+        unsigned i = tz_log2(bits);
+        uintptr_t p = at + i * sizeof(uintptr_t);
+        uintptr_t word = tz_load_rlx((const uintptr_t *)p);
+        bits &= ~(UINT64_C(1) << i);
+        if (tz_unlikely(w->again)) {
+            w->at = p;
+            mark_now(w, word);
+        } else {
+            mark_word(w, v, word);
+        }
     }
+}
+
+// Of a small object, from the bits of its page.
+TZ_NO_SANITIZE TZ_INLINE uint64_t small_bits(const union tz_typerec *types,
+                                             uintptr_t base, size_t size)
+{
+    uint32_t at = (base & (TZ_PAGE_SIZE - 1)) / sizeof(uintptr_t);
+    uint32_t n = (uint32_t)(size / sizeof(uintptr_t)), shift = at % 64;
+    const uint64_t *rec = &types->pointers[at / 64];
+    uint64_t bits = rec[0] >> shift;
+    if (shift + n > 64)
+        bits |= rec[1] << (64 - shift);
+    return bits & tz_mask64(n);
 }
 
 TZ_NO_SANITIZE static void scan_bits(struct tz_gcwork *w, uintptr_t at,
                                      uint64_t bits)
 {
-    for (; bits; bits &= bits - 1)
-        scan_word(w, at + tz_ctz64(bits) * sizeof(uintptr_t));
+    struct view v = view_of(w);
+    mark_bits(w, &v, at, bits);
 }
 
-// A small object, by the bits of its page.
 TZ_NO_SANITIZE static void scan_small_typed(struct tz_gcwork *w,
                                             const struct found *f)
 {
-    uint32_t at = (f->base & (TZ_PAGE_SIZE - 1)) / sizeof(uintptr_t);
-    uint32_t n = (uint32_t)(f->size / sizeof(uintptr_t)), shift = at % 64;
-    const uint64_t *rec = &f->types->pointers[at / 64];
-    uint64_t bits = rec[0] >> shift;
-    if (shift + n > 64)
-        bits |= rec[1] << (64 - shift);
-    scan_bits(w, f->base, bits & tz_mask64(n));
+    scan_bits(w, f->base, small_bits(f->types, f->base, f->size));
 }
 
 // The elements that begin in [lo, hi) of an object, by its type.
@@ -279,7 +334,7 @@ static void scan_part(struct tz_gcwork *w, const struct found *f, uintptr_t lo,
         scan_typed(w, f, lo, hi);
 }
 
-static void scan_piece(struct tz_gcwork *w, uintptr_t at)
+static TZ_NOINLINE void scan_piece(struct tz_gcwork *w, uintptr_t at)
 {
     struct found f;
     TZ_CHECK(resolve(at, &f));
@@ -423,14 +478,49 @@ void tz_mark_put_back(struct tz_gcwork *w)
     tz_work_give(w);
 }
 
+TZ_INLINE void share_now_and_then(struct tz_gcwork *w)
+{
+    if (--w->countdown == 0) {
+        w->countdown = 256;
+        tz_work_share(w);
+    }
+}
+
+// The same as visiting what is popped, where most are pieces that are small objects.
+TZ_NO_SANITIZE static void drain_near(struct tz_gcwork *w)
+{
+    struct view v = view_of(w);
+    uintptr_t word;
+    while (w->fifo_n)
+        visit(w, fifo_take(w));
+    for (; tz_work_pop(w, &word); share_now_and_then(w)) {
+        uintptr_t at = word - PIECE;
+        if (!(word & PIECE) || at - v.base >= v.limit) {
+            visit(w, word);
+            continue;
+        }
+        size_t page = (at - v.base) >> TZ_PAGE_SHIFT;
+        const struct tz_sizeclass *c = &tz_sizeclass[v.cls[page] - 1];
+        uint32_t size = c->size;
+        if (c->npages != 1 || size > TZ_BITS_MAX)
+            scan_piece(w, at);
+        else if (c->kind == TZ_SCAN)
+            mark_words(w, &v, at, at + size);
+        else
+            mark_bits(w, &v, at,
+                      small_bits(&tz_mem.region[0].types[page], at, size));
+    }
+}
+
 // Until this worker has nothing left.
 static void drain(struct tz_gcwork *w)
 {
-    while (step(w))
-        if (--w->countdown == 0) {
-            w->countdown = 256;
-            tz_work_share(w);
-        }
+    if (view_of(w).near && !w->again) {
+        drain_near(w);
+        return;
+    }
+    for (; step(w); share_now_and_then(w))
+        ;
 }
 
 void tz_mark_drain(struct tz_gcwork *w)

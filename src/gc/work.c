@@ -97,9 +97,8 @@ static struct tz_wbuf *get_full(void)
     return b;
 }
 
-// The top buffer is full, or there is none: makes another the top. False: no
-// room for more.
-static TZ_NOINLINE bool push_slow(struct tz_gcwork *w)
+// The top buffer is full, or there is none: makes another the top.
+TZ_NOINLINE bool tz_work_room(struct tz_gcwork *w)
 {
     if (w->spare && w->spare->n < TZ_WBUF_WORDS) {
         struct tz_wbuf *b = w->buf;
@@ -119,37 +118,26 @@ static TZ_NOINLINE bool push_slow(struct tz_gcwork *w)
     return true;
 }
 
-void tz_work_push(struct tz_gcwork *w, uintptr_t word)
-{
-    if (tz_unlikely(!w->buf || w->buf->n == TZ_WBUF_WORDS) && !push_slow(w))
-        return;
-    struct tz_wbuf *b = w->buf;
-    b->word[b->n++] = word;
-}
-
 bool tz_work_dropped(void)
 {
     return tz_load_rlx(&work.dropped) && tz_xchg(&work.dropped, false);
 }
 
-bool tz_work_pop(struct tz_gcwork *w, uintptr_t *word)
+// The top buffer is empty, or there is none: makes another the top.
+TZ_NOINLINE bool tz_work_refill(struct tz_gcwork *w)
 {
     struct tz_wbuf *b = w->buf;
-    if (tz_unlikely(!b || b->n == 0)) {
-        if (w->spare && w->spare->n) {
-            w->buf = w->spare;
-            w->spare = b;
-        } else {
-            struct tz_wbuf *full = get_full();
-            if (!full)
-                return false;
-            if (b)
-                put_empty(b);
-            w->buf = full;
-        }
-        b = w->buf;
+    if (w->spare && w->spare->n) {
+        w->buf = w->spare;
+        w->spare = b;
+        return true;
     }
-    *word = b->word[--b->n];
+    struct tz_wbuf *full = get_full();
+    if (!full)
+        return false;
+    if (b)
+        put_empty(b);
+    w->buf = full;
     return true;
 }
 

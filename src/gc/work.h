@@ -37,11 +37,35 @@ struct tz_gcwork {
 // The first buffers. 0, or -ENOMEM.
 int tz_work_init(void);
 
-void tz_work_push(struct tz_gcwork *w, uintptr_t word);
+// The slow halves of the two below: room for a word, a buffer with words. False:
+// no memory for that (then the word is dropped); nothing to be had.
+bool tz_work_room(struct tz_gcwork *w);
+bool tz_work_refill(struct tz_gcwork *w);
+
+TZ_INLINE void tz_work_push(struct tz_gcwork *w, uintptr_t word)
+{
+    struct tz_wbuf *b = w->buf;
+    if (tz_unlikely(!b || b->n == TZ_WBUF_WORDS)) {
+        if (!tz_work_room(w))
+            return;
+        b = w->buf;
+    }
+    b->word[b->n++] = word;
+}
 // Whether a push was dropped for want of memory since the last call.
 bool tz_work_dropped(void);
 // False: nothing here and nothing to be had from others at this moment.
-bool tz_work_pop(struct tz_gcwork *w, uintptr_t *word);
+TZ_INLINE bool tz_work_pop(struct tz_gcwork *w, uintptr_t *word)
+{
+    struct tz_wbuf *b = w->buf;
+    if (tz_unlikely(!b || b->n == 0)) {
+        if (!tz_work_refill(w))
+            return false;
+        b = w->buf;
+    }
+    *word = b->word[--b->n];
+    return true;
+}
 // Gives half of what there is to others, if somebody waits for it.
 void tz_work_share(struct tz_gcwork *w);
 

@@ -26,6 +26,7 @@
 #include "mem/mcentral.h"
 #include "mem/persist.h"
 #include "mem/port.h"
+#include "mem/types.h"
 #include "os/env.h"
 #include "os/thread.h"
 #include "tuza/mem.h"
@@ -163,6 +164,16 @@ static inline bool take_run_of_word(const struct tz_span *s, uint32_t *first,
     return true;
 }
 
+// Of typed objects the type most likely is that of the last one.
+static void describe_run(struct tz_mcache *c, const struct tz_span *s,
+                         uint32_t first, uint32_t end)
+{
+    struct tz_runtype *x = &c->typed[s->spanclass % TZ_CLASS_COUNT];
+    x->now = x->last;
+    if (x->now)
+        tz_types_describe(s, first, end, x->now);
+}
+
 // Takes the next free run of the slot's span. False: the span is full.
 static bool next_run(struct tz_mcache *c, struct tz_cacheslot *slot)
 {
@@ -193,6 +204,8 @@ static bool next_run(struct tz_mcache *c, struct tz_cacheslot *slot)
     fresh(slot->cur, n);
     if (s->needzero && !tz_span_noscan(s))
         memset(slot->cur, 0, n);
+    if (tz_sizeclass[s->spanclass].kind == TZ_TYPED)
+        describe_run(c, s, first, end);
     tz_count(&c->live, n);
     tz_count(&c->bytes, n);
     tz_count(&c->objects, end - first);
@@ -464,7 +477,7 @@ static TZ_NOINLINE void *malloc_slow(size_t size, unsigned kind)
 
 // Somebody waits for this thread to stop. Apart, as malloc_slow is, so that the
 // fast path is a leaf.
-static TZ_NOINLINE void *stop_first(void *p)
+TZ_NOINLINE void *tz_malloc_stop(void *p)
 {
     tz_port_stop_here();
     return p;
@@ -472,28 +485,8 @@ static TZ_NOINLINE void *stop_first(void *p)
 
 TZ_INLINE void *malloc_kind(size_t size, unsigned kind)
 {
-    struct tz_tls *t = tz_tls_get();
-    // Size 0 and the medium sizes go the other way.
-    if (tz_likely(size - 1 < TZ_ONE_PAGE_MAX && t->locks == 0)) {
-        unsigned cls = tz_class_of_16[(size + 15) >> 4];
-        t->locks = 1; // from here on the P, and so the cache, are ours
-        tz_compiler_barrier();
-        struct tz_mcache *cache = t->cache;
-        if (tz_likely(cache)) {
-            struct tz_cacheslot *slot = &cache->slot[tz_spanclass(cls, kind)];
-            char *p = slot->cur;
-            if (tz_likely(p != slot->end)) {
-                slot->cur = p + slot->size;
-                tz_compiler_barrier();
-                t->locks = 0;
-                if (tz_unlikely(tz_load_rlx(&t->stop)))
-                    return stop_first(p);
-                return p;
-            }
-        }
-        t->locks = 0;
-    }
-    return malloc_slow(size, kind);
+    void *p = tz_malloc_next(size, kind, NULL);
+    return tz_likely(p) ? p : malloc_slow(size, kind);
 }
 
 void *tz_malloc(size_t size, unsigned kind)

@@ -19,6 +19,12 @@ struct tz_cacheslot {
     struct tz_span *span; // NULL: none yet
 };
 
+// Of a slot for typed objects with bits: what all of its run are described as, and
+// what was asked for last, as which the next run will be. NULL: nothing.
+struct tz_runtype {
+    const struct tuza_type *now, *last;
+};
+
 // Objects freed by hand that the cache hands out again: their alloc and freed
 // bits are set. In persistent memory.
 enum { TZ_MAGAZINE = 62 };
@@ -31,6 +37,7 @@ struct tz_magazine {
 // that is none of the runtime's, under the cache's lock.
 struct tz_mcache {
     struct tz_cacheslot slot[TZ_CENTRAL_COUNT];
+    struct tz_runtype typed[TZ_CLASS_COUNT]; // of slots of the kind TYPED
     struct tz_spans more[TZ_CENTRAL_COUNT];
     struct tz_magazine *magazine[TZ_CENTRAL_COUNT]; // NULL: nothing freed yet
     struct tz_pagecache pages;
@@ -64,6 +71,37 @@ void tz_mcache_flush(struct tz_mcache *c);
 // collect first, and so stop the thread, unless inside a critical section. NULL
 // when memory is refused. Needs a P, but for what is not collected.
 void *tz_malloc(size_t size, unsigned kind);
+
+// Somebody waits for this thread to stop: it has p at least that long.
+__attribute__((returns_nonnull)) void *tz_malloc_stop(void *p);
+
+// The next object of a free run; of type `like`, if that is not NULL. NULL: there is
+// none in the cache; also of size 0 and of medium sizes.
+TZ_INLINE void *tz_malloc_next(size_t size, unsigned kind,
+                               const struct tuza_type *like)
+{
+    struct tz_tls *t = tz_tls_get();
+    if (tz_likely(size - 1 < TZ_ONE_PAGE_MAX && t->locks == 0)) {
+        unsigned cls = tz_class_of_16[(size + 15) >> 4];
+        t->locks = 1; // from here on the P, and so the cache, are ours
+        tz_compiler_barrier();
+        struct tz_mcache *cache = t->cache;
+        if (tz_likely(cache)) {
+            struct tz_cacheslot *slot = &cache->slot[tz_spanclass(cls, kind)];
+            char *p = slot->cur;
+            if (tz_likely(p != slot->end && (!like || cache->typed[cls].now == like))) {
+                slot->cur = p + slot->size;
+                tz_compiler_barrier();
+                t->locks = 0;
+                if (tz_unlikely(tz_load_rlx(&t->stop)))
+                    return tz_malloc_stop(p);
+                return p;
+            }
+        }
+        t->locks = 0;
+    }
+    return NULL;
+}
 
 // The same from a given cache, without a collection. By its owner.
 void *tz_mcache_alloc(struct tz_mcache *c, size_t size, unsigned kind);

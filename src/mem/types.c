@@ -132,6 +132,30 @@ static void describe(void *p, const tuza_type *t, size_t n)
     tz_store_rel(&s->types[i / 16].type[i % 16], t);
 }
 
+// Elements of w words with such bits: the 64 from bit `at` of one on.
+static uint64_t pattern(uint64_t bits, uint32_t w, uint32_t at)
+{
+    uint64_t word = bits >> at;
+    for (uint32_t i = w - at; i < 64; i += w)
+        word |= bits << i;
+    return word;
+}
+
+void tz_types_describe(const struct tz_span *s, uint32_t first, uint32_t end,
+                       const tuza_type *t)
+{
+    uint32_t w = (uint32_t)(s->elem_size / WORD);
+    uint32_t i = first * w, all = end * w;
+    uint64_t bits = small_bits(t);
+    while (i < all) {
+        uint32_t n = (uint32_t)tz_min(64 - i % 64, all - i);
+        uint64_t mask = tz_mask64(n) << i % 64;
+        put_word(&s->types->pointers[i / 64], mask,
+                 pattern(bits, w, i % w) << i % 64 & mask);
+        i += n;
+    }
+}
+
 static void check_type(const tuza_type *t)
 {
     if (t->size == 0 || t->size % WORD != 0)
@@ -139,7 +163,24 @@ static void check_type(const tuza_type *t)
                  (int)WORD);
 }
 
-void *tuza_alloc_typed(const tuza_type *t, size_t n)
+// One object with bits: the next run of its class is described as t.
+static void *tz_malloc_small_typed(const tuza_type *t)
+{
+    void *p = tz_malloc(t->size, TZ_TYPED);
+    if (!p)
+        return NULL;
+    describe(p, t, 1);
+    tz_crit_enter();
+    struct tz_mcache *c = tz_tls_get()->cache;
+    if (c)
+        c->typed[tz_sizeclass_of(t->size)].last = t;
+    tz_crit_leave();
+    return p;
+}
+
+// Apart, so that the fast path is a leaf. By their names these two are left out of
+// profiles (diag/memprof.c).
+static TZ_NOINLINE void *tz_malloc_typed(const tuza_type *t, size_t n)
 {
     size_t bytes;
     check_type(t);
@@ -149,8 +190,19 @@ void *tuza_alloc_typed(const tuza_type *t, size_t n)
         void *p = tz_malloc(bytes, TZ_NOSCAN);
         return p ? memset(p, 0, bytes) : NULL;
     }
+    if (n == 1 && bytes <= TZ_BITS_MAX)
+        return tz_malloc_small_typed(t);
     void *p = tz_malloc(bytes, TZ_TYPED);
     if (p)
         describe(p, t, n);
     return p;
+}
+
+void *tuza_alloc_typed(const tuza_type *t, size_t n)
+{
+    // Of a run that is described as t, so that t has been looked at.
+    void *p = n == 1 && t->size <= TZ_BITS_MAX
+                  ? tz_malloc_next(t->size, TZ_TYPED, t)
+                  : NULL;
+    return tz_likely(p) ? p : tz_malloc_typed(t, n);
 }

@@ -2,9 +2,11 @@
 // test/gc/types_test.c: of a typed object what its type names keeps, and
 // nothing else does; what is not collected keeps what it points to.
 
+#include "base/rand.h"
 #include "gc/dying.h"
 #include "mem/malloc.h"
 #include "mem/mcentral.h"
+#include "mem/types.h"
 
 enum { N = 64 };
 static uintptr_t hidden[2][N];
@@ -171,6 +173,66 @@ IN_GOROUTINES(a_slot_used_again_has_its_new_type, 1)
     need_reclaimed(hidden[1], N);
 }
 
+// Of each size in words three types, of which mostly the same follows, sometimes
+// another one or an array: what the next ones are described as beforehand is not
+// what they are told to be then.
+enum { WORDS = 64, KINDS = 3, ALIKE = 20000 };
+static tuza_type likes[WORDS + 1][KINDS];
+static struct like {
+    void *p;
+    uint32_t words, n;
+    uint64_t bits; // of one
+} like[ALIKE];
+
+static void make_likes(void)
+{
+    for (uint32_t w = 1; w <= WORDS; w++)
+        for (uint32_t k = 0; k < KINDS; k++) {
+            uint64_t all = w == 64 ? UINT64_MAX : (UINT64_C(1) << w) - 1;
+            uint64_t bits[KINDS] = { all, 1, UINT64_C(1) << (w - 1) };
+            likes[w][k] = (tuza_type){ w * 8, "like", bits[k], NULL };
+        }
+}
+
+static void make_like(struct like *x, uint32_t words, uint32_t kind)
+{
+    x->words = words;
+    x->n = tz_rand_n(10) ? 1 : 1 + tz_rand_n(64 / words);
+    x->bits = likes[words][kind].bits;
+    x->p = tuza_alloc_typed(&likes[words][kind], x->n);
+}
+
+static void need_like(const struct like *x)
+{
+    struct tz_object o;
+    uint64_t bits = 0;
+    need(tz_heap_find((uintptr_t)x->p, &o));
+    for (uint32_t i = 0; i < x->n; i++)
+        bits |= x->bits << i * x->words;
+    need_eq(tz_types_bits(o.span, o.index), bits);
+}
+
+IN_GOROUTINES(each_object_is_described_as_its_own_type, 2)
+{
+    uint32_t words = 1, kind = 0;
+    make_likes();
+    for (int i = 0; i < ALIKE; i++) {
+        if (tz_rand_n(8) == 0)
+            kind = tz_rand_n(KINDS);
+        if (tz_rand_n(64) == 0)
+            words = 1 + tz_rand_n(WORDS);
+        make_like(&like[i], words, kind);
+        if (i >= 100 && tz_rand_n(2)) {
+            tuza_free(like[i - 100].p);
+            make_like(&like[i - 100], words, kind);
+        }
+        if (i % 4000 == 0)
+            tuza_gc();
+    }
+    for (int i = 0; i < ALIKE; i++)
+        need_like(&like[i]);
+}
+
 // Types of neighbours are written by several Ps at once.
 enum { CROWD = 4, EACH = 4000 };
 static struct small *crowd[CROWD][EACH];
@@ -311,6 +373,7 @@ int main(void)
                          elements_of_arrays_of_all_sizes_keep,
                          a_mask_says_it_for_wide_types,
                          a_slot_used_again_has_its_new_type,
+                         each_object_is_described_as_its_own_type,
                          records_shared_by_threads_lose_no_bit,
                          a_type_without_pointers_is_noscan_and_zero,
                          a_type_of_part_words_is_told,
