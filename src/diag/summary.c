@@ -113,7 +113,7 @@ static void count_span(struct summary *y, const struct tz_span *s)
         return;
     }
     for (uint32_t w = 0; w < (s->nelems + 63) / 64; w++)
-        for (uint64_t b = s->bits->alloc[w]; b; b &= b - 1)
+        for (uint64_t b = s->bits->word[w].alloc; b; b &= b - 1)
             count_typed(y, s, w * 64 + tz_ctz64(b));
 }
 

@@ -2,11 +2,17 @@
 // gc/mark.c: marking.
 //
 // Every word that lies in the heap's range is pushed as it is; when it is
-// popped, the lines of its bits and its object are prefetched, and sixteen
-// pops later it is resolved: page, class, index, alloc bit. An object whose
-// mark bit we are the first to set is scanned. So a cache miss on one object
-// is spent on fifteen others; depth first keeps the stack short (Cher,
-// Hosking, Vitek: Software prefetching for mark-sweep garbage collection).
+// popped, the line of its bits is prefetched, and sixteen pops later it is
+// resolved: page, class, index, alloc bit. An object whose mark bit we are the
+// first to set is pushed in turn, as a piece that is to be scanned, and asked for
+// when that is popped. So a cache miss on one object is spent on fifteen others,
+// and the many words that lead to what is marked already never touch it: to ask
+// for both at once took four times as long where pages are not in the TLB. Depth
+// first keeps the stack short (Cher, Hosking, Vitek: Software prefetching for
+// mark-sweep garbage collection).
+//
+// While the bits of the heap fit the cache, a word is resolved where it is read,
+// and nothing waits in the queue.
 //
 // Where there was no memory to remember all words (gc/work.c), the marked
 // objects are scanned once more, in the order of addresses.
@@ -15,8 +21,8 @@
 // lies beside the bits (mem/types.c).
 //
 // An interior pointer counts, one past the end does not. Objects above 128 KiB
-// are scanned in pieces, so that several workers share them: a pushed word
-// with bit 0 set is the address of such a piece.
+// are scanned in several pieces, so that workers share them: a pushed word with
+// bit 0 set is the address of a piece.
 
 #include "gc/mark.h"
 
@@ -41,19 +47,25 @@ static inline struct tz_region *region_of(uintptr_t word, size_t *page)
     return r;
 }
 
+// What visiting it will look at: of a word the bits, of a piece what it holds.
 TZ_NO_SANITIZE static void prefetch(uintptr_t word)
 {
     size_t page;
     struct tz_region *r = region_of(word, &page);
-    __builtin_prefetch(&r->bits[page]);
-    __builtin_prefetch(&r->bits[page].mark);
     // Of a word into a page without objects, anything.
     const struct tz_sizeclass *c =
         &tz_sizeclass[(uint8_t)(r->cls[page] - 1) % TZ_SPANCLASS_COUNT];
-    if (c->kind == TZ_NOSCAN)
-        return; // nobody will look into it
-    // Most words point to the start; a few lines, the hardware finds the rest.
-    for (uint32_t off = 0; off < PREFETCH && off < c->size; off += 64)
+    if (!(word & PIECE)) {
+        // Only of objects of 16 bytes a page's second half has the second line.
+        bool upper = c->size < 32 && word & (TZ_PAGE_SIZE / 2);
+        __builtin_prefetch(&r->bits[page].word[upper ? 4 : 0]);
+        return;
+    }
+    if (c->kind == TZ_TYPED)
+        __builtin_prefetch((char *)&r->types[page] +
+                           (word & (TZ_PAGE_SIZE / 2) ? TZ_CACHE_LINE : 0));
+    // A few lines, the hardware finds the rest.
+    for (uint32_t off = 0; off < PREFETCH && off < c->size; off += TZ_CACHE_LINE)
         __builtin_prefetch((void *)(word + off));
     if (c->size == 0)
         __builtin_prefetch((void *)word);
@@ -133,16 +145,16 @@ TZ_NO_SANITIZE TZ_INLINE bool mark_bit(bool alone, struct tz_pagebits *bits,
 {
     uint64_t bit = UINT64_C(1) << (index % 64);
     uint32_t i = index / 64;
-    if (!(tz_load_rlx(&bits->alloc[i]) & bit) ||
-        (tz_load_rlx(&bits->mark[i]) & bit))
+    if (!(tz_load_rlx(&bits->word[i].alloc) & bit) ||
+        (tz_load_rlx(&bits->word[i].mark) & bit))
         return false;
     if (alone) { // an atomic operation is half of what a small mark costs
-        bits->mark[i] |= bit;
+        bits->word[i].mark |= bit;
         return true;
     }
     // Relaxed: the bit is all that workers race for, with each other and with who
     // allocates; what an object holds is looked at again if it was written.
-    return !(tz_xor_bits_rlx(&bits->mark[i], bit) & bit);
+    return !(tz_xor_bits_rlx(&bits->word[i].mark, bit) & bit);
 }
 
 TZ_NO_SANITIZE static inline bool mark(const struct tz_gcwork *w,
@@ -341,14 +353,19 @@ static TZ_NOINLINE void scan_piece(struct tz_gcwork *w, uintptr_t at)
     scan_part(w, &f, at, tz_min(at + OBLET, f.base + f.size));
 }
 
-static void scan_object(struct tz_gcwork *w, const struct found *f)
+// An object that has just been marked; its pieces from byte `from` on only pushed.
+static void push_pieces(struct tz_gcwork *w, const struct found *f, size_t from)
 {
     w->marked += f->size;
-    if (f->kind == TZ_NOSCAN)
-        return;
-    for (size_t off = OBLET; off < f->size; off += OBLET)
+    for (size_t off = from; f->kind != TZ_NOSCAN && off < f->size; off += OBLET)
         tz_work_push(w, (f->base + off) | PIECE);
-    scan_part(w, f, f->base, f->base + tz_min(f->size, OBLET));
+}
+
+static void scan_object(struct tz_gcwork *w, const struct found *f)
+{
+    push_pieces(w, f, OBLET);
+    if (f->kind != TZ_NOSCAN)
+        scan_part(w, f, f->base, f->base + tz_min(f->size, OBLET));
 }
 
 TZ_NO_SANITIZE void tz_mark_uncollectable(struct tz_gcwork *w, struct tz_span *s)
@@ -357,7 +374,7 @@ TZ_NO_SANITIZE void tz_mark_uncollectable(struct tz_gcwork *w, struct tz_span *s
         struct found f = object_of_span(s, i);
         if (tz_unlikely(w->visit)) {
             w->at = 0;
-            if (f.bits->alloc[i / 64] >> (i % 64) & 1)
+            if (f.bits->word[i / 64].alloc >> (i % 64) & 1)
                 w->visit(w, f.base);
         } else if (mark(w, &f)) {
             scan_object(w, &f);
@@ -371,7 +388,7 @@ static void visit(struct tz_gcwork *w, uintptr_t word)
     if (tz_unlikely(word & PIECE))
         scan_piece(w, word - PIECE);
     else if (resolve(word, &f) && mark(w, &f))
-        scan_object(w, &f);
+        push_pieces(w, &f, 0);
 }
 
 TZ_NO_SANITIZE void tz_mark_look(struct tz_gcwork *w, uintptr_t lo, uintptr_t hi)
@@ -417,7 +434,7 @@ TZ_NO_SANITIZE static void scan_written_of_span(struct tz_gcwork *w,
     lo = tz_max(lo, s->base);
     for (uint32_t i = tz_sizeclass_index(s->spanclass, lo - s->base);
          i < s->nelems && s->base + i * s->elem_size < hi; i++) {
-        if (!(tz_load_rlx(&s->bits->mark[i / 64]) >> (i % 64) & 1))
+        if (!(tz_load_rlx(&s->bits->word[i / 64].mark) >> (i % 64) & 1))
             continue;
         struct found f = object_of_span(s, i);
         scan_written(w, &f, lo, hi);
@@ -455,7 +472,7 @@ TZ_INLINE bool step(struct tz_gcwork *w)
 {
     uintptr_t word;
     while (w->fifo_n < TZ_FIFO && tz_work_pop(w, &word)) {
-        prefetch(word & ~(uintptr_t)PIECE);
+        prefetch(word);
         w->fifo[(w->fifo_at + w->fifo_n++) % TZ_FIFO] = word;
     }
     if (w->fifo_n == 0)
@@ -534,7 +551,7 @@ void tz_mark_drain(struct tz_gcwork *w)
 static void scan_span_again(struct tz_gcwork *w, const struct tz_span *s)
 {
     for (uint32_t i = 0; i < s->nelems; i++) {
-        if (!(s->bits->mark[i / 64] >> (i % 64) & 1))
+        if (!(s->bits->word[i / 64].mark >> (i % 64) & 1))
             continue;
         struct found f = object_of_span(s, i);
         if (f.kind != TZ_NOSCAN)
@@ -633,7 +650,7 @@ bool tz_mark_is(uintptr_t p)
 {
     struct found f;
     TZ_CHECK(tz_heap_region(p) && resolve(p, &f) && f.base == p);
-    return f.bits->mark[f.index / 64] >> (f.index % 64) & 1;
+    return f.bits->word[f.index / 64].mark >> (f.index % 64) & 1;
 }
 
 void tz_mark_set(struct tz_gcwork *w, uintptr_t p)
@@ -647,6 +664,6 @@ void tz_mark_unset(struct tz_gcwork *w, uintptr_t p)
 {
     struct found f;
     TZ_CHECK(resolve(p, &f));
-    f.bits->mark[f.index / 64] &= ~(UINT64_C(1) << (f.index % 64));
+    f.bits->word[f.index / 64].mark &= ~(UINT64_C(1) << (f.index % 64));
     w->marked -= f.size;
 }

@@ -66,10 +66,10 @@ uint64_t tz_free_flush(void)
         if (s->state == TZ_SPAN_FREE)
             continue;
         for (uint32_t i = 0; i < (s->nelems + 63) / 64; i++) {
-            uint64_t freed = s->freed[i] & s->bits->alloc[i];
-            s->bits->alloc[i] &= ~freed;
-            unmarked += tz_popcount64(freed & ~s->bits->mark[i]) * s->elem_size;
-            s->bits->mark[i] &= ~freed;
+            uint64_t freed = s->freed[i] & s->bits->word[i].alloc;
+            s->bits->word[i].alloc &= ~freed;
+            unmarked += tz_popcount64(freed & ~s->bits->word[i].mark) * s->elem_size;
+            s->bits->word[i].mark &= ~freed;
             s->freed[i] = 0;
             s->nalloc -= tz_popcount64(freed);
             s->needzero |= freed != 0;
@@ -133,7 +133,7 @@ static struct tz_magazine *magazine_of(struct tz_mcache *c, unsigned which)
 static void mark_revived(struct tz_span *s, uint32_t i)
 {
     uint64_t bit = UINT64_C(1) << (i % 64);
-    if (!(tz_xor_bits_rlx(&s->bits->mark[i / 64], bit) & bit))
+    if (!(tz_xor_bits_rlx(&s->bits->word[i / 64].mark, bit) & bit))
         tz_xadd_rlx(&tz_mem.revived, s->elem_size);
 }
 

@@ -66,9 +66,9 @@ static void publish_live(struct tz_mcache *c)
 static uint32_t find_run(const struct tz_span *s, uint32_t *first)
 {
     uint32_t i = s->next, n = s->nelems;
-    const uint64_t *alloc = s->bits->alloc;
+    const struct tz_pagebits *b = s->bits;
     while (i < n) {
-        uint64_t free = ~alloc[i / 64] >> (i % 64);
+        uint64_t free = ~b->word[i / 64].alloc >> (i % 64);
         if (free) {
             i += tz_ctz64(free);
             break;
@@ -77,7 +77,7 @@ static uint32_t find_run(const struct tz_span *s, uint32_t *first)
     }
     uint32_t end = i;
     while (end < n) {
-        uint64_t used = alloc[end / 64] >> (end % 64);
+        uint64_t used = b->word[end / 64].alloc >> (end % 64);
         if (used) {
             end += tz_ctz64(used);
             break;
@@ -88,15 +88,16 @@ static uint32_t find_run(const struct tz_span *s, uint32_t *first)
     return (uint32_t)tz_min(end, n);
 }
 
-static void change_bits(uint64_t *bits, uint32_t first, uint32_t end, bool set)
+static void change_alloc(struct tz_pagebits *b, uint32_t first, uint32_t end,
+                         bool set)
 {
     while (first < end) {
         uint32_t k = (uint32_t)tz_min(end - first, 64 - first % 64);
         uint64_t mask = tz_mask64(k) << (first % 64);
         if (set)
-            bits[first / 64] |= mask;
+            b->word[first / 64].alloc |= mask;
         else
-            bits[first / 64] &= ~mask;
+            b->word[first / 64].alloc &= ~mask;
         first += k;
     }
 }
@@ -110,9 +111,9 @@ static void mark_run(const struct tz_span *s, uint32_t first, uint32_t end,
         uint32_t k = (uint32_t)tz_min(end - first, 64 - first % 64);
         uint64_t mask = tz_mask64(k) << (first % 64);
         if (set)
-            tz_xor_bits_rlx(&s->bits->mark[first / 64], mask);
+            tz_xor_bits_rlx(&s->bits->word[first / 64].mark, mask);
         else
-            tz_xand_bits(&s->bits->mark[first / 64], ~mask);
+            tz_xand_bits(&s->bits->word[first / 64].mark, ~mask);
         first += k;
     }
 }
@@ -135,7 +136,7 @@ static void prefetch_run(const struct tz_span *s, size_t size)
     uint32_t i = s->next;
     if (i >= s->nelems)
         return;
-    uint64_t free = ~s->bits->alloc[i / 64] >> (i % 64);
+    uint64_t free = ~s->bits->word[i / 64].alloc >> (i % 64);
     const char *p = (char *)s->base + (i + tz_ctz64(free)) * size;
     for (size_t off = 0; off < size && off < 256; off += TZ_CACHE_LINE)
         __builtin_prefetch(p + off, 1);
@@ -149,7 +150,7 @@ static inline bool take_run_of_word(const struct tz_span *s, uint32_t *first,
     uint32_t i = s->next;
     if (i >= s->nelems)
         return false;
-    uint64_t *word = &s->bits->alloc[i / 64];
+    uint64_t *word = &s->bits->word[i / 64].alloc;
     uint64_t free = ~*word >> (i % 64);
     if (free == 0)
         return false;
@@ -190,11 +191,11 @@ static bool next_run(struct tz_mcache *c, struct tz_cacheslot *slot)
         end = first + tz_sample_run(&c->sample, s, end - first);
         if (marking) // first: an object that is not marked would be scanned
             mark_run(s, first, end, true);
-        change_bits(s->bits->alloc, first, end, true);
+        change_alloc(s->bits, first, end, true);
     } else {
         end = first + tz_sample_run(&c->sample, s, all - first);
         if (tz_unlikely(end < all))
-            change_bits(s->bits->alloc, end, all, false);
+            change_alloc(s->bits, end, all, false);
     }
     s->nalloc += end - first;
     s->next = end;
@@ -224,7 +225,7 @@ static void release_slot(struct tz_mcache *c, struct tz_cacheslot *slot)
         uint32_t end =
             (uint32_t)((size_t)(slot->end - (char *)s->base) / slot->size);
         uint32_t n = (uint32_t)(rest / slot->size);
-        change_bits(s->bits->alloc, end - n, end, false);
+        change_alloc(s->bits, end - n, end, false);
         if (tz_load_rlx(&tz_mem.marking))
             mark_run(s, end - n, end, false);
         // Else who takes the span next finds it full; freed by hand may have
@@ -320,7 +321,7 @@ static struct tz_span *large_span(struct tz_mcache *c, size_t size,
     s->nalloc = 1;
     if (tz_load_rlx(&tz_mem.marking))
         mark_run(s, 0, 1, true);
-    s->bits->alloc[0] = 1;
+    s->bits->word[0].alloc = 1;
     tz_count(&c->live, s->elem_size);
     tz_count(&c->bytes, s->elem_size);
     tz_count(&c->objects, 1);

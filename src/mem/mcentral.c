@@ -99,14 +99,14 @@ static void sweep_span(struct tz_span *s)
     struct tz_pagebits *b = s->bits;
     uint32_t left = 0;
     for (uint32_t i = 0; i < (s->nelems + 63) / 64; i++) {
-        uint64_t live = b->mark[i];
-        TZ_DCHECK((live & ~b->alloc[i]) == 0); // [mem.I4]
+        uint64_t live = b->word[i].mark;
+        TZ_DCHECK((live & ~b->word[i].alloc) == 0); // [mem.I4]
         if (tz_unlikely(tz_load_rlx(&s->some_freed)))
-            live |= b->alloc[i] & tz_load_rlx(&s->freed[i]);
+            live |= b->word[i].alloc & tz_load_rlx(&s->freed[i]);
         if (tz_unlikely(tz_env.clobber_free))
-            clobber(s, i, b->alloc[i] & ~live);
-        b->alloc[i] = live;
-        b->mark[i] = 0;
+            clobber(s, i, b->word[i].alloc & ~live);
+        b->word[i].alloc = live;
+        b->word[i].mark = 0;
         left += tz_popcount64(live);
     }
     if (left < s->nalloc)

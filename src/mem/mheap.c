@@ -285,7 +285,7 @@ static void span_set_up(struct tz_span *s, struct tz_region *r, uint32_t page,
     s->freed = &r->freed[(size_t)page * TZ_FREED_WORDS];
     s->types = &r->types[page];
     for (size_t i = 0; i < 8; i++)
-        s->bits->alloc[i] = s->bits->mark[i] = 0;
+        s->bits->word[i].alloc = s->bits->word[i].mark = 0;
     // Small objects' bits, which were here before, are no types.
     if (c->kind == TZ_TYPED && s->elem_size > TZ_BITS_MAX)
         for (size_t i = 0; i < s->nelems; i++)
@@ -465,7 +465,7 @@ TZ_NO_SANITIZE bool tz_heap_find(uintptr_t p, struct tz_object *out)
     if (i >= s->nelems)
         return false;
     uint64_t there =
-        tz_load_rlx(&s->bits->alloc[i / 64]) & ~tz_load_rlx(&s->freed[i / 64]);
+        tz_load_rlx(&s->bits->word[i / 64].alloc) & ~tz_load_rlx(&s->freed[i / 64]);
     if (!(there >> (i % 64) & 1))
         return false;
     *out = (struct tz_object){s->base + i * s->elem_size,

@@ -59,9 +59,12 @@ struct tz_span {
 
 // One page's bits; those of a span's first page serve the whole span. A mark
 // bit is only ever set where the alloc bit is [mem.I4].
+// Side by side: who marks looks at both, of objects of 32 bytes and more in one line.
 struct tz_pagebits {
-    uint64_t alloc[8]; // owned by whoever holds the span
-    uint64_t mark[8];  // atomic while marking; owned by the sweeper after
+    struct {
+        uint64_t alloc; // owned by whoever holds the span
+        uint64_t mark;  // atomic while marking; owned by the sweeper after
+    } word[8];
 };
 _Static_assert(sizeof(struct tz_pagebits) == 128, "two cache lines");
 
@@ -88,7 +91,7 @@ TZ_INLINE bool tz_span_noscan(const struct tz_span *s)
 TZ_INLINE void tz_span_clear(struct tz_span *s, uint32_t i)
 {
     uint64_t bit = UINT64_C(1) << (i % 64);
-    s->bits->alloc[i / 64] &= ~bit;
+    s->bits->word[i / 64].alloc &= ~bit;
     if (tz_load_rlx(&s->freed[i / 64]) & bit)
         tz_xand_bits(&s->freed[i / 64], ~bit);
     s->nalloc--;

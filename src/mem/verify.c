@@ -96,7 +96,7 @@ static void check_header(const struct verify *v, const void *s, uint64_t at)
 static uint32_t first_free(const struct tz_span *s)
 {
     uint32_t i = s->next;
-    while (i < s->nelems && (s->bits->alloc[i / 64] >> (i % 64) & 1))
+    while (i < s->nelems && (s->bits->word[i / 64].alloc >> (i % 64) & 1))
         i++;
     return i;
 }
@@ -213,7 +213,7 @@ static void check_bits(struct verify *v, const struct tz_span *s)
     bool swept = s->swept_in == v->cycle || s->state == TZ_SPAN_BURIED;
     uint32_t nalloc = 0, nlive = 0;
     for (uint32_t i = 0; i < 8; i++) {
-        uint64_t alloc = s->bits->alloc[i], mark = s->bits->mark[i];
+        uint64_t alloc = s->bits->word[i].alloc, mark = s->bits->word[i].mark;
         uint64_t freed = s->freed[i];
         uint32_t rest = s->nelems > i * 64 ? s->nelems - i * 64 : 0;
         uint64_t places = tz_mask64((uint32_t)tz_min(rest, 64));
@@ -263,7 +263,7 @@ static void check_span(struct verify *v, const struct tz_region *r,
         s->elem_size <= TZ_BITS_MAX)
         return;
     for (uint32_t i = 0; i < s->nelems; i++)
-        if (s->bits->alloc[i / 64] >> (i % 64) & 1)
+        if (s->bits->word[i / 64].alloc >> (i % 64) & 1)
             check_type(v, s, i);
 }
 

@@ -300,10 +300,10 @@ static void gather_marks(int k)
             if (!tz_page_has_objects(r->cls[page]))
                 continue;
             for (int i = 0; i < 8; i++) {
-                uint64_t *m = &r->bits[page].mark[i];
+                uint64_t *m = &r->bits[page].word[i].mark;
                 bits[k] += (uint64_t)__builtin_popcountll(*m);
                 sum[k] = (sum[k] ^ *m) * 1099511628211u + page;
-                need((*m & ~r->bits[page].alloc[i]) == 0);
+                need((*m & ~r->bits[page].word[i].alloc) == 0);
                 *m = 0;
             }
         }

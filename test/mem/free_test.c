@@ -298,7 +298,7 @@ static void mark_whole_span(void *arg, struct tz_span *s)
 {
     (void)arg;
     for (int i = 0; i < 8; i++)
-        s->bits->mark[i] = s->bits->alloc[i];
+        s->bits->word[i].mark = s->bits->word[i].alloc;
 }
 
 START_TEST(other_threads_allocate_while_collections_run)

@@ -48,7 +48,7 @@ static void count_span(const struct tz_span *s)
 {
     uint64_t n = 0;
     for (uint32_t i = 0; i < s->nelems; i++)
-        n += bit_of(s->bits->alloc, i);
+        n += s->bits->word[i / 64].alloc >> (i % 64) & 1;
     all.objects += n;
     all.bytes += n * s->elem_size;
     all.spans += s->npages;

@@ -237,7 +237,7 @@ static uint64_t allocated_bits(const struct tz_span *s)
 {
     uint64_t n = 0;
     for (int i = 0; i < 8; i++)
-        n += tz_popcount64(s->bits->alloc[i]);
+        n += tz_popcount64(s->bits->word[i].alloc);
     return n;
 }
 
@@ -328,7 +328,8 @@ START_TEST(sweeping_keeps_the_marked_and_frees_empty_spans)
     ck_assert(!is_object(lose));
     ck_assert(!is_object(gone));
     ck_assert_uint_eq(inuse - tz_mem.inuse, (1 + 25) * TZ_PAGE_SIZE);
-    ck_assert(all((char *)object_at(keep).bits->mark, 64, 0));
+    for (int i = 0; i < 8; i++)
+        ck_assert_uint_eq(object_at(keep).bits->word[i].mark, 0);
     mark(keep); // only the marks of this cycle count
     collect(cache);
     sweep_all();
@@ -372,7 +373,7 @@ static void stray_mark_body(void)
     start();
     char *p = get(16, false);
     struct tz_object o = object_at(p);
-    o.bits->mark[0] |= UINT64_C(1) << 63;
+    o.bits->word[0].mark |= UINT64_C(1) << 63;
     collect(cache);
     sweep_all();
 }
@@ -382,7 +383,7 @@ START_TEST(a_mark_on_a_free_slot_is_found_out_in_debug_builds)
     struct os_ended e = os_child(stray_mark_body);
     ck_assert_int_eq(e.status, TZ_DEBUG ? -SIGABRT : 0);
     if (TZ_DEBUG)
-        os_assert_has(e.text, "check failed: (live & ~b->alloc[i]) == 0");
+        os_assert_has(e.text, "check failed: (live & ~b->word[i].alloc) == 0");
 }
 END_TEST
 

@@ -127,7 +127,7 @@ static inline bool is_object(const void *p)
 static inline void mark(const void *p)
 {
     struct tz_object o = object_at(p);
-    o.bits->mark[o.index / 64] |= UINT64_C(1) << (o.index % 64);
+    o.bits->word[o.index / 64].mark |= UINT64_C(1) << (o.index % 64);
 }
 
 // A collection that keeps what is marked; nothing is swept yet.

@@ -22,7 +22,7 @@ static struct tz_span *large(uint32_t npages)
 
 static void set_alloc(struct tz_span *s, uint32_t i)
 {
-    s->bits->alloc[i / 64] |= UINT64_C(1) << (i % 64);
+    s->bits->word[i / 64].alloc |= UINT64_C(1) << (i % 64);
 }
 
 static bool finds(uintptr_t p, uintptr_t base, size_t size)
@@ -135,7 +135,7 @@ START_TEST(a_new_span_has_no_objects_whatever_its_pages_held)
     ck_assert_uint_eq(s->needzero, 0);
     for (uint32_t i = 0; i < s->nelems; i++) {
         set_alloc(s, i);
-        s->bits->mark[i / 64] |= UINT64_C(1) << (i % 64);
+        s->bits->word[i / 64].mark |= UINT64_C(1) << (i % 64);
     }
     tz_heap_span_free(s);
     s = span(2, false);
@@ -143,8 +143,8 @@ START_TEST(a_new_span_has_no_objects_whatever_its_pages_held)
     ck_assert_uint_eq(s->needzero, 1);
     ck_assert_uint_eq(s->nelems, tz_sizeclass[2].nelems);
     for (int i = 0; i < 8; i++) {
-        ck_assert_uint_eq(s->bits->alloc[i], 0);
-        ck_assert_uint_eq(s->bits->mark[i], 0);
+        ck_assert_uint_eq(s->bits->word[i].alloc, 0);
+        ck_assert_uint_eq(s->bits->word[i].mark, 0);
     }
     for (size_t off = 0; off < TZ_PAGE_SIZE; off++)
         ck_assert(!finds(base + off, 0, 0));

@@ -216,7 +216,7 @@ START_TEST(a_second_region_serves_when_the_first_is_full)
         struct tz_span *s =
             tz_heap_span_alloc(&pc, 1, tz_spanclass(5, true));
         ck_assert_ptr_nonnull(s);
-        s->bits->alloc[0] = 1;
+        s->bits->word[0].alloc = 1;
         struct tz_object o;
         ck_assert(tz_heap_find(s->base + 79, &o));
         ck_assert_uint_eq(o.base, s->base);

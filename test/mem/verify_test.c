@@ -162,18 +162,18 @@ static void an_alloc_bit_too_many(void)
 {
     struct tz_span *s = partly();
     uint32_t i = s->nelems - 1;
-    while (s->bits->alloc[i / 64] >> (i % 64) & 1)
+    while (s->bits->word[i / 64].alloc >> (i % 64) & 1)
         i--;
-    s->bits->alloc[i / 64] |= UINT64_C(1) << (i % 64);
+    s->bits->word[i / 64].alloc |= UINT64_C(1) << (i % 64);
 }
 static void an_alloc_bit_behind_the_last(void)
 {
-    partly()->bits->alloc[7] |= UINT64_C(1) << 63;
+    partly()->bits->word[7].alloc |= UINT64_C(1) << 63;
 }
 static void a_mark_bit(void)
 {
     struct tz_object o = small();
-    o.bits->mark[o.index / 64] |= UINT64_C(1) << (o.index % 64);
+    o.bits->word[o.index / 64].mark |= UINT64_C(1) << (o.index % 64);
 }
 static void a_freed_bit(void)
 {
@@ -473,7 +473,7 @@ static int plant_between(int argc, char **argv)
         ;
     tz_crit_leave();
     if (at_event == TZ_EV_GC_BEGIN) // a mark that was not swept away
-        of(wide).bits->mark[0] |= of(wide).bits->alloc[0];
+        of(wide).bits->word[0].mark |= of(wide).bits->word[0].alloc;
     else
         tz_event_want(&listener, 1u << TZ_EV_GC);
     tuza_gc();
