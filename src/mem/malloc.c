@@ -171,8 +171,9 @@ static void describe_run(struct tz_mcache *c, const struct tz_span *s,
 {
     struct tz_runtype *x = &c->typed[s->spanclass % TZ_CLASS_COUNT];
     x->now = x->last;
+    x->now_bits = x->last_bits;
     if (x->now)
-        tz_types_describe(s, first, end, x->now);
+        tz_types_describe(s, first, end, x->now_bits);
 }
 
 // Takes the next free run of the slot's span. False: the span is full.

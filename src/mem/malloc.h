@@ -6,6 +6,7 @@
 #include "mem/mcentral.h"
 #include "mem/persist.h"
 #include "mem/sample.h"
+#include "tuza/mem.h"
 
 // A kind (enum tz_kind), or one of these: not collected, freed by hand only,
 // and what they point to is alive. Any thread may have them made.
@@ -20,9 +21,11 @@ struct tz_cacheslot {
 };
 
 // Of a slot for typed objects with bits: what all of its run are described as, and
-// what was asked for last, as which the next run will be. NULL: nothing.
+// what was asked for last, as which the next run will be. NULL: nothing. The types are
+// only compared: they may be gone, or others be there.
 struct tz_runtype {
     const struct tuza_type *now, *last;
+    uint64_t now_bits, last_bits; // of theirs
 };
 
 // Objects freed by hand that the cache hands out again: their alloc and freed
@@ -75,6 +78,11 @@ void *tz_malloc(size_t size, unsigned kind);
 // Somebody waits for this thread to stop: it has p at least that long.
 __attribute__((returns_nonnull)) void *tz_malloc_stop(void *p);
 
+TZ_INLINE bool tz_runtype_is(const struct tz_runtype *x, const tuza_type *t)
+{
+    return x->now == t && x->now_bits == t->bits && !t->mask;
+}
+
 // The next object of a free run; of type `like`, if that is not NULL. NULL: there is
 // none in the cache; also of size 0 and of medium sizes.
 TZ_INLINE void *tz_malloc_next(size_t size, unsigned kind,
@@ -89,7 +97,7 @@ TZ_INLINE void *tz_malloc_next(size_t size, unsigned kind,
         if (tz_likely(cache)) {
             struct tz_cacheslot *slot = &cache->slot[tz_spanclass(cls, kind)];
             char *p = slot->cur;
-            if (tz_likely(p != slot->end && (!like || cache->typed[cls].now == like))) {
+            if (tz_likely(p != slot->end && (!like || tz_runtype_is(&cache->typed[cls], like)))) {
                 slot->cur = p + slot->size;
                 tz_compiler_barrier();
                 t->locks = 0;

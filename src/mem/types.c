@@ -142,11 +142,10 @@ static uint64_t pattern(uint64_t bits, uint32_t w, uint32_t at)
 }
 
 void tz_types_describe(const struct tz_span *s, uint32_t first, uint32_t end,
-                       const tuza_type *t)
+                       uint64_t bits)
 {
     uint32_t w = (uint32_t)(s->elem_size / WORD);
     uint32_t i = first * w, all = end * w;
-    uint64_t bits = small_bits(t);
     while (i < all) {
         uint32_t n = (uint32_t)tz_min(64 - i % 64, all - i);
         uint64_t mask = tz_mask64(n) << i % 64;
@@ -172,8 +171,11 @@ static void *tz_malloc_small_typed(const tuza_type *t)
     describe(p, t, 1);
     tz_crit_enter();
     struct tz_mcache *c = tz_tls_get()->cache;
-    if (c)
-        c->typed[tz_sizeclass_of(t->size)].last = t;
+    if (c && !t->mask && t->bits == small_bits(t)) {
+        struct tz_runtype *x = &c->typed[tz_sizeclass_of(t->size)];
+        x->last = t;
+        x->last_bits = t->bits;
+    }
     tz_crit_leave();
     return p;
 }

@@ -19,10 +19,10 @@ uint64_t tz_types_bits(const struct tz_span *s, uint32_t i);
 // several. t is of up to 64 words, its mask in `bits`.
 bool tz_types_fit(const tuza_type *t, size_t elem_size, uint64_t bits);
 
-// Objects [first, end) of a span whose objects have up to TZ_BITS_MAX bytes are of
-// that type, one each, which tuza_alloc_typed has had before. By who owns the span
-// and those slots; they are zero.
+// Objects [first, end) of a span whose objects have up to TZ_BITS_MAX bytes have such
+// pointer bits, which are of a type that tuza_alloc_typed has had before. By who owns
+// the span and those slots; they are zero.
 void tz_types_describe(const struct tz_span *s, uint32_t first, uint32_t end,
-                       const tuza_type *t);
+                       uint64_t bits);
 
 #endif

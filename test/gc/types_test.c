@@ -2,6 +2,8 @@
 // test/gc/types_test.c: of a typed object what its type names keeps, and
 // nothing else does; what is not collected keeps what it points to.
 
+#include <sys/mman.h>
+
 #include "base/rand.h"
 #include "gc/dying.h"
 #include "mem/malloc.h"
@@ -233,6 +235,27 @@ IN_GOROUTINES(each_object_is_described_as_its_own_type, 2)
         need_like(&like[i]);
 }
 
+// Of small objects only bits are kept: the type may go, and another be in its place.
+IN_GOROUTINES(a_type_of_small_objects_may_go, 1)
+{
+    struct like x = { NULL, 5, 1, 0 };
+    tuza_type *t = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    need(t != MAP_FAILED);
+    make_likes();
+    for (int i = 0; i < 1000; i++) {
+        *t = likes[5][i / 250 % KINDS];
+        x.bits = t->bits;
+        x.p = tuza_alloc_typed(t, 1);
+        need_like(&x);
+    }
+    munmap(t, 4096);
+    for (int i = 0; i < 1000; i++) // also of runs that come after that
+        make_like(&like[i], 5, 1);
+    for (int i = 0; i < 1000; i++)
+        need_like(&like[i]);
+}
+
 // Types of neighbours are written by several Ps at once.
 enum { CROWD = 4, EACH = 4000 };
 static struct small *crowd[CROWD][EACH];
@@ -374,6 +397,7 @@ int main(void)
                          a_mask_says_it_for_wide_types,
                          a_slot_used_again_has_its_new_type,
                          each_object_is_described_as_its_own_type,
+                         a_type_of_small_objects_may_go,
                          records_shared_by_threads_lose_no_bit,
                          a_type_without_pointers_is_noscan_and_zero,
                          a_type_of_part_words_is_told,

@@ -19,7 +19,7 @@ inside=(-std=gnu11 "-$cpu" -D_GNU_SOURCE -I"$src/src" -I"$src/include" -pthread)
 try() { # WHAT TEXT COMMAND...: it ends with 0 and its last line is the text
     local what=$1 text=$2
     shift 2
-    if timeout 200 "$@" >"$work/said" 2>&1 &&
+    if timeout 60 "$@" >"$work/said" 2>&1 &&
         [ "$(tail -n 1 "$work/said")" = "$text" ]; then
         passed=$((passed + 1))
     else
