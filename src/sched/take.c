@@ -225,6 +225,10 @@ void tz_take_back(void *arg, uintptr_t sp)
     struct tz_p *old = m->oldp;
     m->oldp = NULL;
     tz_xadd(&tz_sched.busy_takers, -1u);
+    // It was taken for others, who may not have come for it yet: this goroutine is
+    // behind them, or one that allocates all the time would keep it for ever.
+    if (old && tz_any_work() && !tz_load(&tz_sched.stopping))
+        tz_pass_on(old);
     if (tz_load_rlx(&m->nop) != TZ_NOP_REST) { // it is not new (attach.c)
         m->stop_sp = sp;
         rest(m, TZ_NOP_REST);

@@ -240,6 +240,31 @@ IN_GOROUTINES(a_loop_without_calls_loses_its_p, 1)
         tuza_yield();
 }
 
+// Nor does one that allocates every few microseconds, and so wants its P back before
+// anybody has come for it.
+static void count_turns(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 20; i++) {
+        tuza_yield();
+        __atomic_fetch_add(&ticks, 1, __ATOMIC_SEQ_CST);
+    }
+}
+
+IN_GOROUTINES(a_loop_that_allocates_does_not_starve_the_others, 1)
+{
+    tz_store_rlx(&tz_sched.most_takers, 4);
+    tuza_gc_set_percent(-1); // nor does it give way to a collection
+    need_eq(tuza_spawn(count_turns, NULL), 0);
+    int64_t since = now_ns();
+    while (__atomic_load_n(&ticks, __ATOMIC_SEQ_CST) < 20 && !lasted(since, 10000)) {
+        for (volatile int i = 0; i < 3000; i++)
+            ;
+        need(tuza_alloc(100));
+    }
+    need_eq(__atomic_load_n(&ticks, __ATOMIC_SEQ_CST), 20);
+}
+
 IN_GOROUTINES(s3_33_the_world_stops_while_four_goroutines_spin, 2)
 {
     tz_store_rlx(&tz_sched.most_takers, 8);
@@ -417,6 +442,7 @@ int main(void)
                          many_sleep_at_once_in_clock_nanosleep,
                          collections_do_not_disturb_an_undeclared_call,
                          a_loop_without_calls_loses_its_p,
+                         a_loop_that_allocates_does_not_starve_the_others,
                          s3_33_the_world_stops_while_four_goroutines_spin,
                          four_loops_run_beside_each_p,
                          so_many_loops_run_on_as_the_program_says,
