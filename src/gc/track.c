@@ -31,9 +31,10 @@
 #include "mem/mheap.h"
 #include "os/dirty.h"
 
-// Pages are told together when less than this lies between them, where that costs
-// nothing: with the world stopped one call of the kernel is worth more.
-enum { NEAR = TZ_CHUNK_PAGES };
+// Pages are told together when less than this lies between them. A call of the kernel
+// is worth that many first writes to pages that need not be armed, as it interrupts
+// the other processors; with the world stopped they cost nothing.
+enum { NEAR = 8, NEAR_STOPPED = TZ_CHUNK_PAGES };
 
 static struct {
     uint32_t watched[TZ_MAX_REGIONS]; // pages of each, from its start
@@ -67,15 +68,18 @@ static bool each_run(const struct tz_region *r, bool armed,
                      bool (*fn)(void *arg, uintptr_t lo, uintptr_t hi), void *arg)
 {
     size_t n = armed ? track.watched[r->id] : pages_of(r);
-    size_t first = 0, end = 0, near = armed ? 1 : NEAR;
+    size_t first = 0, end = 0, near = armed ? NEAR : NEAR_STOPPED;
     for (size_t page = 0; page < n; page++) {
-        if (!to_scan(r, page) || (armed && is_fresh(r, page)))
+        bool fresh = armed && is_fresh(r, page);
+        if (!fresh && !to_scan(r, page))
             continue;
-        if (end && page - end >= near) {
+        if (end && (fresh || page - end >= near)) {
             if (!fn(arg, address(r, first), address(r, end)))
                 return false;
             end = 0;
         }
+        if (fresh)
+            continue;
         if (!end)
             first = page;
         end = page + 1;

@@ -10,7 +10,8 @@
 // heap meets no metadata, and marking touches little memory.
 //
 // Pages are taken under the heap lock, one-page spans mostly 64 at a time for
-// a P, which then cuts them off without a lock. Free ones go back to the system
+// a P and for objects with, or without, pointers; it then cuts them off without a
+// lock. Free ones go back to the system
 // (mem/scavenge.c). Before memory is refused, the caller's cached pages are put
 // back, and other Ps are asked to do the same. Go's mheap.go is the model; it
 // indexes arenas of 64 MiB where we have one region in the usual case.
@@ -139,30 +140,30 @@ static void put_pages(struct tz_region *r, uint32_t page, uint32_t npages)
 
 // Every free page among 64, of the lowest region that has any, but for what
 // the memory limit forbids.
-static bool find_64(struct tz_pagecache *pc, size_t *lacking)
+static bool find_64(struct tz_pageblock *b, size_t *lacking)
 {
     for (uint32_t i = 0; i < tz_mem.nregions; i++) {
         struct tz_region *r = &tz_mem.region[i];
-        uint64_t free = tz_pagealloc_take_64(&r->pages, &pc->first);
-        pc->region = r;
-        pc->free = free;
+        uint64_t free = tz_pagealloc_take_64(&r->pages, &b->first);
+        b->region = r;
+        b->free = free;
         for (uint64_t w = free; w; w &= w - 1) {
             uint32_t bit = tz_ctz64(w);
-            if (!allowed(r, pc->first + bit, 1, lacking))
-                pc->free &= ~(UINT64_C(1) << bit);
+            if (!allowed(r, b->first + bit, 1, lacking))
+                b->free &= ~(UINT64_C(1) << bit);
         }
         if (free)
-            return pc->free != 0;
+            return b->free != 0;
     }
     return false;
 }
 
-// Refills a P's cache with pages. With the lock.
-static bool pagecache_fill(struct tz_pagecache *pc, size_t *lacking)
+// With the lock.
+static bool pageblock_fill(struct tz_pageblock *b, size_t *lacking)
 {
-    if (find_64(pc, lacking))
+    if (find_64(b, lacking))
         return true;
-    return *lacking == 0 && heap_grow(1) && find_64(pc, lacking);
+    return *lacking == 0 && heap_grow(1) && find_64(b, lacking);
 }
 
 // Pages were taken, or could not be because so much is lacking below the hard
@@ -216,18 +217,18 @@ static void header_free(struct tz_span *s)
     tz_lock_release(&tz_mem.lock);
 }
 
-// Takes npages pages, through the cache when it is one.
-static struct tz_region *pages_get(struct tz_pagecache *pc, uint32_t npages,
+// Takes npages pages, through a block of the cache when it is one.
+static struct tz_region *pages_get(struct tz_pageblock *b, uint32_t npages,
                                    uint32_t *page)
 {
-    bool cached = npages == 1 && pc, ok = cached && pc->free;
+    bool cached = npages == 1 && b, ok = cached && b->free;
     struct tz_region *r = NULL;
     size_t lacking = 0;
     while (!ok) {
         lacking = 0;
         tz_lock_acquire(&tz_mem.lock);
         if (cached)
-            ok = pagecache_fill(pc, &lacking);
+            ok = pageblock_fill(b, &lacking);
         else
             ok = (r = take_pages(npages, page, &lacking)) != NULL;
         tz_lock_release(&tz_mem.lock);
@@ -236,10 +237,10 @@ static struct tz_region *pages_get(struct tz_pagecache *pc, uint32_t npages,
     }
     if (!cached || !ok)
         return r;
-    unsigned bit = tz_ctz64(pc->free);
-    pc->free &= pc->free - 1;
-    *page = pc->first + bit;
-    return pc->region;
+    unsigned bit = tz_ctz64(b->free);
+    b->free &= b->free - 1;
+    *page = b->first + bit;
+    return b->region;
 }
 
 static void count_inuse(uint64_t bytes)
@@ -300,7 +301,7 @@ static void span_set_up(struct tz_span *s, struct tz_region *r, uint32_t page,
 static bool caches_back(struct tz_pagecache *pc)
 {
     pc->epoch = tz_xadd(&tz_mem.cache_epoch, 1) + 1;
-    bool any = pc->free != 0;
+    bool any = (pc->block[0].free | pc->block[1].free) != 0;
     tz_heap_pagecache_flush(pc);
     return any;
 }
@@ -317,9 +318,11 @@ struct tz_span *tz_heap_span_alloc(struct tz_pagecache *pc, uint32_t npages,
         tz_heap_pagecache_flush(pc);
         pc->epoch = epoch;
     }
-    struct tz_region *r = pages_get(pc, npages, &page);
+    bool noscan = tz_sizeclass[spanclass].kind == TZ_NOSCAN;
+    struct tz_pageblock *b = pc ? &pc->block[noscan] : NULL;
+    struct tz_region *r = pages_get(b, npages, &page);
     if (!r && pc && caches_back(pc))
-        r = pages_get(pc, npages, &page);
+        r = pages_get(b, npages, &page);
     if (!r) {
         header_free(s);
         return NULL;
@@ -419,9 +422,12 @@ TZ_NO_SANITIZE struct tz_span *tz_heap_manual_of(uintptr_t p)
 void tz_heap_pagecache_flush(struct tz_pagecache *pc)
 {
     tz_lock_acquire(&tz_mem.lock);
-    for (uint64_t w = pc->free; w; w &= w - 1)
-        put_pages(pc->region, pc->first + tz_ctz64(w), 1);
-    pc->free = 0;
+    for (int i = 0; i < 2; i++) {
+        struct tz_pageblock *b = &pc->block[i];
+        for (uint64_t w = b->free; w; w &= w - 1)
+            put_pages(b->region, b->first + tz_ctz64(w), 1);
+        b->free = 0;
+    }
     while (pc->spans) {
         struct tz_span *s = pc->spans;
         pc->spans = (struct tz_span *)(void *)s->node.next;

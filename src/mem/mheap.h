@@ -25,11 +25,17 @@ TZ_INLINE bool tz_page_has_objects(unsigned cls)
     return cls - 1 < (unsigned)TZ_SPANCLASS_COUNT;
 }
 
-// Up to 64 pages that one P hands out without the lock. Owned by the P.
-struct tz_pagecache {
+struct tz_pageblock {
     struct tz_region *region;
-    uint32_t first;  // page number of bit 0
-    uint64_t free;   // bit set: free
+    uint32_t first; // page number of bit 0
+    uint64_t free;  // bit set: free
+};
+
+// Up to 64 pages for objects with pointers, and 64 for those without, which one P
+// hands out without the lock. Owned by the P. Two, for what is armed together should
+// lie together (gc/track.c).
+struct tz_pagecache {
+    struct tz_pageblock block[2]; // [1]: without
     uint32_t epoch;  // tz_mem.cache_epoch when it was last looked at
     struct tz_span *spans; // free headers, linked through node.next
 };

@@ -81,7 +81,8 @@ static void count_region(const struct tz_region *r)
 static void count_cached(void *arg, const struct tz_mcache *c)
 {
     (void)arg;
-    all.cached += tz_popcount64(c->pages.free);
+    for (int i = 0; i < 2; i++)
+        all.cached += tz_popcount64(c->pages.block[i].free);
 }
 
 static void count_here(struct tz_gcwork *w, uint32_t njobs, void *arg)
