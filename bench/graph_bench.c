@@ -40,5 +40,6 @@ static int64_t collected_ns(void)
 
 TUZA_MAIN
 {
+    tuza_lock_thread(); // for the clock of the thread
     return graph_main(argc, argv);
 }

@@ -63,6 +63,7 @@ static struct {
     uint32_t next_job;     // atomic
     uint64_t expected;     // bytes that will be marked, about
     bool failed;           // something was refused: what is marked is not known
+    bool hot;              // rounds get no shorter
     uint64_t marked;       // atomic; bytes so far, about
     int64_t credit;        // atomic; of them, not yet taken by who owes
     uint64_t assisted;     // atomic; bytes
@@ -125,6 +126,7 @@ static bool is_told(void) { return beside.mode >= TZ_GC_M2; }
 void tz_beside_arm(enum tz_gc_mode mode)
 {
     beside.mode = mode;
+    beside.hot = false;
     beside.failed = !is_told() && !tz_track_begin();
 }
 
@@ -163,12 +165,12 @@ static void publish(struct tz_gcwork *w, uint64_t before)
 
 static void drain(struct tz_gcwork *w)
 {
-    uint64_t before;
+    bool more;
     do {
-        before = w->marked;
-        tz_mark_some(w, SLICE);
+        uint64_t before = w->marked;
+        more = tz_mark_some(w, SLICE);
         publish(w, before);
-    } while (w->marked - before >= SLICE);
+    } while (more);
 }
 
 static bool somebody_helps(void)
@@ -218,9 +220,9 @@ static bool round_again(struct tz_gcwork *w, uint64_t *last)
         return false;
     }
     drain(w);
-    bool more = bytes > FEW && bytes < *last - *last / 8;
+    beside.hot = bytes > FEW && bytes >= *last - *last / 8;
     *last = bytes;
-    return more;
+    return bytes > FEW && !beside.hot;
 }
 
 // Until few stores are left that nobody looked at. Who stores all the time tells of
@@ -242,8 +244,9 @@ static void rounds(struct tz_gcwork *w, int most)
         return;
     }
     uint64_t last = UINT64_MAX;
-    for (int i = 0; i < most && !beside.failed && round_again(w, &last); i++)
-        ;
+    for (int i = 0; i < most && !beside.failed && !beside.hot; i++)
+        if (!round_again(w, &last))
+            break;
     settle(w);
 }
 
@@ -253,6 +256,7 @@ void tz_beside_mark(struct tz_gcwork *w, uint32_t n)
         return;
     tz_work_start(n);
     tz_worker_run(worker, n);
+    beside.hot = !is_told() && tz_track_is_hot();
     rounds(w, ROUNDS);
 }
 
@@ -320,13 +324,13 @@ static struct assist *take_assist(void)
 static void help(const struct tz_tls *t, struct tz_gcwork *w, uint64_t bytes)
 {
     int64_t start = tz_clock_now(), ns = 0;
-    uint64_t all = w->marked, before;
+    uint64_t all = w->marked;
+    bool more;
     do {
-        before = w->marked;
-        tz_mark_some(w, ASSIST_SLICE);
+        more = tz_mark_some(w, ASSIST_SLICE);
         ns = tz_clock_now() - start;
-    } while (w->marked - before >= ASSIST_SLICE && w->marked - all < bytes &&
-             ns < ASSIST_NS && !tz_load_rlx(&t->stop));
+    } while (more && w->marked - all < bytes && ns < ASSIST_NS &&
+             !tz_load_rlx(&t->stop));
     tz_mark_put_back(w);
     tz_xadd_rlx(&beside.marked, w->marked - all);
     tz_xadd_rlx(&beside.assisted, w->marked - all);

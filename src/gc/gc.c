@@ -40,6 +40,7 @@
 #include "mem/verify.h"
 #include "os/clock.h"
 #include "os/env.h"
+#include "os/futex.h"
 #include "os/ncpu.h"
 #include "os/thread.h"
 #include "os/tlsroots.h"
@@ -54,6 +55,7 @@ enum { PARALLEL_MIN = TZ_DEBUG ? 1 << 20 : 32 << 20 };
 static struct {
     int64_t start;         // clock at init; const
     uint32_t busy;         // atomic; a thread is in tz_gc_collect
+    uint32_t ends;         // atomic, a futex; how often it was left
     uint64_t cycles;       // atomic
     uint64_t forced;       // of them asked for; atomic
     uint64_t pause_total;  // atomic
@@ -281,11 +283,22 @@ static void count_pause(uint64_t ns)
         max = tz_load_rlx(&gc.pause_max);
 }
 
-// Another goroutine is about to collect: lets it.
-static void step_aside(void)
+// Until the collection that goes on has ended, or for a moment; on this thread, since
+// the goroutine may hold a lock of pthread's.
+static void wait_for_end(void)
 {
+    enum { MOMENT_NS = 20 * 1000 * 1000 };
+    uint32_t ends = tz_load(&gc.ends);
     tz_give_way();
-    tz_thread_yield();
+    if (tz_load(&gc.busy) || tz_collector_asked())
+        tz_futex_sleep(&gc.ends, ends, MOMENT_NS);
+}
+
+static void stop_being_collector(void)
+{
+    tz_store_rel(&gc.busy, 0); // with the next collector's CAS
+    tz_xadd(&gc.ends, 1);
+    tz_futex_wake(&gc.ends, UINT32_MAX >> 1);
 }
 
 // One goroutine collects at a time. The others go on until its stop reaches
@@ -295,7 +308,7 @@ static bool become_collector(bool force)
     while (tz_load(&gc.busy) || !tz_cas(&gc.busy, 0, 1)) {
         if (!force)
             return false;
-        step_aside();
+        wait_for_end();
     }
     return true;
 }
@@ -420,7 +433,7 @@ void tz_gc_collect(enum tz_gc_why why)
     collect(&t);
     count_marking(&t);
     t.missing = tz_beside_missing();
-    tz_store_rel(&gc.busy, 0); // with the next collector's CAS
+    stop_being_collector();
     tz_reach_wake();
     if (force)
         tz_stack_give_back();
@@ -435,7 +448,7 @@ void tz_gc_look(void (*fn)(struct tz_gcwork *w, uint32_t njobs, void *arg),
     become_collector(true);
     tz_roots_snapshot();
     tz_world_call(look_there, &l);
-    tz_store_rel(&gc.busy, 0); // with the next collector's CAS
+    stop_being_collector();
 }
 
 // Bytes that an allocation has taken since it looked last, about (mem/malloc.c).
@@ -462,10 +475,8 @@ void tz_port_gc_trigger(void)
     else if (!tz_beside_wanted(tz_load_rlx(&tz_mem.live), false) ||
              !tz_collector_wake())
         tz_gc_collect(TZ_GC_GROWTH);
-    while (outrun()) {
-        tz_beside_assist(BETWEEN);
-        step_aside();
-    }
+    while (outrun())
+        wait_for_end();
 }
 
 // What is garbage has to be free pages before the second attempt.

@@ -350,7 +350,9 @@ static TZ_NOINLINE void scan_piece(struct tz_gcwork *w, uintptr_t at)
 {
     struct found f;
     TZ_CHECK(resolve(at, &f));
-    scan_part(w, &f, at, tz_min(at + OBLET, f.base + f.size));
+    uintptr_t end = tz_min(at + OBLET, f.base + f.size);
+    w->looked += end - at;
+    scan_part(w, &f, at, end);
 }
 
 // An object that has just been marked; its pieces from byte `from` on only pushed.
@@ -481,11 +483,13 @@ TZ_INLINE bool step(struct tz_gcwork *w)
     return true;
 }
 
-void tz_mark_some(struct tz_gcwork *w, uint64_t bytes)
+bool tz_mark_some(struct tz_gcwork *w, uint64_t bytes)
 {
-    uint64_t until = w->marked + bytes;
-    while (w->marked < until && step(w))
-        ;
+    uint64_t until = w->marked + bytes, most = w->looked + 4 * bytes;
+    for (uint64_t n = 0; n < bytes / 32 && w->marked < until && w->looked < most; n++)
+        if (!step(w))
+            return false;
+    return true;
 }
 
 void tz_mark_put_back(struct tz_gcwork *w)

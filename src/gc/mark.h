@@ -23,9 +23,9 @@ void tz_mark_look(struct tz_gcwork *w, uintptr_t lo, uintptr_t hi);
 // While the program runs: the part [lo, hi) of the heap was written, or was never
 // scanned. Scans what the marked objects there hold.
 void tz_mark_written(struct tz_gcwork *w, uintptr_t lo, uintptr_t hi);
-// Marks about so many bytes of objects, or what there is; what is left is for others
-// then.
-void tz_mark_some(struct tz_gcwork *w, uint64_t bytes);
+// Marks about so many bytes of objects; or less, where much that is looked at is marked
+// already or leads to nothing. False: nothing is left here.
+bool tz_mark_some(struct tz_gcwork *w, uint64_t bytes);
 void tz_mark_put_back(struct tz_gcwork *w);
 
 // When every worker is done, by one of them alone. Marks everything reachable

@@ -14,7 +14,9 @@
 //   end     the same with the world stopped, when nothing is written any more
 //
 // A round makes the next one shorter, as long as less is written in the time of a
-// round than was before. Spans without pointers are never armed. A span that is
+// round than was before. Where half of the heap was written during the mark, or a
+// round is no shorter, others would only cost the program its faults once more: the
+// rest is left to the end. Spans without pointers are never armed. A span that is
 // made meanwhile is not either: that would be a fault a page for who fills it. Its
 // first page's `fresh` bit is set (mem/mheap.c), what is allocated in it is marked,
 // and it is armed and scanned by the round that finds it with its central. What was
@@ -38,6 +40,7 @@ enum { NEAR = 8, NEAR_STOPPED = TZ_CHUNK_PAGES };
 
 static struct {
     uint32_t watched[TZ_MAX_REGIONS]; // pages of each, from its start
+    uint64_t armed; // bytes, at the beginning
 } track;
 
 static uintptr_t address(const struct tz_region *r, size_t page)
@@ -113,11 +116,13 @@ static bool watch(struct tz_region *r)
 static bool arm(void *arg, uintptr_t lo, uintptr_t hi)
 {
     (void)arg;
+    track.armed += hi - lo;
     return tz_dirty_arm(lo, hi) == 0;
 }
 
 bool tz_track_begin(void)
 {
+    track.armed = 0;
     for (uint32_t i = 0; i < tz_load_acq(&tz_mem.nregions); i++) {
         struct tz_region *r = &tz_mem.region[i];
         if (!watch(r) || !each_run(r, true, arm, NULL))
@@ -176,7 +181,7 @@ TZ_NO_SANITIZE static uint64_t new_spans(struct tz_gcwork *w, struct tz_region *
 // --- what was written
 
 struct look {
-    struct tz_gcwork *w;
+    struct tz_gcwork *w; // NULL: to be counted only
     uint64_t bytes;
     bool rearm;
 };
@@ -185,13 +190,23 @@ static void written(void *arg, uintptr_t lo, uintptr_t hi)
 {
     struct look *l = arg;
     l->bytes += hi - lo;
-    tz_mark_written(l->w, lo, hi);
+    if (l->w)
+        tz_mark_written(l->w, lo, hi);
 }
 
 static bool look(void *arg, uintptr_t lo, uintptr_t hi)
 {
     const struct look *l = arg;
     return tz_dirty_look(lo, hi, l->rearm, written, arg) == 0;
+}
+
+bool tz_track_is_hot(void)
+{
+    struct look l = { .rearm = false };
+    for (uint32_t i = 0; i < tz_load_acq(&tz_mem.nregions); i++)
+        if (!each_run(&tz_mem.region[i], true, look, &l))
+            return false; // the round will be refused, too
+    return l.bytes > track.armed / 2;
 }
 
 uint64_t tz_track_round(struct tz_gcwork *w)

@@ -30,6 +30,7 @@ struct tz_gcwork {
     // With again: what is called of each word instead of marking.
     void (*visit)(struct tz_gcwork *w, uintptr_t word);
     uint64_t marked;              // bytes of objects marked
+    uint64_t looked;              // bytes of pieces of objects that were scanned
     uint64_t scanned_roots;       // bytes
     uint64_t scanned_stacks;      // bytes of them in stacks
 };

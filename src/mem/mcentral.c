@@ -317,8 +317,10 @@ static struct tz_span *grow(unsigned which, struct tz_pagecache *pc)
 struct tz_span *tz_central_get(unsigned which, struct tz_pagecache *pc,
                                struct tz_spans *x)
 {
+    // As in Go: an allocation does not sweep thousands of spans in which all lives.
+    enum { MOST = 96 };
     struct central *c = &central[which];
-    for (;;) {
+    for (uint32_t swept = 0; swept < MOST;) {
         struct batch b;
         struct tz_span *s = take(c, &b, x);
         if (!s && b.n)
@@ -327,6 +329,7 @@ struct tz_span *tz_central_get(unsigned which, struct tz_pagecache *pc,
             return s;
         if (b.n == 0)
             break;
+        swept += b.n;
     }
     return grow(which, pc);
 }

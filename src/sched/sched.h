@@ -38,9 +38,8 @@ void tz_stress_yield(void);
 // The look of tz_yield_point was asked for.
 void tz_yield_asked(void);
 
-// The current goroutine waits, on its thread, for what another does, and stops with
-// the world here. That one may have lost its P: when somebody waits for one, the
-// caller's is passed on, and the next critical section waits for another.
+// The current goroutine is about to wait, on its thread, for what another does: its P
+// is passed on, and the next critical section waits for another.
 void tz_give_way(void);
 
 // Yields when the goroutine has run for 10 ms or a timer is due. For operations

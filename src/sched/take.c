@@ -268,8 +268,7 @@ void tz_give_way(void)
     tz_crit_enter(); // waits for a P, where it has none
     struct tz_tls *t = tz_tls_get();
     struct tz_p *p = t->p;
-    bool may = t->g && !t->g->is_g0 && t->locks == 1;
-    if (!may || !tz_any_work()) {
+    if (!t->g || t->g->is_g0 || t->locks != 1) {
         tz_crit_leave();
         return;
     }

@@ -8,6 +8,7 @@
 #include "gc/gc.h"
 #include "gc/mark.h"
 #include "gc/markroot.h"
+#include "gc/track.h"
 #include "gc/worker.h"
 #include "mem/malloc.h"
 #include "mem/mcentral.h"
@@ -347,6 +348,60 @@ IN_GOROUTINES(helpers_mark_what_one_worker_marks, 2)
 }
 
 // A scan of what cannot be a range is a broken invariant, not "nothing".
+// What one look at it costs a goroutine that helps is bounded, also where it marks
+// nothing: by the piece.
+static void mark_pieces(void *arg)
+{
+    struct tz_gcwork *w = &work[0];
+    int looks = 1;
+    tz_mcache_flush(tz_sched.allp[0]->cache);
+    tz_work_start(1);
+    tz_mark_range(w, (uintptr_t)arg, (uintptr_t)arg + sizeof(void *));
+    while (tz_mark_some(w, 16 << 10))
+        looks++;
+    tz_work_release(w);
+    gather_marks(0);
+    need_eq(bits[0], 1);
+    need(looks >= 60);
+}
+
+IN_GOROUTINES(a_helper_looks_at_one_piece_of_a_large_object_at_once, 1)
+{
+    void **large = tuza_alloc(8 << 20); // 64 pieces
+    need(large);
+    tuza_gc();
+    tz_world_call(mark_pieces, &large);
+    tuza_keepalive(large);
+}
+
+static int is_written_all_over(int argc, char **argv)
+{
+    enum { PAGES = 4096 };
+    (void)argc, (void)argv;
+    char *p = tuza_alloc(PAGES * 4096);
+    need(p);
+    memset(p, 0, PAGES * 4096);
+    tuza_gc(); // finds out whether the kernel tells
+    const char *why;
+    if (!tz_track_open(&why))
+        return 0; // M1 is not to be had
+    need(tz_track_begin());
+    for (int i = 0; i < PAGES / 10; i++)
+        p[i * 4096] = 1;
+    need(!tz_track_is_hot());
+    for (int i = 0; i < PAGES; i++)
+        p[i * 4096] = 1;
+    need(tz_track_is_hot());
+    return 0;
+}
+
+START_TEST(rounds_are_worth_it_unless_most_is_written)
+{
+    setenv("TUZADEBUG", "gcmode=m1", 1);
+    api_run(is_written_all_over, 1);
+}
+END_TEST
+
 static int scan_backwards(int argc, char **argv)
 {
     (void)argv;
@@ -384,5 +439,7 @@ int main(void)
                     a_pointer_to_a_freed_slot_does_not_revive_it,
                     words_that_are_no_pointers_do_no_harm,
                     helpers_mark_what_one_worker_marks,
+                    a_helper_looks_at_one_piece_of_a_large_object_at_once,
+                    rounds_are_worth_it_unless_most_is_written,
                     a_scan_of_no_range_aborts, NULL });
 }

@@ -356,6 +356,24 @@ START_TEST(a_full_span_with_all_marked_is_passed_over)
 }
 END_TEST
 
+// Where all lives: a new span is cheaper than to look at thousands for a free slot.
+START_TEST(one_allocation_does_not_sweep_all_there_is)
+{
+    enum { SPANS = 1000 };
+    start();
+    for (int i = 0; i < SPANS * 8; i++)
+        mark(get(1024, false));
+    collect(cache);
+    get(1024, false);
+    uint32_t unswept = 0;
+    for (uint32_t i = 0; i < SPANS; i++)
+        unswept += tz_mem.region[0].bits[i].word[0].mark != 0;
+    ck_assert_uint_lt(unswept, SPANS); // it has looked for one
+    ck_assert_uint_ge(unswept, SPANS - 100);
+    sweep_all();
+}
+END_TEST
+
 START_TEST(flipping_before_all_is_swept_is_found_out)
 {
     start();
@@ -544,6 +562,7 @@ int main(void)
             a_changed_cache_keeps_its_run,
             sweeping_keeps_the_marked_and_frees_empty_spans,
             a_full_span_with_all_marked_is_passed_over,
+            one_allocation_does_not_sweep_all_there_is,
             flipping_before_all_is_swept_is_found_out,
             a_mark_on_a_free_slot_is_found_out_in_debug_builds,
             reaching_the_trigger_collects_once,
