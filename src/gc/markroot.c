@@ -85,21 +85,6 @@ static void add(void *arg, uintptr_t lo, uintptr_t hi)
     }
 }
 
-// Static data, less the heap's own state: the base of a region would hold the
-// region's first object for ever.
-static void add_data(void *arg, uintptr_t lo, uintptr_t hi)
-{
-    uintptr_t mem = (uintptr_t)&tz_mem, end = mem + sizeof tz_mem;
-    if (lo < end && mem < hi) {
-        if (lo < mem)
-            add(arg, lo, mem);
-        if (end < hi)
-            add(arg, end, hi);
-    } else {
-        add(arg, lo, hi);
-    }
-}
-
 static void add_users_roots(void)
 {
     if (tz_special_count(TZ_SPECIAL_ROOT) == 0)
@@ -114,7 +99,7 @@ static void add_users_roots(void)
 uint32_t tz_markroot_prepare(void)
 {
     roots.n = roots.nmissed = 0;
-    tz_roots_each_data(add_data, NULL);
+    tz_roots_each_data(add, NULL);
     uintptr_t tp;
     for (struct tz_m *m = tz_load_acq(&tz_sched.allm); m; m = m->alllink)
         if ((tp = tz_load_rlx(&m->tp)) != 0) // it has a thread

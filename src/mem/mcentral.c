@@ -30,6 +30,7 @@
 #include "mem/bury.h"
 #include "os/env.h"
 #include "os/thread.h"
+#include "os/tlsroots.h"
 
 enum { SPARE = 128 * TZ_PAGE_SIZE, SPARES = 7, BATCH = 8 };
 
@@ -57,6 +58,7 @@ static struct {
 
 void tz_central_init(void)
 {
+    tz_roots_leave_out(central, sizeof central);
     for (unsigned i = 0; i < TZ_CENTRAL_COUNT; i++) {
         tz_lock_init(&central[i].lock, TZ_RANK_CENTRAL);
         tz_list_init(&central[i].partial);

@@ -26,6 +26,7 @@
 #include "mem/mcentral.h"
 #include "mem/persist.h"
 #include "os/env.h"
+#include "os/tlsroots.h"
 
 struct tz_heap tz_mem = {
     .lock = TZ_LOCK_INIT(TZ_RANK_HEAP),
@@ -52,6 +53,8 @@ static struct tz_region *region_add(uint32_t npages)
 int tz_heap_init(void)
 {
     tz_store_rlx(&tz_mem.sample_rate, tz_env.memprofile_rate);
+    // The base of a region would hold the region's first object for ever.
+    tz_roots_leave_out(&tz_mem, sizeof tz_mem);
     tz_lock_acquire(&tz_mem.lock);
     struct tz_region *r = region_add(1);
     tz_lock_release(&tz_mem.lock);

@@ -30,7 +30,7 @@
 #include "os/vm.h"
 #include TZ_CPU_HEADER(os,tcb_linux_)
 
-enum { WORD = sizeof(uintptr_t) };
+enum { WORD = sizeof(uintptr_t), LEFT_OUT = 8 };
 
 struct root {
     uintptr_t module; // TLS module number, 0 for data
@@ -47,6 +47,10 @@ struct table {
 static struct {
     struct table *current; // atomic; release by snapshot, acquire by readers
     struct table *spare;   // what a snapshot fills next, or NULL
+    struct {
+        uintptr_t lo, hi;
+    } left_out[LEFT_OUT]; // const once there is a table
+    size_t nleft_out;
 } tables;
 
 // What one walk over the loaded objects works on.
@@ -64,8 +68,27 @@ static void add(struct walk *w, struct root r)
     w->found++;
 }
 
-static void add_data(struct walk *w, uintptr_t lo, uintptr_t hi)
+void tz_roots_leave_out(const void *p, size_t size)
 {
+    uintptr_t lo = (uintptr_t)p;
+    for (size_t i = 0; i < tables.nleft_out; i++)
+        if (tables.left_out[i].lo == lo)
+            return;
+    TZ_CHECK(tables.nleft_out < LEFT_OUT);
+    tables.left_out[tables.nleft_out].lo = lo;
+    tables.left_out[tables.nleft_out++].hi = lo + size;
+}
+
+// Adds what is in no range that is left out from the i-th on.
+static void add_data(struct walk *w, uintptr_t lo, uintptr_t hi, size_t i)
+{
+    for (; i < tables.nleft_out; i++) {
+        uintptr_t from = tables.left_out[i].lo, to = tables.left_out[i].hi;
+        if (lo < from && from < hi)
+            add_data(w, lo, from, i + 1);
+        if (from < hi && lo < to)
+            lo = tz_min(to, hi);
+    }
     lo = tz_align_up(lo, WORD);
     hi = tz_align_down(hi, WORD);
     if (lo < hi)
@@ -84,7 +107,7 @@ static void add_segment(struct walk *w, const struct dl_phdr_info *o,
             start + r->p_memsz > lo)
             lo = start + r->p_memsz;
     }
-    add_data(w, lo, hi);
+    add_data(w, lo, hi, 0);
 }
 
 // The sanitizers' own run time remembers addresses that the program has

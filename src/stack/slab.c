@@ -29,6 +29,7 @@
 #include "mem/mheap.h"
 #include "mem/persist.h"
 #include "os/space.h"
+#include "os/tlsroots.h"
 #include "os/vm.h"
 
 static const uint8_t class_shift[TZ_STACK_CLASSES] = {
@@ -58,6 +59,11 @@ static struct {
     uint64_t bytes;     // of slabs; atomic
     uint64_t ahead;     // end - at; atomic
 } slabs;
+
+void tz_slab_init(void)
+{
+    tz_roots_leave_out(slabs.leaf, sizeof slabs.leaf);
+}
 
 unsigned tz_stack_class_of(size_t size)
 {

@@ -36,6 +36,9 @@ struct tz_slab {
     void *owner[];              // by stack, NULL when free; atomic
 };
 
+// Once, before the first stack.
+void tz_slab_init(void);
+
 // The slab that addr lies in, or NULL. Lock-free, signal-safe. It stays for as
 // long as a stack of it is in use, or the pool's lock is held.
 struct tz_slab *tz_slab_of(uintptr_t addr);

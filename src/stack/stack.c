@@ -50,6 +50,7 @@ void tz_stack_init(size_t default_size, int guard)
         stacks.default_size = default_size;
     stacks.may_shrink = !default_size;
     tz_guard_init(guard);
+    tz_slab_init();
 }
 
 size_t tz_stack_default(void) { return stacks.default_size; }

@@ -93,6 +93,24 @@ static TZ_NO_SANITIZE void read_all(void *arg, uintptr_t lo, uintptr_t hi)
     visited_sum ^= sum & 1;
 }
 
+static uintptr_t row[100];
+
+// Whatever lies between, before and behind ranges that are left out is found.
+START_TEST(what_is_left_out_is_not_found_and_all_around_it_is)
+{
+    tz_roots_leave_out(&row[60], 20 * sizeof row[0]);
+    tz_roots_leave_out(&row[10], 20 * sizeof row[0]);
+    tz_roots_leave_out(&row[10], 20 * sizeof row[0]); // once more
+    tz_roots_leave_out(&row[30], 1 * sizeof row[0]); // next to it
+    tz_roots_snapshot();
+    look_at_data();
+    for (int i = 0; i < 100; i++)
+        ck_assert_int_eq(holds(&row[i]), !(i >= 10 && i <= 30) && !(i >= 60 && i < 80));
+    ck_assert_int_eq(holds(&in_data), 1);
+    ck_assert_int_eq(holds(&in_bss), 1);
+}
+END_TEST
+
 START_TEST(all_that_is_found_is_readable)
 {
     tz_roots_snapshot();
@@ -257,6 +275,7 @@ int main(void)
     const TTest *const tests[] = {
         nothing_is_found_before_a_snapshot,
         data_and_bss_are_found_once,
+        what_is_left_out_is_not_found_and_all_around_it_is,
         all_that_is_found_is_readable,
         data_read_only_after_relocation_is_left_out,
         this_threads_variables_are_found,
