@@ -189,7 +189,7 @@ int tuza_attach(void)
     tz_store_rlx(&t->p->spawned, t->p->spawned + 1);
     tz_port_m_start(f->m);
     tz_let_go(t);
-    t->locks--;
+    tz_crit_leave();
     return 0;
 }
 

@@ -60,8 +60,12 @@ static TZ_NO_SANITIZE bool on_stop(struct tz_sigctx *c)
     m->stop_seen = sent;
     bool take = tz_load_rlx(&m->take) && tz_xchg(&m->take, 0) && t->p &&
                 t->p->schedtick == tz_load_rlx(&m->take_tick);
-    if (!ours || !is_program(t, c))
+    bool asked = !t->p && tz_load(&m->nop) == TZ_NOP_ASKED;
+    if (!ours || !is_program(t, c)) {
+        if (asked)
+            tz_store_rlx(&t->stop, 1); // the section's end asks again
         return ours; // it polls soon, or is asked again
+    }
     struct tz_call call;
     bool in_call = tz_call_interrupted(c, m->call.nr < 0 ? NULL : &m->call,
                                        &call);
@@ -69,7 +73,7 @@ static TZ_NO_SANITIZE bool on_stop(struct tz_sigctx *c)
         tz_take_here(t, c, &call);
     else if (in_call)
         tz_take_call(t, c, &call);
-    else if (!t->p && tz_load(&m->nop) == TZ_NOP_ASKED && may_wait(c))
+    else if (asked && may_wait(c))
         tz_take_stop(t, c);
     else if (t->p && tz_load_rlx(&t->stop) && may_wait(c))
         stop_with_p(t, c);

@@ -103,8 +103,13 @@ static bool nothing_stops(struct tz_tls *t)
 void tz_port_stop_here(void)
 {
     struct tz_tls *t = tz_tls_get();
-    if (!t->m || !t->p || !t->g || t->g->is_g0 || nothing_stops(t))
+    if (!t->m || !t->g || t->g->is_g0 || nothing_stops(t))
         return;
+    if (!t->p) { // the signal came inside the section (gc/barrier.c)
+        if (tz_load(&t->m->nop) == TZ_NOP_ASKED)
+            tz_stop_signal(t->m);
+        return;
+    }
     if (!tz_on_own_stack(t->g, tz_sp()))
         tz_fatal("goroutine %llu uses tuza on a stack that is not its own",
                  (unsigned long long)t->g->id);

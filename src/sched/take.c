@@ -275,5 +275,5 @@ void tz_give_way(void)
     tz_let_go(t);
     if (!tz_load(&tz_sched.stopping)) // it takes the P itself
         tz_pass_on(p);
-    t->locks--; // there is no P to stop with
+    tz_crit_leave(); // without a P, in which a stop may have asked for this thread
 }
