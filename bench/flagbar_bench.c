@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// bench/flagbar_bench.c: what the flags of `tuza-cflags --barrier` cost while
-// nothing marks for them: programs of this directory are run by turns as they are
-// and compiled with the flags (flag_*_bench, beside them). The value is the
+// bench/flagbar_bench.c: what the flags of `tuza-cflags --barrier` cost: programs of
+// this directory are run by turns as they are and compiled with the flags
+// (flag_*_bench, beside them), each with the collector's mode that it gets, so that
+// with the flags marking is told of stores. The value is the
 // geometric mean of what an operation costs with, the peer's without.
 
 #include <libgen.h>

@@ -483,15 +483,6 @@ TZ_INLINE bool step(struct tz_gcwork *w)
     return true;
 }
 
-bool tz_mark_some(struct tz_gcwork *w, uint64_t bytes)
-{
-    uint64_t until = w->marked + bytes, most = w->looked + 4 * bytes;
-    for (uint64_t n = 0; n < bytes / 32 && w->marked < until && w->looked < most; n++)
-        if (!step(w))
-            return false;
-    return true;
-}
-
 void tz_mark_put_back(struct tz_gcwork *w)
 {
     while (w->fifo_n)
@@ -507,14 +498,24 @@ TZ_INLINE void share_now_and_then(struct tz_gcwork *w)
     }
 }
 
+// When to look around: words looked at, and what w->marked and w->looked are then.
+struct limit {
+    uint64_t words, marked, looked;
+};
+
 // The same as visiting what is popped, where most are pieces that are small objects.
-TZ_NO_SANITIZE static void drain_near(struct tz_gcwork *w)
+// False: nothing is left here.
+TZ_NO_SANITIZE static bool drain_near(struct tz_gcwork *w, const struct limit *most)
 {
     struct view v = view_of(w);
     uintptr_t word;
     while (w->fifo_n)
         visit(w, fifo_take(w));
-    for (; tz_work_pop(w, &word); share_now_and_then(w)) {
+    for (uint64_t n = 0; n < most->words && w->marked < most->marked &&
+                         w->looked < most->looked;
+         n++, share_now_and_then(w)) {
+        if (!tz_work_pop(w, &word))
+            return false;
         uintptr_t at = word - PIECE;
         if (!(word & PIECE) || at - v.base >= v.limit) {
             visit(w, word);
@@ -531,17 +532,37 @@ TZ_NO_SANITIZE static void drain_near(struct tz_gcwork *w)
             mark_bits(w, &v, at,
                       small_bits(&tz_mem.region[0].types[page], at, size));
     }
+    return true;
+}
+
+static bool is_near(const struct tz_gcwork *w)
+{
+    return view_of(w).near && !w->again;
 }
 
 // Until this worker has nothing left.
 static void drain(struct tz_gcwork *w)
 {
-    if (view_of(w).near && !w->again) {
-        drain_near(w);
+    static const struct limit none = { UINT64_MAX, UINT64_MAX, UINT64_MAX };
+    if (is_near(w)) {
+        (void)drain_near(w, &none);
         return;
     }
     for (; step(w); share_now_and_then(w))
         ;
+}
+
+bool tz_mark_some(struct tz_gcwork *w, uint64_t bytes)
+{
+    struct limit most = { bytes / 32, w->marked + bytes, w->looked + 4 * bytes };
+    if (is_near(w))
+        return drain_near(w, &most);
+    for (uint64_t n = 0; n < most.words && w->marked < most.marked &&
+                         w->looked < most.looked;
+         n++)
+        if (!step(w))
+            return false;
+    return true;
 }
 
 void tz_mark_drain(struct tz_gcwork *w)
