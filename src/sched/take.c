@@ -227,7 +227,8 @@ void tz_take_back(void *arg, uintptr_t sp)
     tz_xadd(&tz_sched.busy_takers, -1u);
     // It was taken for others, who may not have come for it yet: this goroutine is
     // behind them, or one that allocates all the time would keep it for ever.
-    if (old && tz_any_work() && !tz_load(&tz_sched.stopping))
+    if (old && tz_load_rlx(&old->status) == TZ_P_SYSCALL && tz_any_work() &&
+        !tz_load(&tz_sched.stopping))
         tz_pass_on(old);
     if (tz_load_rlx(&m->nop) != TZ_NOP_REST) { // it is not new (attach.c)
         m->stop_sp = sp;
