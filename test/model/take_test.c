@@ -437,7 +437,7 @@ static void two_taken(void *arg)
 
 START_TEST(two_that_lose_one_p_both_get_it_back)
 {
-    explore_taker("two lose one P", make_one_p, two_taken, 2, 2, 0);
+    explore_taker("two lose one P", make_one_p, two_taken, 2, 1, 0);
 }
 END_TEST
 
