@@ -503,6 +503,13 @@ struct limit {
     uint64_t words, marked, looked;
 };
 
+TZ_INLINE bool is_within(const struct limit *most, const struct tz_gcwork *w,
+                         uint64_t words)
+{
+    return words < most->words && w->marked < most->marked &&
+           w->looked < most->looked;
+}
+
 // The same as visiting what is popped, where most are pieces that are small objects.
 // False: nothing is left here.
 TZ_NO_SANITIZE static bool drain_near(struct tz_gcwork *w, const struct limit *most)
@@ -511,9 +518,7 @@ TZ_NO_SANITIZE static bool drain_near(struct tz_gcwork *w, const struct limit *m
     uintptr_t word;
     while (w->fifo_n)
         visit(w, fifo_take(w));
-    for (uint64_t n = 0; n < most->words && w->marked < most->marked &&
-                         w->looked < most->looked;
-         n++, share_now_and_then(w)) {
+    for (uint64_t n = 0; is_within(most, w, n); n++, share_now_and_then(w)) {
         if (!tz_work_pop(w, &word))
             return false;
         uintptr_t at = word - PIECE;
@@ -557,9 +562,7 @@ bool tz_mark_some(struct tz_gcwork *w, uint64_t bytes)
     struct limit most = { bytes / 32, w->marked + bytes, w->looked + 4 * bytes };
     if (is_near(w))
         return drain_near(w, &most);
-    for (uint64_t n = 0; n < most.words && w->marked < most.marked &&
-                         w->looked < most.looked;
-         n++)
+    for (uint64_t n = 0; is_within(&most, w, n); n++)
         if (!step(w))
             return false;
     return true;

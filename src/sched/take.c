@@ -276,5 +276,5 @@ void tz_give_way(void)
     tz_let_go(t);
     if (!tz_load(&tz_sched.stopping)) // it takes the P itself
         tz_pass_on(p);
-    tz_crit_leave(); // without a P, in which a stop may have asked for this thread
+    tz_crit_leave(); // a stop may have asked for this thread since
 }

@@ -231,7 +231,8 @@ START_TEST(objects_with_pointers_and_without_share_no_64_pages)
     heap_start();
     for (uint32_t i = 0; i < 64; i++)
         for (int noscan = 0; noscan < 2; noscan++) {
-            struct tz_span *s = tz_heap_span_alloc(&pc, 1, tz_spanclass(1, noscan ? TZ_NOSCAN : TZ_SCAN));
+            unsigned kind = noscan ? TZ_NOSCAN : TZ_SCAN;
+            struct tz_span *s = tz_heap_span_alloc(&pc, 1, tz_spanclass(1, kind));
             ck_assert_uint_eq(s->base, tz_mem.region[0].base +
                                            (i + 64 * noscan) * TZ_PAGE_SIZE);
         }
