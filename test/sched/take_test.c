@@ -265,6 +265,37 @@ IN_GOROUTINES(a_loop_that_allocates_does_not_starve_the_others, 1)
     need_eq(__atomic_load_n(&ticks, __ATOMIC_SEQ_CST), 20);
 }
 
+// A stop asks a goroutine without a P while it is in a critical section: it stops at
+// the section's end, not when it is asked once more a millisecond later.
+static void is_asked_inside(void *arg)
+{
+    (void)arg;
+    struct tz_tls *t = tz_tls_get();
+    while (t->p) // until it is taken
+        __asm__ volatile("" ::: "memory");
+    t->locks++; // as in gc/barrier.c
+    __atomic_store_n(&spinning, 1, __ATOMIC_SEQ_CST);
+    while (!tz_load(&t->stop)) // by the handler
+        ;
+    need_eq(tz_load(&t->m->nop), TZ_NOP_ASKED);
+    uint32_t epoch = tz_load(&tz_sched.epoch);
+    tz_crit_leave();
+    // It was stopped there; ThreadSanitizer puts signals off.
+    need(TZ_TSAN || tz_load(&tz_sched.epoch) != epoch);
+    __atomic_store_n(&ended, 1, __ATOMIC_SEQ_CST);
+}
+
+IN_GOROUTINES(who_is_asked_to_stop_in_a_section_stops_at_its_end, 1)
+{
+    tz_store_rlx(&tz_sched.most_takers, 4);
+    need_eq(tuza_spawn(is_asked_inside, NULL), 0);
+    while (!__atomic_load_n(&spinning, __ATOMIC_SEQ_CST))
+        tuza_yield();
+    tuza_gc();
+    while (!__atomic_load_n(&ended, __ATOMIC_SEQ_CST))
+        tuza_yield();
+}
+
 IN_GOROUTINES(s3_33_the_world_stops_while_four_goroutines_spin, 2)
 {
     tz_store_rlx(&tz_sched.most_takers, 8);
@@ -443,6 +474,7 @@ int main(void)
                          collections_do_not_disturb_an_undeclared_call,
                          a_loop_without_calls_loses_its_p,
                          a_loop_that_allocates_does_not_starve_the_others,
+                         who_is_asked_to_stop_in_a_section_stops_at_its_end,
                          s3_33_the_world_stops_while_four_goroutines_spin,
                          four_loops_run_beside_each_p,
                          so_many_loops_run_on_as_the_program_says,
