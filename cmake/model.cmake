@@ -54,5 +54,6 @@ foreach(file ${model_tests})
         OUTPUT_NAME ${name}_test
         RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/test/model)
     add_test(NAME model/${name} COMMAND test_model_${name})
-    tuza_test_properties(model/${name} model "")
+    tuza_test_wanted(${file} wanted marks)
+    tuza_test_properties(model/${name} model "${marks}")
 endforeach()

@@ -61,6 +61,9 @@ function(tuza_test_properties test label marks)
     set_tests_properties(${test} PROPERTIES LABELS ${label}
         TIMEOUT ${seconds} ENVIRONMENT "${environment}" SKIP_RETURN_CODE 77
         WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+    if(marks MATCHES "first") # it takes long: not when all others have ended
+        set_tests_properties(${test} PROPERTIES COST 1000)
+    endif()
     if(marks MATCHES "serial")
         set_tests_properties(${test} PROPERTIES RUN_SERIAL ON)
     endif()

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// test: first timeout=600
 // test/model/take_test.c: a goroutine whose P is taken in a handler runs on
 // without one. It stops with the world, others get its P, and at its next
 // critical section it has one again, on the same thread. Tied goroutines, too.
@@ -437,7 +438,7 @@ static void two_taken(void *arg)
 
 START_TEST(two_that_lose_one_p_both_get_it_back)
 {
-    explore_taker("two lose one P", make_one_p, two_taken, 2, 1, 0);
+    explore_taker("two lose one P", make_one_p, two_taken, 2, 2, 0);
 }
 END_TEST
 
