@@ -10,7 +10,8 @@ endif()
 # Sources that are explored, of src/: compiled with the door to atomics that
 # calls the explorer, and with a call at each plain access.
 set(model_sources os/note os/lock os/lockrank sched/runq sched/proc sched/park
-    sched/syscall sched/sysmon sched/stw sched/take sched/tied sched/resize sched/m sched/g sched/spawn)
+    sched/syscall sched/sysmon sched/stw sched/take sched/tied sched/resize sched/m sched/g sched/spawn
+    gc/pageq)
 list(TRANSFORM model_sources PREPEND ${PROJECT_SOURCE_DIR}/src/)
 list(TRANSFORM model_sources APPEND .c)
 set(model_includes ${PROJECT_SOURCE_DIR}/model/include

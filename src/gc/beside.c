@@ -140,8 +140,10 @@ void tz_beside_begin(struct tz_gcwork *w, uint32_t njobs, uint64_t expected)
     tz_store_rlx(&beside.credit, 0);
     tz_store_rlx(&beside.assisted, 0);
     tz_store_rlx(&beside.assist_ns, 0);
-    for (uint32_t i = 0; i < ASSISTS; i++)
+    for (uint32_t i = 0; i < ASSISTS; i++) {
         beside.assist[i].work = (struct tz_gcwork){ .alone = false };
+        tz_mark_begin(&beside.assist[i].work, w->cycle);
+    }
     if (is_told())
         tz_told_begin(w, njobs);
     else

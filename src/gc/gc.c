@@ -75,7 +75,8 @@ int tz_gc_init(int percent)
 {
     gc.start = tz_clock_now();
     tz_pacer_init(percent, gc.start);
-    return tz_work_init();
+    int err = tz_work_init();
+    return err ? err : tz_markroot_init();
 }
 
 // Nothing awaits a sweep any more when this returns. Spans that another thread
@@ -128,7 +129,7 @@ static void reset_work(void)
     gc.again = false;
     for (uint32_t i = 0; i <= TZ_WORKERS_MAX; i++) {
         struct tz_gcwork *w = &gc.work[i];
-        w->countdown = 256;
+        tz_mark_begin(w, gc.cycles + 1);
         w->alone = false;
         w->marked = w->scanned_roots = w->scanned_stacks = 0;
     }

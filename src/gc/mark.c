@@ -1,21 +1,25 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // gc/mark.c: marking.
 //
-// Every word that lies in the heap's range is pushed as it is; when it is
-// popped, the line of its bits is prefetched, and sixteen pops later it is
-// resolved: page, class, index, alloc bit. An object whose mark bit we are the
-// first to set is pushed in turn, as a piece that is to be scanned, and asked for
-// when that is popped. So a cache miss on one object is spent on fifteen others,
-// and the many words that lead to what is marked already never touch it: to ask
-// for both at once took four times as long where pages are not in the TLB. Depth
-// first keeps the stack short (Cher, Hosking, Vitek: Software prefetching for
-// mark-sweep garbage collection).
+// Of every word that lies in the heap's range the line of bits is prefetched, and
+// 32 such words later it is resolved: page, class, index, alloc bit. An object whose
+// mark bit we are the first to set is to be scanned. So a cache miss on one line is
+// spent on other words, and the many words that lead to what is marked already never
+// touch the object: to ask for both at once took four times as long where pages are
+// not in the TLB (Cher, Hosking, Vitek: Software prefetching for mark-sweep garbage
+// collection).
+//
+// What is to be scanned is remembered in one of two ways (docs/adr/013). An object
+// of its own is pushed on a stack, as a piece, and asked for eight pops before it is
+// scanned; depth first keeps the stack short. Of objects of 32 to 512 bytes the page
+// is queued, once, first in first out: when its turn comes, more of it is marked by
+// then, and all of that is scanned in the order of addresses, for one miss of the
+// TLB (after Go's Green Tea, mgcmark_greenteagc.go). Where that does not come true,
+// as with trees and lists whose pages are visited for each object, it is given up
+// for the class until the next collection.
 //
 // While the bits of the heap fit the cache, a word is resolved where it is read,
-// and nothing waits in the queue.
-//
-// Where there was no memory to remember all words (gc/work.c), the marked
-// objects are scanned once more, in the order of addresses.
+// and nothing waits in a queue.
 //
 // Of a typed object the words are scanned that its type's record names, which
 // lies beside the bits (mem/types.c).
@@ -27,105 +31,30 @@
 #include "gc/mark.h"
 
 #include "base/bits.h"
-#include "base/san.h"
-#include "gc/markroot.h"
-#include "mem/mheap.h"
+#include "gc/gcobj.h"
+#include "gc/pageq.h"
+#include "mem/types.h"
 #include "tuza/mem.h"
 
 enum {
     OBLET = 128 * 1024,
     PIECE = 1,
     PREFETCH = 256,
-    SMALL_HEAP = 64 << 20 // its bits (a 64th) stay in the cache
+    AHEAD = 512, // bytes, where objects are scanned one after the other
+    // Its bits (a 64th) stay in the cache.
+    SMALL_HEAP = TZ_DEBUG ? 8 << 20 : 64 << 20
 };
 
-// The region of a word that tz_mark_range has let through, and its page.
-static inline struct tz_region *region_of(uintptr_t word, size_t *page)
+// Asks for the first lines of a small object, the hardware finds the rest.
+TZ_INLINE void ask_for(uintptr_t at, uint32_t size)
 {
-    struct tz_region *r = tz_heap_region(word);
-    *page = (word - r->base) >> TZ_PAGE_SHIFT;
-    return r;
-}
-
-// What visiting it will look at: of a word the bits, of a piece what it holds.
-TZ_NO_SANITIZE static void prefetch(uintptr_t word)
-{
-    size_t page;
-    struct tz_region *r = region_of(word, &page);
-    // Of a word into a page without objects, anything.
-    const struct tz_sizeclass *c =
-        &tz_sizeclass[(uint8_t)(r->cls[page] - 1) % TZ_SPANCLASS_COUNT];
-    if (!(word & PIECE)) {
-        // Only of objects of 16 bytes a page's second half has the second line.
-        bool upper = c->size < 32 && word & (TZ_PAGE_SIZE / 2);
-        __builtin_prefetch(&r->bits[page].word[upper ? 4 : 0]);
-        return;
-    }
-    if (c->kind == TZ_TYPED)
-        __builtin_prefetch((char *)&r->types[page] +
-                           (word & (TZ_PAGE_SIZE / 2) ? TZ_CACHE_LINE : 0));
-    // A few lines, the hardware finds the rest.
-    for (uint32_t off = 0; off < PREFETCH && off < c->size; off += TZ_CACHE_LINE)
-        __builtin_prefetch((void *)(word + off));
-    if (c->size == 0)
-        __builtin_prefetch((void *)word);
-}
-
-// A found object's first bytes, size and bits.
-struct found {
-    uintptr_t base;
-    size_t size;
-    struct tz_pagebits *bits;
-    union tz_typerec *types; // of the page that bits are of
-    uint32_t index;
-    uint32_t kind;
-};
-
-TZ_NO_SANITIZE static struct found object_of_span(const struct tz_span *s,
-                                                  uint32_t i)
-{
-    return (struct found){ .base = s->base + i * s->elem_size,
-                           .size = s->elem_size,
-                           .bits = s->bits,
-                           .types = s->types,
-                           .index = i,
-                           .kind = tz_sizeclass[s->spanclass].kind };
-}
-
-// False: no span there.
-TZ_NO_SANITIZE static bool resolve(uintptr_t word, struct found *f)
-{
-    size_t page;
-    struct tz_region *r = region_of(word, &page);
-    if (page >= (size_t)r->pages.nchunks * TZ_CHUNK_PAGES)
-        return false;
-    // Acquire: a span may be made at this moment (mem/mheap.c: span_take).
-    unsigned cls = tz_load_acq(&r->cls[page]);
-    if (!tz_page_has_objects(cls))
-        return false;
-    const struct tz_sizeclass *c = &tz_sizeclass[cls - 1];
-    f->kind = c->kind;
-    if (c->npages == 1) {
-        // The usual case needs no span: it is one page.
-        uint32_t off = word & (TZ_PAGE_SIZE - 1);
-        f->index = (uint32_t)(((uint64_t)off * c->magic) >> 32);
-        f->size = c->size;
-        f->base = (word - off) + f->index * c->size;
-        f->bits = &r->bits[page];
-        f->types = &r->types[page];
-        return true;
-    }
-    const struct tz_span *s = r->spans[page];
-    f->index = tz_sizeclass_index(cls - 1u, word - s->base);
-    f->size = s->elem_size;
-    f->base = s->base + f->index * f->size;
-    f->bits = s->bits;
-    f->types = s->types;
-    return true;
+    uintptr_t end = at + tz_min(size, PREFETCH);
+    for (uintptr_t p = at; p < end; p += TZ_CACHE_LINE)
+        __builtin_prefetch((void *)p);
 }
 
 TZ_NORETURN TZ_COLD static void lost(const struct tz_gcwork *w,
-                                     const struct found *f)
+                                     const struct tz_gcobj *f)
 {
     struct tz_object o;
     if (w->told && tz_heap_find(w->at, &o))
@@ -139,28 +68,10 @@ TZ_NORETURN TZ_COLD static void lost(const struct tz_gcwork *w,
              f->size, (void *)f->base, (void *)w->at);
 }
 
-// Sets a mark bit; false when there is no object or it was marked.
-TZ_NO_SANITIZE TZ_INLINE bool mark_bit(bool alone, struct tz_pagebits *bits,
-                                       uint32_t index)
-{
-    uint64_t bit = UINT64_C(1) << (index % 64);
-    uint32_t i = index / 64;
-    if (!(tz_load_rlx(&bits->word[i].alloc) & bit) ||
-        (tz_load_rlx(&bits->word[i].mark) & bit))
-        return false;
-    if (alone) { // an atomic operation is half of what a small mark costs
-        bits->word[i].mark |= bit;
-        return true;
-    }
-    // Relaxed: the bit is all that workers race for, with each other and with who
-    // allocates; what an object holds is looked at again if it was written.
-    return !(tz_xor_bits_rlx(&bits->word[i].mark, bit) & bit);
-}
-
 TZ_NO_SANITIZE static inline bool mark(const struct tz_gcwork *w,
-                                       const struct found *f)
+                                       const struct tz_gcobj *f)
 {
-    bool first = mark_bit(w->alone, f->bits, f->index);
+    bool first = tz_gcobj_mark(w->alone, f->bits, f->index);
     if (first && tz_unlikely(w->check))
         lost(w, f);
     return first;
@@ -170,18 +81,25 @@ TZ_NO_SANITIZE static inline bool mark(const struct tz_gcwork *w,
 // remembered; that it is to be scanned may be forgotten, for it is marked.
 static void mark_now(struct tz_gcwork *w, uintptr_t word)
 {
-    struct found f;
+    struct tz_gcobj f;
     if (tz_unlikely(w->visit)) {
         w->visit(w, word);
         return;
     }
-    if (!tz_heap_region(word) || !resolve(word & ~(uintptr_t)7, &f) ||
+    if (!tz_heap_region(word) || !tz_gcobj_find(word & ~(uintptr_t)7, &f) ||
         !mark(w, &f))
         return;
     w->marked += f.size;
     for (size_t off = 0; f.kind != TZ_NOSCAN && off < f.size; off += OBLET)
         tz_work_push(w, (f.base + off) | PIECE);
 }
+
+// When a word is resolved.
+enum how {
+    HERE, // where it is found: the bits of the heap stay in the cache
+    SOON, // when its bits have come
+    LATER // when it is popped
+};
 
 // What the loops need of the first region.
 struct view {
@@ -190,17 +108,27 @@ struct view {
     const uint8_t *cls;
     struct tz_pagebits *bits;
     bool others; // there are more regions
-    bool near;   // the bits stay in the cache: what a word leads to is marked where
-                 // it is found
+    enum how how;
 };
 
 TZ_INLINE struct view view_of(const struct tz_gcwork *w)
 {
     const struct tz_region *r = &tz_mem.region[0];
     struct view v = { r->base, tz_load_rlx(&r->limit), r->cls, r->bits,
-                      tz_mem.nregions > 1, false };
-    v.near = v.limit <= SMALL_HEAP && !w->watched;
+                      tz_mem.nregions > 1, SOON };
+    if (w->later)
+        v.how = LATER;
+    else if (v.limit <= w->near)
+        v.how = HERE;
     return v;
+}
+
+// Pushes a page that counts as queued.
+static void push_page(struct tz_gcwork *w, size_t page)
+{
+    const struct tz_region *r = &tz_mem.region[0];
+    if (!tz_work_queue(w, r->base + (page << TZ_PAGE_SHIFT)))
+        tz_pageq_leave(r, page, false); // it is scanned again (gc/again.c)
 }
 
 // Marks what a word of the first region leads to, if it is on a page of its own
@@ -218,23 +146,79 @@ TZ_NO_SANITIZE TZ_INLINE bool mark_here(struct tz_gcwork *w, const struct view *
         return false;
     uint32_t off = word & (TZ_PAGE_SIZE - 1), size = c->size;
     uint32_t index = (uint32_t)(((uint64_t)off * c->magic) >> 32);
-    if (!mark_bit(w->alone, &v->bits[page], index))
+    if (!tz_gcobj_mark(w->alone, &v->bits[page], index))
         return true;
     w->marked += size;
-    if (c->kind != TZ_NOSCAN) {
-        uintptr_t at = word - off + index * size;
-        __builtin_prefetch((void *)at);
+    uintptr_t at = word - off + index * size;
+    if (v->how == SOON && w->by_page[cls - 1]) {
+        if (tz_pageq_enter(&tz_mem.region[0], page, w->cycle, w->alone))
+            push_page(w, page);
+    } else if (c->kind != TZ_NOSCAN) {
+        if (v->how == HERE)
+            __builtin_prefetch((void *)at);
         tz_work_push(w, at | PIECE);
     }
     return true;
+}
+
+static void visit(struct tz_gcwork *w, uintptr_t word);
+
+// Adds x, of which the lines have been asked for, to who waits; gives who has waited
+// longest, when there is no more room, or 0.
+TZ_INLINE uintptr_t wait_for(uintptr_t *all, struct tz_waits *w, uint32_t most,
+                             uintptr_t x)
+{
+    uintptr_t old = 0;
+    if (w->n == most) {
+        old = all[w->at];
+        all[w->at] = x;
+        w->at = (w->at + 1) % most;
+    } else {
+        all[(w->at + w->n++) % most] = x;
+    }
+    return old;
+}
+
+TZ_INLINE uintptr_t waited_longest(const uintptr_t *all, struct tz_waits *w,
+                                   uint32_t most)
+{
+    uintptr_t old = all[w->at];
+    w->at = (w->at + 1) % most;
+    w->n--;
+    return old;
+}
+
+// Resolves a word of the first region.
+TZ_INLINE void mark_now_there(struct tz_gcwork *w, const struct view *v,
+                              uintptr_t word)
+{
+    if (tz_unlikely(!mark_here(w, v, word)))
+        visit(w, word);
+}
+
+// Asks for the bits of a word and resolves the one that has waited longest.
+TZ_NO_SANITIZE TZ_INLINE void mark_soon(struct tz_gcwork *w, const struct view *v,
+                                        uintptr_t word)
+{
+    // Of objects of 16 bytes a page's second half has the second line, which comes
+    // with the first on most machines.
+    __builtin_prefetch(&v->bits[(word - v->base) >> TZ_PAGE_SHIFT]);
+    uintptr_t old = w->word[w->word_at];
+    w->word[w->word_at] = word;
+    w->word_at = (w->word_at + 1) % TZ_WORDS;
+    if (old)
+        mark_now_there(w, v, old);
 }
 
 TZ_NO_SANITIZE TZ_INLINE void mark_word(struct tz_gcwork *w, const struct view *v,
                                         uintptr_t word)
 {
     if (tz_likely(word - v->base < v->limit)) {
-        if (!v->near || !mark_here(w, v, word))
-            tz_work_push(w, word & ~(uintptr_t)7);
+        word &= ~(uintptr_t)7;
+        if (v->how == SOON)
+            mark_soon(w, v, word);
+        else if (v->how == LATER || !mark_here(w, v, word))
+            tz_work_push(w, word);
     } else if (v->others && tz_heap_region(word)) {
         tz_work_push(w, word & ~(uintptr_t)7);
     }
@@ -272,15 +256,9 @@ TZ_NO_SANITIZE TZ_INLINE void mark_bits(struct tz_gcwork *w, const struct view *
 {
     while (bits) {
         unsigned i = tz_log2(bits);
-        uintptr_t p = at + i * sizeof(uintptr_t);
-        uintptr_t word = tz_load_rlx((const uintptr_t *)p);
+        uintptr_t word = tz_load_rlx((const uintptr_t *)at + i);
         bits &= ~(UINT64_C(1) << i);
-        if (tz_unlikely(w->again)) {
-            w->at = p;
-            mark_now(w, word);
-        } else {
-            mark_word(w, v, word);
-        }
+        mark_word(w, v, word);
     }
 }
 
@@ -288,31 +266,33 @@ TZ_NO_SANITIZE TZ_INLINE void mark_bits(struct tz_gcwork *w, const struct view *
 TZ_NO_SANITIZE TZ_INLINE uint64_t small_bits(const union tz_typerec *types,
                                              uintptr_t base, size_t size)
 {
-    uint32_t at = (base & (TZ_PAGE_SIZE - 1)) / sizeof(uintptr_t);
-    uint32_t n = (uint32_t)(size / sizeof(uintptr_t)), shift = at % 64;
-    const uint64_t *rec = &types->pointers[at / 64];
-    uint64_t bits = rec[0] >> shift;
-    if (shift + n > 64)
-        bits |= rec[1] << (64 - shift);
-    return bits & tz_mask64(n);
+    return tz_types_bits_at(types, (base & (TZ_PAGE_SIZE - 1)) / sizeof(uintptr_t),
+                            (uint32_t)(size / sizeof(uintptr_t)));
 }
 
 TZ_NO_SANITIZE static void scan_bits(struct tz_gcwork *w, uintptr_t at,
                                      uint64_t bits)
 {
-    struct view v = view_of(w);
-    mark_bits(w, &v, at, bits);
+    if (tz_likely(!w->again)) {
+        struct view v = view_of(w);
+        mark_bits(w, &v, at, bits);
+        return;
+    }
+    for (; bits; bits &= bits - 1) {
+        w->at = at + tz_ctz64(bits) * sizeof(uintptr_t);
+        mark_now(w, tz_load_rlx((const uintptr_t *)w->at));
+    }
 }
 
 TZ_NO_SANITIZE static void scan_small_typed(struct tz_gcwork *w,
-                                            const struct found *f)
+                                            const struct tz_gcobj *f)
 {
     scan_bits(w, f->base, small_bits(f->types, f->base, f->size));
 }
 
 // The elements that begin in [lo, hi) of an object, by its type.
 TZ_NO_SANITIZE static void scan_typed(struct tz_gcwork *w,
-                                      const struct found *f, uintptr_t lo,
+                                      const struct tz_gcobj *f, uintptr_t lo,
                                       uintptr_t hi)
 {
     TZ_CHECK(lo >= f->base);
@@ -335,7 +315,7 @@ TZ_NO_SANITIZE static void scan_typed(struct tz_gcwork *w,
 }
 
 // The part [lo, hi) of an object.
-static void scan_part(struct tz_gcwork *w, const struct found *f, uintptr_t lo,
+void tz_mark_part(struct tz_gcwork *w, const struct tz_gcobj *f, uintptr_t lo,
                       uintptr_t hi)
 {
     if (f->kind == TZ_SCAN)
@@ -348,32 +328,32 @@ static void scan_part(struct tz_gcwork *w, const struct found *f, uintptr_t lo,
 
 static TZ_NOINLINE void scan_piece(struct tz_gcwork *w, uintptr_t at)
 {
-    struct found f;
-    TZ_CHECK(resolve(at, &f));
+    struct tz_gcobj f;
+    TZ_CHECK(tz_gcobj_find(at, &f));
     uintptr_t end = tz_min(at + OBLET, f.base + f.size);
     w->looked += end - at;
-    scan_part(w, &f, at, end);
+    tz_mark_part(w, &f, at, end);
 }
 
 // An object that has just been marked; its pieces from byte `from` on only pushed.
-static void push_pieces(struct tz_gcwork *w, const struct found *f, size_t from)
+static void push_pieces(struct tz_gcwork *w, const struct tz_gcobj *f, size_t from)
 {
     w->marked += f->size;
     for (size_t off = from; f->kind != TZ_NOSCAN && off < f->size; off += OBLET)
         tz_work_push(w, (f->base + off) | PIECE);
 }
 
-static void scan_object(struct tz_gcwork *w, const struct found *f)
+static void scan_object(struct tz_gcwork *w, const struct tz_gcobj *f)
 {
     push_pieces(w, f, OBLET);
     if (f->kind != TZ_NOSCAN)
-        scan_part(w, f, f->base, f->base + tz_min(f->size, OBLET));
+        tz_mark_part(w, f, f->base, f->base + tz_min(f->size, OBLET));
 }
 
 TZ_NO_SANITIZE void tz_mark_uncollectable(struct tz_gcwork *w, struct tz_span *s)
 {
     for (uint32_t i = 0; i < s->nelems; i++) {
-        struct found f = object_of_span(s, i);
+        struct tz_gcobj f = tz_gcobj_of_span(s, i);
         if (tz_unlikely(w->visit)) {
             w->at = 0;
             if (f.bits->word[i / 64].alloc >> (i % 64) & 1)
@@ -386,33 +366,33 @@ TZ_NO_SANITIZE void tz_mark_uncollectable(struct tz_gcwork *w, struct tz_span *s
 
 static void visit(struct tz_gcwork *w, uintptr_t word)
 {
-    struct found f;
+    struct tz_gcobj f;
     if (tz_unlikely(word & PIECE))
         scan_piece(w, word - PIECE);
-    else if (resolve(word, &f) && mark(w, &f))
+    else if (tz_gcobj_find(word, &f) && mark(w, &f))
         push_pieces(w, &f, 0);
 }
 
 TZ_NO_SANITIZE void tz_mark_look(struct tz_gcwork *w, uintptr_t lo, uintptr_t hi)
 {
-    struct found f;
+    struct tz_gcobj f;
     for (uintptr_t at = lo; at < hi; at += sizeof(uintptr_t)) {
         uintptr_t word = tz_load_rlx((const uintptr_t *)at) & ~(uintptr_t)7;
-        if (!tz_heap_region(word) || !resolve(word, &f))
+        if (!tz_heap_region(word) || !tz_gcobj_find(word, &f))
             continue;
         bool first = mark(w, &f);
         if (first)
             w->marked += f.size;
         // One that is not collected may be marked, and its pieces only pushed.
         if ((first || f.size > OBLET) && f.kind != TZ_NOSCAN)
-            scan_part(w, &f, f.base, f.base + f.size);
+            tz_mark_part(w, &f, f.base, f.base + f.size);
     }
 }
 
 // --- what was written since it was scanned
 
 // The part of an object that [lo, hi) may have changed.
-TZ_NO_SANITIZE static void scan_written(struct tz_gcwork *w, const struct found *f,
+TZ_NO_SANITIZE static void scan_written(struct tz_gcwork *w, const struct tz_gcobj *f,
                          uintptr_t lo, uintptr_t hi)
 {
     uintptr_t end = f->base + f->size;
@@ -438,7 +418,8 @@ TZ_NO_SANITIZE static void scan_written_of_span(struct tz_gcwork *w,
          i < s->nelems && s->base + i * s->elem_size < hi; i++) {
         if (!(tz_load_rlx(&s->bits->word[i / 64].mark) >> (i % 64) & 1))
             continue;
-        struct found f = object_of_span(s, i);
+        struct tz_gcobj f = tz_gcobj_of_span(s, i);
+        ask_for(f.base + AHEAD, s->elem_size);
         scan_written(w, &f, lo, hi);
     }
 }
@@ -448,7 +429,7 @@ TZ_NO_SANITIZE void tz_mark_written(struct tz_gcwork *w, uintptr_t lo,
 {
     while (lo < hi) {
         size_t page;
-        struct tz_region *r = region_of(lo, &page);
+        struct tz_region *r = tz_gcobj_region(lo, &page);
         uintptr_t end = tz_min(hi, r->base + ((page + 1) << TZ_PAGE_SHIFT));
         unsigned cls = tz_load_acq(&r->cls[page]);
         if (tz_page_has_objects(cls) && tz_sizeclass[cls - 1].kind != TZ_NOSCAN) {
@@ -460,33 +441,133 @@ TZ_NO_SANITIZE void tz_mark_written(struct tz_gcwork *w, uintptr_t lo,
     }
 }
 
-// Takes the oldest word of the prefetch queue.
-static uintptr_t fifo_take(struct tz_gcwork *w)
+// --- objects one by one, and pages
+
+void tz_mark_begin(struct tz_gcwork *w, uint64_t cycle)
 {
-    uintptr_t word = w->fifo[w->fifo_at];
-    w->fifo_at = (w->fifo_at + 1) % TZ_FIFO;
-    w->fifo_n--;
-    return word;
+    w->countdown = 256;
+    w->near = SMALL_HEAP;
+    w->cycle = cycle;
+    for (unsigned i = 0; i < TZ_SPANCLASS_COUNT; i++) {
+        const struct tz_sizeclass *c = &tz_sizeclass[i];
+        w->by_page[i] = c->kind != TZ_NOSCAN && c->npages == 1 &&
+                        c->size <= TZ_BITS_MAX && c->nelems <= TZ_SCANNED_WORDS * 64;
+        w->looks[i] = w->seen[i] = 0;
+    }
 }
 
-// Fills the prefetch queue and looks at its oldest word. False: there is none.
-TZ_INLINE bool step(struct tz_gcwork *w)
+// The words of a small object of the first region.
+TZ_NO_SANITIZE TZ_INLINE void scan_small_as(struct tz_gcwork *w, const struct view *v,
+                                            const struct tz_sizeclass *c,
+                                            size_t page, uintptr_t at)
 {
-    uintptr_t word;
-    while (w->fifo_n < TZ_FIFO && tz_work_pop(w, &word)) {
-        prefetch(word);
-        w->fifo[(w->fifo_at + w->fifo_n++) % TZ_FIFO] = word;
+    w->looked += c->size;
+    if (c->kind == TZ_SCAN)
+        mark_words(w, v, at, at + c->size);
+    else
+        mark_bits(w, v, at, small_bits(&tz_mem.region[0].types[page], at, c->size));
+}
+
+TZ_NO_SANITIZE TZ_INLINE void scan_small(struct tz_gcwork *w, const struct view *v,
+                                         uintptr_t at)
+{
+    size_t page = (at - v->base) >> TZ_PAGE_SHIFT;
+    scan_small_as(w, v, &tz_sizeclass[v->cls[page] - 1], page, at);
+}
+
+// Whether pages are worth it is found out when each could have been looked at some
+// times: a mark begins with few objects on each.
+static void judge(struct tz_gcwork *w, const struct view *v, unsigned cls, uint32_t n)
+{
+    enum { PAGES_LOOKS = 8, WORTH = 4 };
+    w->seen[cls] += n;
+    if (++w->looks[cls] < PAGES_LOOKS * (v->limit >> TZ_PAGE_SHIFT))
+        return;
+    w->by_page[cls] = w->seen[cls] >= WORTH * w->looks[cls];
+    w->looks[cls] = w->seen[cls] = 0;
+}
+
+// Of a page that was queued the objects that are marked and not yet scanned.
+TZ_NO_SANITIZE static void scan_page(struct tz_gcwork *w, const struct view *v,
+                                     uintptr_t base)
+{
+    const struct tz_region *r = &tz_mem.region[0];
+    size_t page = (base - v->base) >> TZ_PAGE_SHIFT;
+    unsigned cls = v->cls[page] - 1u;
+    const struct tz_sizeclass *c = &tz_sizeclass[cls];
+    uint32_t n = 0;
+    tz_pageq_leave(r, page, w->alone);
+    for (uint32_t i = 0; i * 64 < c->nelems; i++) {
+        uint64_t todo = tz_pageq_take(r, page, i, w->alone);
+        for (; todo; todo &= todo - 1, n++) {
+            uintptr_t at = base + (i * 64 + tz_ctz64(todo)) * c->size;
+            ask_for(at + AHEAD, c->size);
+            scan_small_as(w, v, c, page, at);
+        }
     }
-    if (w->fifo_n == 0)
+    judge(w, v, cls, n);
+}
+
+// Takes pages from the queue; the one that was asked for first is looked at.
+TZ_NO_SANITIZE TZ_INLINE bool next_page(struct tz_gcwork *w, const struct view *v)
+{
+    const struct tz_region *r = &tz_mem.region[0];
+    uintptr_t base;
+    if (!tz_work_unqueue(w, &base))
         return false;
-    visit(w, fifo_take(w));
+    size_t page = (base - v->base) >> TZ_PAGE_SHIFT;
+    __builtin_prefetch(&v->bits[page]);
+    __builtin_prefetch(&r->scanned[page]);
+    __builtin_prefetch(&r->types[page]);
+    __builtin_prefetch((char *)&r->types[page] + TZ_CACHE_LINE);
+    ask_for(base, PREFETCH);
+    uintptr_t old = wait_for(w->page, &w->pages, TZ_PAGES, base);
+    if (old)
+        scan_page(w, v, old);
+    return true;
+}
+
+// The words that wait for their bits. False: there are none.
+TZ_NO_SANITIZE static bool words_that_wait(struct tz_gcwork *w, const struct view *v)
+{
+    bool some = false;
+    for (uint32_t i = w->word_at, end = i + TZ_WORDS; i < end; i++) {
+        uintptr_t word = w->word[i % TZ_WORDS];
+        if (!word)
+            continue;
+        w->word[i % TZ_WORDS] = 0;
+        mark_now_there(w, v, word);
+        some = true;
+    }
+    return some;
+}
+
+// Who has waited longest, when nothing else is left. False: nobody.
+TZ_NO_SANITIZE static bool who_waits(struct tz_gcwork *w, const struct view *v)
+{
+    if (words_that_wait(w, v))
+        return true;
+    if (w->pieces.n)
+        scan_small(w, v, waited_longest(w->piece, &w->pieces, TZ_PIECES));
+    else if (w->pages.n)
+        scan_page(w, v, waited_longest(w->page, &w->pages, TZ_PAGES));
+    else
+        return false;
     return true;
 }
 
 void tz_mark_put_back(struct tz_gcwork *w)
 {
-    while (w->fifo_n)
-        tz_work_push(w, fifo_take(w));
+    for (uint32_t i = 0; i < TZ_WORDS; i++) {
+        if (w->word[i])
+            tz_work_push(w, w->word[i]);
+        w->word[i] = 0;
+    }
+    while (w->pieces.n)
+        tz_work_push(w, waited_longest(w->piece, &w->pieces, TZ_PIECES) | PIECE);
+    while (w->pages.n)
+        push_page(w, (waited_longest(w->page, &w->pages, TZ_PAGES) -
+                      tz_mem.region[0].base) >> TZ_PAGE_SHIFT);
     tz_work_give(w);
 }
 
@@ -498,7 +579,7 @@ TZ_INLINE void share_now_and_then(struct tz_gcwork *w)
     }
 }
 
-// When to look around: words looked at, and what w->marked and w->looked are then.
+// When to look around: words popped, and what w->marked and w->looked are then.
 struct limit {
     uint64_t words, marked, looked;
 };
@@ -510,147 +591,90 @@ TZ_INLINE bool is_within(const struct limit *most, const struct tz_gcwork *w,
            w->looked < most->looked;
 }
 
-// The same as visiting what is popped, where most are pieces that are small objects.
-// False: nothing is left here.
-TZ_NO_SANITIZE static bool drain_near(struct tz_gcwork *w, const struct limit *most)
+// Visits what is popped, most of which are small objects. False: nothing is left.
+TZ_NO_SANITIZE TZ_INLINE bool drain_by(struct tz_gcwork *w, const struct view *v,
+                                       const struct limit *most)
 {
-    struct view v = view_of(w);
     uintptr_t word;
-    while (w->fifo_n)
-        visit(w, fifo_take(w));
     for (uint64_t n = 0; is_within(most, w, n); n++, share_now_and_then(w)) {
-        if (!tz_work_pop(w, &word))
+        if (!tz_work_pop(w, &word)) {
+            if (next_page(w, v) || who_waits(w, v))
+                continue;
             return false;
+        }
         uintptr_t at = word - PIECE;
-        if (!(word & PIECE) || at - v.base >= v.limit) {
+        if (!(word & PIECE) || at - v->base >= v->limit) {
             visit(w, word);
             continue;
         }
-        size_t page = (at - v.base) >> TZ_PAGE_SHIFT;
-        const struct tz_sizeclass *c = &tz_sizeclass[v.cls[page] - 1];
-        uint32_t size = c->size;
-        if (c->npages != 1 || size > TZ_BITS_MAX)
+        size_t page = (at - v->base) >> TZ_PAGE_SHIFT;
+        const struct tz_sizeclass *c = &tz_sizeclass[v->cls[page] - 1];
+        if (c->npages != 1 || c->size > TZ_BITS_MAX) {
             scan_piece(w, at);
-        else if (c->kind == TZ_SCAN)
-            mark_words(w, &v, at, at + size);
-        else
-            mark_bits(w, &v, at,
-                      small_bits(&tz_mem.region[0].types[page], at, size));
+            continue;
+        }
+        if (v->how == SOON) {
+            if (c->kind == TZ_TYPED)
+                __builtin_prefetch((char *)&tz_mem.region[0].types[page] +
+                                   (at & (TZ_PAGE_SIZE / 2) ? TZ_CACHE_LINE : 0));
+            ask_for(at, c->size);
+            at = wait_for(w->piece, &w->pieces, TZ_PIECES, at);
+        }
+        if (at)
+            scan_small(w, v, at);
     }
     return true;
 }
 
-static bool is_near(const struct tz_gcwork *w)
+TZ_NO_SANITIZE static bool drain_near(struct tz_gcwork *w, const struct limit *most)
 {
-    return view_of(w).near && !w->again;
+    struct view v = view_of(w);
+    v.how = HERE;
+    return drain_by(w, &v, most);
+}
+
+TZ_NO_SANITIZE static bool drain_far(struct tz_gcwork *w, const struct limit *most)
+{
+    struct view v = view_of(w);
+    v.how = SOON;
+    return drain_by(w, &v, most);
+}
+
+static bool drain_some(struct tz_gcwork *w, const struct limit *most)
+{
+    return (view_of(w).how == HERE ? drain_near : drain_far)(w, most);
 }
 
 // Until this worker has nothing left.
-static void drain(struct tz_gcwork *w)
+void tz_mark_own(struct tz_gcwork *w)
 {
     static const struct limit none = { UINT64_MAX, UINT64_MAX, UINT64_MAX };
-    if (is_near(w)) {
-        (void)drain_near(w, &none);
-        return;
-    }
-    for (; step(w); share_now_and_then(w))
-        ;
+    uintptr_t word;
+    if (tz_likely(!w->again))
+        (void)drain_some(w, &none);
+    else
+        while (tz_work_pop(w, &word))
+            visit(w, word);
 }
 
 bool tz_mark_some(struct tz_gcwork *w, uint64_t bytes)
 {
     struct limit most = { bytes / 32, w->marked + bytes, w->looked + 4 * bytes };
-    if (is_near(w))
-        return drain_near(w, &most);
-    for (uint64_t n = 0; is_within(&most, w, n); n++)
-        if (!step(w))
-            return false;
-    return true;
+    return drain_some(w, &most);
 }
 
 void tz_mark_drain(struct tz_gcwork *w)
 {
     do
-        drain(w);
+        tz_mark_own(w);
     while (!tz_work_all_done());
-}
-
-// Scans the marked objects of the span that begins at a page.
-static void scan_span_again(struct tz_gcwork *w, const struct tz_span *s)
-{
-    for (uint32_t i = 0; i < s->nelems; i++) {
-        if (!(s->bits->word[i / 64].mark >> (i % 64) & 1))
-            continue;
-        struct found f = object_of_span(s, i);
-        if (f.kind != TZ_NOSCAN)
-            scan_part(w, &f, f.base, f.base + f.size);
-        drain(w);
-    }
-}
-
-// Scans all marked objects.
-static void scan_heap_again(struct tz_gcwork *w)
-{
-    for (uint32_t i = 0; i < tz_mem.nregions; i++) {
-        struct tz_region *r = &tz_mem.region[i];
-        size_t npages = (size_t)r->pages.nchunks * TZ_CHUNK_PAGES;
-        for (size_t page = 0; page < npages; page++) {
-            unsigned cls = r->cls[page];
-            if (!tz_page_has_objects(cls))
-                continue;
-            if (r->spans[page]->base == r->base + (page << TZ_PAGE_SHIFT))
-                scan_span_again(w, r->spans[page]);
-        }
-    }
-}
-
-void tz_mark_again(struct tz_gcwork *w, uint32_t njobs)
-{
-    w->again = true;
-    for (uint32_t job = 0; job < njobs; job++) {
-        tz_markroot(w, job);
-        drain(w);
-    }
-    do
-        scan_heap_again(w);
-    while (tz_work_dropped());
-    w->again = false;
-}
-
-void tz_mark_check(struct tz_gcwork *w, uint32_t njobs)
-{
-    w->check = true;
-    tz_mark_again(w, njobs);
-    w->check = false;
-}
-
-void tz_mark_check_heap(struct tz_gcwork *w)
-{
-    w->check = w->again = w->told = true;
-    scan_heap_again(w);
-    w->check = w->again = w->told = false;
-}
-
-void tz_mark_visit(struct tz_gcwork *w,
-                   void (*fn)(struct tz_gcwork *w, uintptr_t word))
-{
-    w->visit = fn;
-    w->again = fn != NULL;
-}
-
-void tz_mark_scan(struct tz_gcwork *w, uintptr_t base)
-{
-    struct found f;
-    TZ_CHECK(resolve(base, &f) && f.base == base);
-    if (f.kind != TZ_NOSCAN)
-        scan_part(w, &f, f.base, f.base + f.size);
 }
 
 // --- what is decided when all is marked
 
 void tz_mark_rest(struct tz_gcwork *w, uint32_t njobs)
 {
-    drain(w);
+    tz_mark_own(w);
     if (tz_work_dropped())
         tz_mark_again(w, njobs);
 }
@@ -659,11 +683,11 @@ bool tz_mark_watched(struct tz_gcwork *w, uint32_t njobs,
                      void (*fn)(struct tz_gcwork *w, uintptr_t base))
 {
     uintptr_t word;
-    struct found f;
+    struct tz_gcobj f;
     while (tz_work_pop(w, &word)) {
         if (word & PIECE) {
             scan_piece(w, word - PIECE);
-        } else if (resolve(word, &f) && mark(w, &f)) {
+        } else if (tz_gcobj_find(word, &f) && mark(w, &f)) {
             scan_object(w, &f);
             fn(w, f.base);
         }
@@ -676,22 +700,27 @@ bool tz_mark_watched(struct tz_gcwork *w, uint32_t njobs,
 
 bool tz_mark_is(uintptr_t p)
 {
-    struct found f;
-    TZ_CHECK(tz_heap_region(p) && resolve(p, &f) && f.base == p);
+    struct tz_gcobj f;
+    TZ_CHECK(tz_heap_region(p) && tz_gcobj_find(p, &f) && f.base == p);
     return f.bits->word[f.index / 64].mark >> (f.index % 64) & 1;
 }
 
 void tz_mark_set(struct tz_gcwork *w, uintptr_t p)
 {
-    struct found f;
-    TZ_CHECK(resolve(p, &f) && mark(w, &f));
+    struct tz_gcobj f;
+    TZ_CHECK(tz_gcobj_find(p, &f) && mark(w, &f));
     scan_object(w, &f);
 }
 
 void tz_mark_unset(struct tz_gcwork *w, uintptr_t p)
 {
-    struct found f;
-    TZ_CHECK(resolve(p, &f));
-    f.bits->word[f.index / 64].mark &= ~(UINT64_C(1) << (f.index % 64));
+    struct tz_gcobj f;
+    TZ_CHECK(tz_gcobj_find(p, &f));
+    uint64_t bit = UINT64_C(1) << (f.index % 64);
+    f.bits->word[f.index / 64].mark &= ~bit;
+    size_t page;
+    struct tz_region *r = tz_gcobj_region(p, &page);
+    if (f.index / 64 < TZ_SCANNED_WORDS)
+        r->scanned[page].bits[f.index / 64] &= ~bit;
     w->marked -= f.size;
 }

@@ -6,6 +6,9 @@
 #include "gc/work.h"
 #include "mem/span.h"
 
+// Before a worker's first use in a collection, of which this is the number, above 0.
+void tz_mark_begin(struct tz_gcwork *w, uint64_t cycle);
+
 // Treats every word of [lo, hi) as a possible pointer. A range that is
 // negative, unaligned or outside the address space is a broken invariant.
 void tz_mark_range(struct tz_gcwork *w, uintptr_t lo, uintptr_t hi);
@@ -20,6 +23,14 @@ void tz_mark_drain(struct tz_gcwork *w);
 // Marks and scans at once what each word of [lo, hi) points to.
 void tz_mark_look(struct tz_gcwork *w, uintptr_t lo, uintptr_t hi);
 
+// Of an object, which is not TZ_NOSCAN, what its part [lo, hi) holds.
+struct tz_gcobj;
+void tz_mark_part(struct tz_gcwork *w, const struct tz_gcobj *f, uintptr_t lo,
+                  uintptr_t hi);
+
+// Until this worker has nothing left.
+void tz_mark_own(struct tz_gcwork *w);
+
 // While the program runs: the part [lo, hi) of the heap was written, or was never
 // scanned. Scans what the marked objects there hold.
 void tz_mark_written(struct tz_gcwork *w, uintptr_t lo, uintptr_t hi);
@@ -32,7 +43,7 @@ void tz_mark_put_back(struct tz_gcwork *w);
 // from what has been pushed, dropped words included (njobs of roots).
 void tz_mark_rest(struct tz_gcwork *w, uint32_t njobs);
 // The same; fn(w, base) is told of every object that is marked meanwhile, but
-// for those that tz_mark_again marks: then the result is false. w->watched has
+// for those that tz_mark_again marks: then the result is false. w->later has
 // been set before anything was pushed.
 bool tz_mark_watched(struct tz_gcwork *w, uint32_t njobs,
                      void (*fn)(struct tz_gcwork *w, uintptr_t base));

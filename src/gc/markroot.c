@@ -20,6 +20,8 @@
 
 #include "gc/markroot.h"
 
+#include <errno.h>
+
 #include "base/san.h"
 #include "gc/mark.h"
 #include "gc/special.h"
@@ -53,13 +55,13 @@ static struct {
     uint32_t nmissed; // atomic; more than there is room for: not noted
 } roots;
 
-static void grow(void)
+static bool grow(void)
 {
     uint32_t cap = roots.cap ? roots.cap * 2 : 1024;
     struct range *r = tz_vm_alloc(tz_align_up(cap * sizeof *r, tz_vm_page()),
                                   TZ_VM_GC);
     if (!r)
-        tz_vm_die("collecting: no room for the list of roots");
+        return false;
     for (uint32_t i = 0; i < roots.n; i++)
         r[i] = roots.range[i];
     if (roots.range)
@@ -68,7 +70,10 @@ static void grow(void)
                    TZ_VM_GC, true);
     roots.range = r;
     roots.cap = cap;
+    return true;
 }
+
+int tz_markroot_init(void) { return grow() ? 0 : -ENOMEM; }
 
 // Adds [lo, hi) in blocks.
 static void add(void *arg, uintptr_t lo, uintptr_t hi)
@@ -77,8 +82,8 @@ static void add(void *arg, uintptr_t lo, uintptr_t hi)
     lo = tz_align_up(lo, sizeof(uintptr_t));
     hi = tz_align_down(hi, sizeof(uintptr_t));
     while (lo < hi) {
-        if (roots.n == roots.cap)
-            grow();
+        if (roots.n == roots.cap && !grow())
+            tz_vm_die("collecting: no room for the list of roots");
         uintptr_t end = tz_min(lo + BLOCK, hi);
         roots.range[roots.n++] = (struct range){ lo, end };
         lo = end;

@@ -5,6 +5,10 @@
 
 #include "gc/work.h"
 
+// The first list: a first collection may come when there is no more memory. 0, or
+// -ENOMEM.
+int tz_markroot_init(void);
+
 // With the world stopped: lists the roots and gives how many jobs they are.
 uint32_t tz_markroot_prepare(void);
 // Job i: pushes what it finds. Any worker, each job once.

@@ -66,7 +66,7 @@ static void look(struct tz_gcwork *w, uintptr_t base)
 static void ephemerons(struct tz_gcwork *w, uint32_t njobs)
 {
     bool told = tz_special_count(TZ_SPECIAL_KEY) == 0;
-    w->watched = true;
+    w->later = true;
     while (!told) { // of every object that was marked
         told = true;
         for (uint32_t i = 1; i < tz_special_end(); i++) {
@@ -78,7 +78,7 @@ static void ephemerons(struct tz_gcwork *w, uint32_t njobs)
             told &= tz_mark_watched(w, njobs, look);
         }
     }
-    w->watched = false;
+    w->later = false;
 }
 
 // --- finalizers

@@ -55,11 +55,13 @@ static void push(void *w, const uintptr_t *words, size_t n)
 void tz_told_begin(struct tz_gcwork *w, uint32_t njobs)
 {
     tz_barrier_start();
+    // Roots are noted only: what is marked would not be looked into.
+    w->later = true;
     w->look = !tz_barrier_by_hand();
     for (uint32_t job = 0; job < njobs; job++)
         tz_markroot(w, job);
-    w->look = false;
-    tz_work_give(w);
+    w->later = w->look = false;
+    tz_mark_put_back(w);
 }
 
 void tz_told_round(struct tz_gcwork *w) { tz_barrier_flush(push, w); }

@@ -24,8 +24,9 @@
 static struct {
     struct tz_lock lock;
     struct tz_wbuf *full, *empty; // guarded by lock
+    struct tz_wbuf *first, *last; // likewise: pages, the oldest first
     struct tz_wbuf *fresh, *end;  // likewise: never used so far, nor touched
-    uint32_t nfull;               // atomic; written with lock
+    uint32_t nfull;               // of both; atomic; written with lock
     uint32_t nworkers;            // const in a cycle
     uint32_t nidle;               // atomic; workers that wait
     bool dropped;                 // atomic; some word was
@@ -97,6 +98,33 @@ static struct tz_wbuf *get_full(void)
     return b;
 }
 
+static void put_pages(struct tz_wbuf *b)
+{
+    b->next = NULL;
+    tz_lock_acquire(&work.lock);
+    if (work.first)
+        work.last->next = b;
+    else
+        work.first = b;
+    work.last = b;
+    tz_store(&work.nfull, work.nfull + 1);
+    tz_lock_release(&work.lock);
+}
+
+static struct tz_wbuf *get_pages(void)
+{
+    if (tz_load(&work.nfull) == 0)
+        return NULL;
+    tz_lock_acquire(&work.lock);
+    struct tz_wbuf *b = work.first;
+    if (b) {
+        work.first = b->next;
+        tz_store(&work.nfull, work.nfull - 1);
+    }
+    tz_lock_release(&work.lock);
+    return b;
+}
+
 // The top buffer is full, or there is none: makes another the top.
 TZ_NOINLINE bool tz_work_room(struct tz_gcwork *w)
 {
@@ -141,6 +169,41 @@ TZ_NOINLINE bool tz_work_refill(struct tz_gcwork *w)
     return true;
 }
 
+bool tz_work_queue(struct tz_gcwork *w, uintptr_t page)
+{
+    if (!w->in || w->in->n == TZ_WBUF_WORDS) {
+        struct tz_wbuf *b = get_empty();
+        if (!b) {
+            tz_store_rlx(&work.dropped, true);
+            return false;
+        }
+        if (w->in)
+            put_pages(w->in);
+        w->in = b;
+    }
+    w->in->word[w->in->n++] = page;
+    return true;
+}
+
+bool tz_work_unqueue(struct tz_gcwork *w, uintptr_t *page)
+{
+    if (!w->out || w->out->n == 0) {
+        struct tz_wbuf *b = get_pages(), *old = w->out;
+        if (b) {
+            w->out = b;
+            if (old)
+                put_empty(old);
+        } else if (w->in && w->in->n) {
+            w->out = w->in;
+            w->in = old;
+        } else {
+            return false;
+        }
+    }
+    *page = w->out->word[--w->out->n];
+    return true;
+}
+
 void tz_work_share(struct tz_gcwork *w)
 {
     if (tz_load_rlx(&work.nidle) == 0)
@@ -160,10 +223,23 @@ void tz_work_share(struct tz_gcwork *w)
         half->n = n;
         w->buf->n -= n;
         put_full(half);
+    } else if (w->in && w->in->n) {
+        put_pages(w->in);
+        w->in = NULL;
     }
 }
 
 bool tz_work_waiting(void) { return tz_load(&work.nfull) != 0; }
+
+// Nothing waits any more. Static data is a root of the next collection [gc.I6].
+static void forget(struct tz_gcwork *w)
+{
+    for (uint32_t i = 0; i < TZ_WORDS; i++)
+        TZ_CHECK(w->word[i] == 0);
+    TZ_CHECK(w->pieces.n == 0 && w->pages.n == 0);
+    memset(w->piece, 0, sizeof w->piece);
+    memset(w->page, 0, sizeof w->page);
+}
 
 void tz_work_give(struct tz_gcwork *w)
 {
@@ -171,8 +247,12 @@ void tz_work_give(struct tz_gcwork *w)
     for (int i = 0; i < 2; i++)
         if (of[i])
             (of[i]->n ? put_full : put_empty)(of[i]);
-    w->buf = w->spare = NULL;
-    memset(w->fifo, 0, sizeof w->fifo); // as below
+    struct tz_wbuf *pages[] = { w->out, w->in };
+    for (int i = 0; i < 2; i++)
+        if (pages[i])
+            (pages[i]->n ? put_pages : put_empty)(pages[i]);
+    w->buf = w->spare = w->in = w->out = NULL;
+    forget(w);
 }
 
 void tz_work_start(uint32_t n)
@@ -197,11 +277,10 @@ bool tz_work_all_done(void)
 
 void tz_work_release(struct tz_gcwork *w)
 {
-    if (w->buf)
-        put_empty(w->buf);
-    if (w->spare)
-        put_empty(w->spare);
-    w->buf = w->spare = NULL;
-    // The queue is static data, and so a root of the next collection.
-    memset(w->fifo, 0, sizeof w->fifo);
+    struct tz_wbuf *all[] = { w->buf, w->spare, w->in, w->out };
+    for (int i = 0; i < 4; i++)
+        if (all[i])
+            put_empty(all[i]);
+    w->buf = w->spare = w->in = w->out = NULL;
+    forget(w);
 }

@@ -65,6 +65,8 @@ static const struct {
     [TZ_TABLE_FREED] = { TZ_FREED_WORDS * sizeof(uint64_t), 1 },
     [TZ_TABLE_TYPES] = { sizeof(union tz_typerec), 1 },
     [TZ_TABLE_FRESH] = { TZ_CHUNK_PAGES / 8, TZ_CHUNK_PAGES },
+    [TZ_TABLE_QUEUED] = { TZ_CHUNK_PAGES, TZ_CHUNK_PAGES },
+    [TZ_TABLE_SCANNED] = { sizeof(struct tz_scanned), 1 },
     [TZ_TABLE_BITMAP] = { TZ_CHUNK_PAGES / 8, TZ_CHUNK_PAGES },
     [TZ_TABLE_RELEASED] = { sizeof(uint64_t), TZ_CHUNK_PAGES },
     [TZ_TABLE_UNTOUCHED] = { sizeof(uint64_t), TZ_CHUNK_PAGES },
@@ -115,6 +117,8 @@ static void lay_out(struct tz_region *r)
     r->freed = at[TZ_TABLE_FREED];
     r->types = at[TZ_TABLE_TYPES];
     r->fresh = at[TZ_TABLE_FRESH];
+    r->queued = at[TZ_TABLE_QUEUED];
+    r->scanned = at[TZ_TABLE_SCANNED];
     r->pages.bitmap = at[TZ_TABLE_BITMAP];
     r->pages.chunk = at[TZ_TABLE_CHUNKS];
     r->pages.group = at[TZ_TABLE_GROUPS];
@@ -129,6 +133,12 @@ static int map(const struct tz_region *r, void *p, size_t n, enum tz_vm_use use)
     return r->held ? tz_vm_map(p, n, use) : tz_vm_map_at(p, n, use);
 }
 
+// Whoever marks a large heap looks at these in no order.
+static bool is_at_random(int t)
+{
+    return t == TZ_TABLE_BITS;
+}
+
 // Maps all tables for r's first npages pages.
 static int tables_grow(struct tz_region *r, uint32_t npages)
 {
@@ -138,9 +148,16 @@ static int tables_grow(struct tz_region *r, uint32_t npages)
             continue;
         char *start = tz_region_table(r, (enum tz_table)t, &size);
         TZ_CHECK(want <= size);
+        bool huge = r->held && is_at_random(t) && want >= TZ_VM_HUGE;
+        if (huge) {
+            uintptr_t end = (uintptr_t)start + want;
+            want += tz_min(tz_align_up(end, TZ_VM_HUGE) - end, size - want);
+        }
         int err = map(r, start + have, want - have, TZ_VM_META);
         if (err)
             return err;
+        if (huge)
+            tz_vm_huge(start + have, want - have);
         r->mapped[t] = want;
     }
     return 0;

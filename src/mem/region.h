@@ -15,6 +15,8 @@ enum tz_table {
     TZ_TABLE_FREED,
     TZ_TABLE_TYPES,
     TZ_TABLE_FRESH,
+    TZ_TABLE_QUEUED,
+    TZ_TABLE_SCANNED,
     TZ_TABLE_BITMAP,
     TZ_TABLE_RELEASED,
     TZ_TABLE_UNTOUCHED,
@@ -37,6 +39,8 @@ struct tz_region {
     union tz_typerec *types; // see mem/types.c
     uint64_t *fresh;         // bit set: of a span to scan that was made while the
                              // collector marks; atomic
+    uint8_t *queued;         // gc/mark.c: the page is in a queue; atomic
+    struct tz_scanned *scanned; // likewise: which of its objects were scanned
     struct tz_pagealloc pages; // guarded by the heap lock
     struct tz_scavbits scav;   // guarded by the heap lock
     uint32_t id;

@@ -68,6 +68,14 @@ struct tz_pagebits {
 };
 _Static_assert(sizeof(struct tz_pagebits) == 128, "two cache lines");
 
+// Which objects of a page were scanned in a cycle, where pages are queued
+// (gc/mark.c). Atomic while marking.
+enum { TZ_SCANNED_WORDS = 4 };
+struct tz_scanned {
+    uint64_t bits[TZ_SCANNED_WORDS];
+    uint64_t cycle; // the bits are of
+};
+
 enum { TZ_FREED_WORDS = 8 }; // of freed bits, a page
 
 struct tuza_type;

@@ -96,12 +96,8 @@ void tz_types_each(void (*fn)(void *arg, const tuza_type *t), void *arg)
 
 uint64_t tz_types_bits(const struct tz_span *s, uint32_t i)
 {
-    uint32_t n = (uint32_t)(s->elem_size / WORD), at = i * n, shift = at % 64;
-    const uint64_t *rec = &s->types->pointers[at / 64];
-    uint64_t bits = rec[0] >> shift;
-    if (shift + n > 64)
-        bits |= rec[1] << (64 - shift);
-    return bits & tz_mask64(n);
+    uint32_t n = (uint32_t)(s->elem_size / WORD);
+    return tz_types_bits_at(s->types, i * n, n);
 }
 
 bool tz_types_fit(const tuza_type *t, size_t elem_size, uint64_t bits)

@@ -3,6 +3,7 @@
 #ifndef TZ_MEM_TYPES_H
 #define TZ_MEM_TYPES_H
 
+#include "base/bits.h"
 #include "mem/span.h"
 #include "tuza/mem.h"
 
@@ -14,6 +15,17 @@ void tz_types_each(void (*fn)(void *arg, const tuza_type *t), void *arg);
 // The pointer bits of object i, of a typed span whose objects have up to
 // TZ_BITS_MAX bytes: all that is known of its type. 0: not described yet.
 uint64_t tz_types_bits(const struct tz_span *s, uint32_t i);
+
+// The n bits, at most 64, from the bit `at` of a page's record on.
+TZ_INLINE uint64_t tz_types_bits_at(const union tz_typerec *rec, uint32_t at,
+                                    uint32_t n)
+{
+    const uint64_t *word = &rec->pointers[at / 64];
+    uint64_t bits = word[0] >> (at % 64);
+    if (at % 64 + n > 64)
+        bits |= word[1] << (64 - at % 64);
+    return bits & tz_mask64(n);
+}
 
 // Whether an object of elem_size bytes with these bits may be one of t, or
 // several. t is of up to 64 words, its mask in `bits`.

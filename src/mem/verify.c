@@ -33,6 +33,7 @@ enum { TYPES = 64 };
 struct verify {
     const char *when;
     bool unmarked;
+    bool marking; // a mark beside the program has not ended
     uint32_t cycle;
     uint64_t listed, buried; // spans
     uint64_t spans;          // of the pages
@@ -296,6 +297,9 @@ static uint32_t check_page(struct verify *v, const struct tz_region *r,
         SPAN_MUST(v, s, "the span of its page", i, (uintptr_t)r->spans[i],
                   (uintptr_t)s);
         SPAN_MUST(v, s, "whether it is used, its page", i, page_used(r, i), 1);
+        if (!v->marking)
+            SPAN_MUST(v, s, "whether it is still to be scanned, its page", i,
+                      r->queued[i], 0);
     }
     return s->npages;
 }
@@ -339,7 +343,8 @@ static void check_sums(const struct verify *v)
 
 void tz_heap_verify(const char *when, bool unmarked)
 {
-    struct verify v = { .when = when, .unmarked = unmarked };
+    struct verify v = { .when = when, .unmarked = unmarked,
+                        .marking = tz_load_rlx(&tz_mem.marking) };
     struct tz_centralview c;
     tz_central_hold(true);
     tz_central_view(0, &c);

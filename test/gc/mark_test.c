@@ -8,6 +8,7 @@
 #include "gc/gc.h"
 #include "gc/mark.h"
 #include "gc/markroot.h"
+#include "gc/told.h"
 #include "gc/track.h"
 #include "gc/worker.h"
 #include "mem/malloc.h"
@@ -249,13 +250,14 @@ IN_GOROUTINES(words_that_are_no_pointers_do_no_harm, 2)
     tuza_keepalive(junk);
 }
 
-// Marking alone and with helpers must find the same: by the mark bits of all
-// pages, with the world stopped in between.
-enum { GRAPH = 30000, ROOTS = 40 };
+// Marking alone and with helpers, as a small and as a large heap, must find the same:
+// by the mark bits of all pages, with the world stopped in between.
+enum { GRAPH = 30000, ROOTS = 40, WAYS = 6 };
 static void **volatile graph_roots[ROOTS];
 static uint32_t next_job, njobs;
 static struct tz_gcwork work[TZ_WORKERS_MAX + 1];
-static uint64_t sum[3], bits[3];
+static uint64_t sum[WAYS], bits[WAYS];
+static uint64_t cycle = UINT64_C(1) << 40, near; // of the next mark
 
 static void build_graph(void *arg)
 {
@@ -278,11 +280,18 @@ static void build_graph(void *arg)
     tz_store(&built, 1);
 }
 
+static void begin(struct tz_gcwork *w, uint32_t i)
+{
+    tz_mark_begin(w, cycle);
+    w->near = near;
+    w->countdown = 1 + i; // share early
+}
+
 static void mark_worker(uint32_t i)
 {
     struct tz_gcwork *w = &work[i];
     uint32_t job;
-    w->countdown = 1 + i; // share early
+    begin(w, i);
     while ((job = tz_xadd(&next_job, 1)) < njobs)
         tz_markroot(w, job);
     tz_mark_drain(w);
@@ -307,11 +316,12 @@ static void gather_marks(int k)
                 need((*m & ~r->bits[page].word[i].alloc) == 0);
                 *m = 0;
             }
+            need_eq(r->queued[page], 0);
         }
     }
 }
 
-static void mark_twice(void *arg)
+static void mark_each_way(void *arg)
 {
     (void)arg;
     while (tz_central_sweep_one())
@@ -320,12 +330,13 @@ static void mark_twice(void *arg)
         sched_yield();
     for (uint32_t i = 0; i < tz_sched.nallp; i++)
         tz_mcache_flush(tz_sched.allp[i]->cache);
-    static const uint32_t workers[3] = { 1, 2, 2 };
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; k < WAYS; k++, cycle++) {
+        uint32_t workers = k % 3 ? 2 : 1;
+        near = k < 3 ? UINT64_MAX : 0;
         njobs = tz_markroot_prepare();
         next_job = 0;
-        tz_work_start(workers[k]);
-        tz_worker_run(mark_worker, workers[k]);
+        tz_work_start(workers);
+        tz_worker_run(mark_worker, workers);
         gather_marks(k);
     }
 }
@@ -339,15 +350,118 @@ IN_GOROUTINES(helpers_mark_what_one_worker_marks, 2)
     for (int round = 0; round < scaled(20); round++) {
         run_builder(build_graph, &seed);
         tuza_gc();
-        tz_world_call(mark_twice, NULL);
+        tz_world_call(mark_each_way, NULL);
         need(bits[0] > 1000);
-        need_eq(bits[1], bits[0]);
-        need_eq(bits[2], bits[0]);
-        need(sum[1] == sum[0] && sum[2] == sum[0]);
+        for (int k = 1; k < WAYS; k++)
+            need(bits[k] == bits[0] && sum[k] == sum[0]);
     }
 }
 
-// A scan of what cannot be a range is a broken invariant, not "nothing".
+// Pages are queued for their objects while that pays: where many objects are found
+// before a page's turn comes, and not along a list.
+enum { NODES = 40000 };
+enum { EDGES = 8 };
+struct place {
+    struct place *next[EDGES];
+};
+static struct place *places[NODES];
+static unsigned place_class;
+
+static void build_places(void *arg)
+{
+    uint64_t *seed = arg; // NULL: a list, else a graph
+    for (int i = 0; i < NODES; i++)
+        places[i] = tuza_new(struct place);
+    for (int i = 0; i < NODES; i++) {
+        places[i]->next[0] = places[(i + 1) % NODES];
+        for (int e = 1; seed && e < EDGES; e++)
+            places[i]->next[e] = places[rnd(seed, NODES)];
+    }
+    held[0] = places[0];
+    memset(places, 0, sizeof places);
+    tz_store(&built, 1);
+}
+
+static void mark_places(void *arg)
+{
+    struct tz_gcwork *w = &work[0];
+    while (tz_central_sweep_one())
+        ;
+    tz_mcache_flush(tz_sched.allp[0]->cache);
+    near = 0;
+    tz_work_start(1);
+    begin(w, 0);
+    w->countdown = UINT32_MAX;
+    tz_mark_range(w, (uintptr_t)&held[0], (uintptr_t)&held[1]);
+    tz_mark_drain(w);
+    tz_work_release(w);
+    cycle++;
+    gather_marks(0);
+    need_eq(bits[0], NODES);
+    *(bool *)arg = w->by_page[place_class];
+}
+
+IN_GOROUTINES(pages_are_queued_where_that_pays, 1)
+{
+    bool by_page;
+    uint64_t seed = test_seed();
+    place_class = tz_spanclass(tz_sizeclass_of(sizeof(struct place)), TZ_SCAN);
+    run_builder(build_places, NULL);
+    tz_world_call(mark_places, &by_page);
+    need(!by_page);
+    run_builder(build_places, &seed);
+    tz_world_call(mark_places, &by_page);
+    need(by_page);
+    held[0] = NULL;
+}
+
+// Where the compiler tells of stores, one may have been told before the mark began and
+// come after: what a stack points to is looked into when it begins, also if a root that
+// was read before leads there.
+static struct node *volatile in_data;
+static uintptr_t hidden_child; // ~address
+
+static NOINLINE void make_parent(void)
+{
+    struct node *child = tuza_new(struct node);
+    in_data = tuza_new(struct node);
+    in_data->next = child;
+    hidden_child = ~(uintptr_t)child;
+}
+
+static void mark_late(void *arg)
+{
+    struct node *parent = arg;
+    struct tz_gcwork *w = &work[0];
+    while (tz_central_sweep_one())
+        ;
+    tz_mcache_flush(tz_sched.allp[0]->cache);
+    tz_work_start(1);
+    begin(w, 255);
+    tz_told_begin(w, tz_markroot_prepare());
+    parent->next = NULL;
+    tz_mark_drain(w);
+    need(tz_mark_is(~hidden_child));
+    need(tz_told_end(w));
+    tz_work_start(1);
+    tz_mark_drain(w);
+    tz_work_release(w);
+    cycle++;
+    gather_marks(0);
+}
+
+IN_GOROUTINES(what_data_and_a_stack_point_to_is_looked_into_at_once, 1)
+{
+    for (int i = 0; i < 2; i++) {
+        near = i ? 0 : UINT64_MAX;
+        make_parent();
+        struct node *volatile parent = in_data;
+        tuza_gc();
+        tz_world_call(mark_late, parent);
+    }
+    in_data = NULL;
+}
+
 // What one look at it costs a goroutine that helps is bounded, also where it marks
 // nothing: by the piece.
 static void mark_pieces(void *arg)
@@ -355,7 +469,9 @@ static void mark_pieces(void *arg)
     struct tz_gcwork *w = &work[0];
     int looks = 1;
     tz_mcache_flush(tz_sched.allp[0]->cache);
+    near = UINT64_MAX;
     tz_work_start(1);
+    begin(w, 255);
     tz_mark_range(w, (uintptr_t)arg, (uintptr_t)arg + sizeof(void *));
     while (tz_mark_some(w, 16 << 10))
         looks++;
@@ -402,6 +518,7 @@ START_TEST(rounds_are_worth_it_unless_most_is_written)
 }
 END_TEST
 
+// A scan of what cannot be a range is a broken invariant, not "nothing".
 static int scan_backwards(int argc, char **argv)
 {
     (void)argv;
@@ -439,6 +556,8 @@ int main(void)
                     a_pointer_to_a_freed_slot_does_not_revive_it,
                     words_that_are_no_pointers_do_no_harm,
                     helpers_mark_what_one_worker_marks,
+                    pages_are_queued_where_that_pays,
+                    what_data_and_a_stack_point_to_is_looked_into_at_once,
                     a_helper_looks_at_one_piece_of_a_large_object_at_once,
                     rounds_are_worth_it_unless_most_is_written,
                     a_scan_of_no_range_aborts, NULL });
