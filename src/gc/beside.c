@@ -43,6 +43,8 @@ enum {
     LAST_ROUNDS = 3,
     SETTLE_NS = 10 * 1000 * 1000,
     FEW = 1 << 20,           // bytes written: as little as that goes into the stop
+    HOT = 5, ALL = 7,        // eighths of the heap
+    STOPS_MOST = 7,
 };
 
 enum { NOT_YET, TRYING, YES, NO };
@@ -64,6 +66,9 @@ static struct {
     uint64_t expected;     // bytes that will be marked, about
     bool failed;           // something was refused: what is marked is not known
     bool hot;              // rounds get no shorter
+    uint32_t stops;        // so many collections more mark in a stop
+    uint32_t next_stops;   // so many were to, at first
+    bool in_vain;          // this one does
     uint64_t marked;       // atomic; bytes so far, about
     int64_t credit;        // atomic; of them, not yet taken by who owes
     uint64_t assisted;     // atomic; bytes
@@ -97,6 +102,7 @@ void tz_beside_ask(void)
     bool told = tz_env.gc_mode != TZ_GCMODE_M0 && tz_env.gc_mode != TZ_GCMODE_M1 &&
                 tz_told_all(&why);
     beside.untold = why;
+    beside.in_vain = false;
     tz_store_rlx(&beside.told, told);
 }
 
@@ -112,10 +118,28 @@ enum tz_gc_mode tz_beside_wanted(uint64_t live, bool urgent)
     return (forced || live >= BESIDE_MIN) && can() ? TZ_GC_M1 : TZ_GC_M0;
 }
 
+// Where all was written beside the mark, all is to be looked at again in the last stop:
+// as well it could have been marked there alone. So it is, a few times.
+void tz_beside_met(uint32_t eighths)
+{
+    beside.hot = eighths >= HOT;
+    beside.next_stops = eighths < ALL ? 0 : tz_min(2 * beside.next_stops + 1, STOPS_MOST);
+    beside.stops = beside.next_stops;
+}
+
+bool tz_beside_in_vain(void)
+{
+    beside.in_vain = beside.stops > 0 && tz_env.gc_mode != TZ_GCMODE_M1;
+    beside.stops -= beside.in_vain;
+    return beside.in_vain;
+}
+
 const char *tz_beside_missing(void)
 {
     if (beside.untold)
         return beside.untold;
+    if (beside.in_vain)
+        return "what is written beside a mark is all of the heap";
     return tz_load_acq(&beside.tried) == NO ? beside.missing : NULL;
 }
 
@@ -258,7 +282,8 @@ void tz_beside_mark(struct tz_gcwork *w, uint32_t n)
         return;
     tz_work_start(n);
     tz_worker_run(worker, n);
-    beside.hot = !is_told() && tz_track_is_hot();
+    if (!is_told())
+        tz_beside_met(tz_track_written());
     rounds(w, ROUNDS);
 }
 

@@ -20,6 +20,11 @@ void tz_beside_ask(void);
 // Why it is not a better mode: a reason, or NULL.
 const char *tz_beside_missing(void);
 
+// Of a collection that is to be M1: whether it had better mark in its stop.
+bool tz_beside_in_vain(void);
+// M1: so many eighths of the heap were written beside the mark.
+void tz_beside_met(uint32_t eighths);
+
 // The order of a collection, by who collects. Without a P: from now on it is known
 // what is written, which has to be so before the first object counts as reached.
 void tz_beside_arm(enum tz_gc_mode mode);

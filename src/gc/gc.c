@@ -431,6 +431,8 @@ void tz_gc_collect(enum tz_gc_why why)
     tz_beside_ask();
     gc.mode = t.mode =
         tz_beside_wanted(tz_load_rlx(&tz_mem.live), why == TZ_GC_EMERGENCY);
+    if (gc.mode == TZ_GC_M1 && tz_beside_in_vain())
+        gc.mode = t.mode = TZ_GC_M0;
     collect(&t);
     count_marking(&t);
     t.missing = tz_beside_missing();

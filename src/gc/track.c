@@ -200,13 +200,13 @@ static bool look(void *arg, uintptr_t lo, uintptr_t hi)
     return tz_dirty_look(lo, hi, l->rearm, written, arg) == 0;
 }
 
-bool tz_track_is_hot(void)
+uint32_t tz_track_written(void)
 {
     struct look l = { .rearm = false };
     for (uint32_t i = 0; i < tz_load_acq(&tz_mem.nregions); i++)
         if (!each_run(&tz_mem.region[i], true, look, &l))
-            return false; // the round will be refused, too
-    return l.bytes > track.armed / 2;
+            return 0; // the round will be refused, too
+    return track.armed ? (uint32_t)(8 * l.bytes / track.armed) : 0;
 }
 
 uint64_t tz_track_round(struct tz_gcwork *w)

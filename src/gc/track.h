@@ -12,8 +12,9 @@ bool tz_track_open(const char **why);
 // nothing may be left to later.
 bool tz_track_begin(void);
 
-// Beside the program: whether most of what was armed at first was written since.
-bool tz_track_is_hot(void);
+// Beside the program: of what was armed at first the part that was written since, in
+// eighths.
+uint32_t tz_track_written(void);
 
 // Beside the program: scans what was written since it was armed, and spans that
 // are new and nobody allocates from now, all of which is armed again. Bytes of it;

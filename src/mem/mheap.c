@@ -76,13 +76,20 @@ static int region_grow(struct tz_region *r, uint32_t npages)
     return err;
 }
 
-// Grows some region until it has npages free in a row.
-static bool heap_grow(uint32_t npages)
+// Grows some region until it has npages free in a row, if the memory limit lets the
+// side tables grow for it.
+static bool heap_grow(uint32_t npages, size_t *lacking)
 {
     // A region that others have mapped into is closed; one that has just been
     // added is no better now and then.
     enum { TRIES = 4 };
     for (uint32_t i = 0; i < tz_mem.nregions; i++) {
+        size_t n = ((size_t)npages << TZ_PAGE_SHIFT) +
+                   tz_region_growth(&tz_mem.region[i], npages);
+        if (!tz_limit_allows(n)) {
+            *lacking = n;
+            return false;
+        }
         int err = region_grow(&tz_mem.region[i], npages);
         if (err != -ENOSPC) // no memory: more addresses do not help
             return err == 0;
@@ -130,7 +137,7 @@ static struct tz_region *take_pages(uint32_t npages, uint32_t *page,
                                     size_t *lacking)
 {
     struct tz_region *r = find_pages(npages, page, lacking);
-    if (!r && *lacking == 0 && heap_grow(npages))
+    if (!r && *lacking == 0 && heap_grow(npages, lacking))
         r = find_pages(npages, page, lacking);
     return r;
 }
@@ -166,7 +173,7 @@ static bool pageblock_fill(struct tz_pageblock *b, size_t *lacking)
 {
     if (find_64(b, lacking))
         return true;
-    return *lacking == 0 && heap_grow(1) && find_64(b, lacking);
+    return *lacking == 0 && heap_grow(1, lacking) && find_64(b, lacking);
 }
 
 // Pages were taken, or could not be because so much is lacking below the hard

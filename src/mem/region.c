@@ -35,6 +35,7 @@
 #include "base/atomic.h"
 #include "base/bits.h"
 #include "base/san.h"
+#include "mem/limit.h"
 #include "mem/mheap.h"
 #include "os/env.h"
 #include "os/vm.h"
@@ -133,12 +134,6 @@ static int map(const struct tz_region *r, void *p, size_t n, enum tz_vm_use use)
     return r->held ? tz_vm_map(p, n, use) : tz_vm_map_at(p, n, use);
 }
 
-// Whoever marks a large heap looks at these in no order.
-static bool is_at_random(int t)
-{
-    return t == TZ_TABLE_BITS;
-}
-
 // Maps all tables for r's first npages pages.
 static int tables_grow(struct tz_region *r, uint32_t npages)
 {
@@ -148,16 +143,9 @@ static int tables_grow(struct tz_region *r, uint32_t npages)
             continue;
         char *start = tz_region_table(r, (enum tz_table)t, &size);
         TZ_CHECK(want <= size);
-        bool huge = r->held && is_at_random(t) && want >= TZ_VM_HUGE;
-        if (huge) {
-            uintptr_t end = (uintptr_t)start + want;
-            want += tz_min(tz_align_up(end, TZ_VM_HUGE) - end, size - want);
-        }
         int err = map(r, start + have, want - have, TZ_VM_META);
         if (err)
             return err;
-        if (huge)
-            tz_vm_huge(start + have, want - have);
         r->mapped[t] = want;
     }
     return 0;
@@ -308,17 +296,45 @@ static int grow_by(struct tz_region *r, uint32_t npages)
     return err ? err : map(r, at, n, TZ_VM_HEAP);
 }
 
+static uint32_t step_of(const struct tz_region *r)
+{
+    return r->held ? HELD_STEP : CLAIM_STEP;
+}
+
+// Pages by which r must grow so that its last npages are free.
+static uint32_t needed(const struct tz_region *r, uint32_t npages)
+{
+    uint32_t need = npages - tz_pagealloc_tail(&r->pages, npages);
+    return (uint32_t)tz_align_up(need, step_of(r));
+}
+
+static size_t tables_growth(const struct tz_region *r, uint32_t more)
+{
+    size_t sum = 0;
+    for (int t = 0; t < TZ_TABLES; t++) {
+        size_t want = table_bytes(t, r->pages.npages + more);
+        sum += want - tz_min(want, r->mapped[t]);
+    }
+    return sum;
+}
+
+size_t tz_region_growth(const struct tz_region *r, uint32_t npages)
+{
+    return tables_growth(r, needed(r, npages));
+}
+
 int tz_region_grow(struct tz_region *r, uint32_t npages, size_t *mapped)
 {
-    uint32_t step = r->held ? HELD_STEP : CLAIM_STEP;
+    uint32_t step = step_of(r);
     uint32_t have = r->pages.npages, room = tz_region_npages(r) - have;
-    uint32_t need = npages - tz_pagealloc_tail(&r->pages, npages);
-    need = (uint32_t)tz_align_up(need, step);
+    uint32_t need = needed(r, npages);
     if (need > room || r->closed)
         return -ENOSPC;
     uint32_t extra = (uint32_t)tz_min(have / 8, 16 * TZ_CHUNK_PAGES);
     extra = (uint32_t)tz_min(tz_align_down(extra, step), room);
     uint32_t n = (uint32_t)tz_max(need, extra);
+    if (!tz_limit_allows(tables_growth(r, n)))
+        n = need;
     int err = grow_by(r, n);
     if (err && n > need)
         err = grow_by(r, n = need);

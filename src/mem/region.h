@@ -68,6 +68,8 @@ int tz_region_make(struct tz_region *r, size_t min, bool first);
 // heap is large. 0; -ENOMEM when memory is refused; -ENOSPC when r has no such
 // addresses (any more). *mapped: bytes of heap. With the heap lock.
 int tz_region_grow(struct tz_region *r, uint32_t npages, size_t *mapped);
+// Bytes of side tables that this maps at least.
+size_t tz_region_growth(const struct tz_region *r, uint32_t npages);
 
 // Bytes of side tables mapped.
 size_t tz_region_meta(const struct tz_region *r);

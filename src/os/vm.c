@@ -154,21 +154,6 @@ void tz_vm_charge(enum tz_vm_use from, enum tz_vm_use to, size_t n)
     tz_vmown_charge(TZ_VM_READY, to, n);
 }
 
-static void huge(void *arg)
-{
-    const struct op *o = arg;
-    int advice = tz_vmsys_advice(TZ_VMSYS_HUGEPAGE);
-    TZ_CHECK(tz_vmown_whole_pages(o->p, o->n));
-    if (advice >= 0)
-        tz_vmcall_madvise(o->p, o->n, advice);
-}
-
-void tz_vm_huge(void *p, size_t n)
-{
-    struct op o = { .p = p, .n = n };
-    tz_port_system_stack(huge, &o);
-}
-
 static void alloc_stacks(void *arg)
 {
     struct op *o = arg;

@@ -83,11 +83,6 @@ int tz_vm_fault(void *p, size_t n);
 // Ready memory has changed its purpose: n bytes charged to `from` are to `to`.
 void tz_vm_charge(enum tz_vm_use from, enum tz_vm_use to, size_t n);
 
-// n ready bytes will be used all over and in no order, so that pages of
-// TZ_VM_HUGE bytes pay. A hint, which the system may not take.
-#define TZ_VM_HUGE ((size_t)2 << 20)
-void tz_vm_huge(void *p, size_t n);
-
 // Ready memory for stacks: n bytes aligned to `align`, lazily committed,
 // without huge pages, MAP_STACK where the system has it; where the stack
 // pointer is policed, tz_vm_stack_alloc has yet to be called. NULL when

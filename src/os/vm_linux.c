@@ -59,8 +59,6 @@ int tz_vmsys_advice(enum tz_vmsys_advice what)
         return MADV_FREE;
     case TZ_VMSYS_NO_HUGEPAGE:
         return MADV_NOHUGEPAGE;
-    case TZ_VMSYS_HUGEPAGE:
-        return MADV_HUGEPAGE;
     case TZ_VMSYS_GUARD:
         return ADVICE_GUARD_INSTALL;
     }

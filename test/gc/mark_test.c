@@ -5,6 +5,7 @@
 #include <sched.h>
 
 #include "canary.h"
+#include "gc/beside.h"
 #include "gc/gc.h"
 #include "gc/mark.h"
 #include "gc/markroot.h"
@@ -504,11 +505,25 @@ static int is_written_all_over(int argc, char **argv)
     need(tz_track_begin());
     for (int i = 0; i < PAGES / 10; i++)
         p[i * 4096] = 1;
-    need(!tz_track_is_hot());
+    need_eq(tz_track_written(), 0);
     for (int i = 0; i < PAGES; i++)
         p[i * 4096] = 1;
-    need(tz_track_is_hot());
+    need_eq(tz_track_written(), 8);
     return 0;
+}
+
+// After a mark that met a heap that is written all over the next ones are stops.
+IN_GOROUTINES(a_mark_that_was_in_vain_is_tried_more_and_more_seldom, 1)
+{
+    static const struct {
+        uint32_t eighths, stops;
+    } met[] = { { 6, 0 }, { 7, 1 }, { 8, 3 }, { 8, 7 }, { 7, 7 }, { 2, 0 }, { 8, 1 } };
+    for (size_t i = 0; i < sizeof met / sizeof *met; i++) {
+        tz_beside_met(met[i].eighths);
+        for (uint32_t n = 0; n < met[i].stops; n++)
+            need(tz_beside_in_vain());
+        need(!tz_beside_in_vain());
+    }
 }
 
 START_TEST(rounds_are_worth_it_unless_most_is_written)
@@ -559,6 +574,7 @@ int main(void)
                     pages_are_queued_where_that_pays,
                     what_data_and_a_stack_point_to_is_looked_into_at_once,
                     a_helper_looks_at_one_piece_of_a_large_object_at_once,
+                    a_mark_that_was_in_vain_is_tried_more_and_more_seldom,
                     rounds_are_worth_it_unless_most_is_written,
                     a_scan_of_no_range_aborts, NULL });
 }
