@@ -11,7 +11,7 @@
 
 static const tuza_type node_type = { // pointers, up to `number`
     sizeof(struct node), "node",
-    (UINT64_C(1) << offsetof(struct node, number) / sizeof(void *)) - 1, NULL};
+    (UINT64_C(1) << offsetof(struct node, number) / sizeof(void *)) - 1, NULL, NULL};
 
 static struct node *node_new(void)
 {

@@ -29,6 +29,9 @@ TUZA_API __attribute__((malloc)) void *tuza_alloc_bytes(size_t size);
 /* n zeroed elements of `size` bytes each; NULL also when n * size overflows. */
 TUZA_API __attribute__((malloc)) void *tuza_alloc_array(size_t n, size_t size);
 
+/* Who is told of what an object holds (tuza_trace). */
+typedef struct tuza_tracer tuza_tracer;
+
 /* What the collector has to know of a type: which words of it may hold pointers
  * to collected objects. It is kept by address: static storage. */
 typedef struct tuza_type {
@@ -37,6 +40,8 @@ typedef struct tuza_type {
     uint64_t bits;        /* bit i: word i may hold a pointer */
     const uint64_t *mask; /* the same in an array, for types above 64 words;
                              NULL: `bits` says it all */
+    /* NULL, or what tells of an object's pointers in place of the words above. */
+    void (*trace)(tuza_tracer *tracer, const void *object, size_t size);
 } tuza_type;
 
 /* static const tuza_type node_type = TUZA_TYPE(struct node, left, right);
@@ -45,7 +50,7 @@ typedef struct tuza_type {
  * throughout. */
 #define TUZA_TYPE(T, ...)                                                      \
     {                                                                          \
-        sizeof(T), #T, TUZA__BITS_OF(T, __VA_ARGS__), NULL                     \
+        sizeof(T), #T, TUZA__BITS_OF(T, __VA_ARGS__), NULL, NULL               \
     }
 #define TUZA__BITS_OF(T, ...)                                                  \
     TUZA__CAT(TUZA__BITS_, TUZA__NARG(__VA_ARGS__))(T, __VA_ARGS__)
@@ -88,6 +93,28 @@ typedef struct tuza_type {
     (TUZA__BITS_1(T, f) | TUZA__BITS_14(T, __VA_ARGS__))
 #define TUZA__BITS_16(T, f, ...) \
     (TUZA__BITS_1(T, f) | TUZA__BITS_15(T, __VA_ARGS__))
+
+/* static const tuza_type value_type = TUZA_TRACED_TYPE(struct value, trace_value);
+ * for objects whose pointers are no plain words: tagged, compressed, or meant only
+ * by some of the variants. trace(tracer, object, size) calls tuza_trace for each
+ * pointer in the object, of `size` bytes: an array is one object.
+ * The FIRST WORD of such an object is the runtime's: tuza_alloc_typed puts the type
+ * there, and it stays (an overwritten one is fatal); begin the struct with
+ *     const tuza_type *type;
+ * trace runs on threads of the collector, beside the program and several at a time:
+ * it may read the object, which may be changing at that moment (what it misses then
+ * is asked for again), or be all zero but for the type; it must not write to
+ * collected memory, allocate, wait, or call anything of tuza but tuza_trace. It and
+ * the type stay loaded as long as such objects are there, at most 1024 types.
+ * Stores into them cannot be told: beside them TUZA_BARRIER_COMPLETE has no effect. */
+#define TUZA_TRACED_TYPE(T, trace)                                             \
+    {                                                                          \
+        sizeof(T), #T, 0, NULL, (trace)                                        \
+    }
+
+/* Inside of a type's trace: the object holds p, which may point anywhere into a
+ * collected object, or be no such pointer at all. Does not park. */
+TUZA_API void tuza_trace(tuza_tracer *tracer, const void *p);
 
 /* One zeroed object of type *t, or an array of n of them in one object. NULL
  * when memory is refused or n is absurd. */

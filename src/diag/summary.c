@@ -92,10 +92,10 @@ static void count_typed(struct summary *y, const struct tz_span *s, uint32_t i)
 {
     const tuza_type *t = NULL;
     uint64_t bits = 0;
-    if (s->elem_size <= TZ_BITS_MAX)
-        bits = tz_types_bits(s, i);
-    else
+    if (s->elem_size > TZ_BITS_MAX)
         t = s->types[i / 16].type[i % 16];
+    else if ((bits = tz_types_bits(s, i)) == 0)
+        t = tz_types_traced(*(const uintptr_t *)(s->base + i * s->elem_size));
     struct row *r = t      ? row_at(y, ROW_TYPE, (uintptr_t)t, 0)
                     : bits ? row_at(y, ROW_LAYOUT, bits, (uint32_t)s->elem_size)
                            : row_at(y, ROW_UNKNOWN, 0, 0);

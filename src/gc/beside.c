@@ -23,6 +23,7 @@
 #include "gc/worker.h"
 #include "mem/malloc.h"
 #include "mem/mheap.h"
+#include "mem/types.h"
 #include "os/clock.h"
 #include "os/env.h"
 #include "os/thread.h"
@@ -347,17 +348,25 @@ static struct assist *take_assist(void)
     return NULL;
 }
 
+struct help {
+    const struct tz_tls *t;
+    struct tz_gcwork *w;
+    uint64_t bytes;
+};
+
 // In a critical section, which is why nobody ends the mark meanwhile.
-static void help(const struct tz_tls *t, struct tz_gcwork *w, uint64_t bytes)
+static void help(void *arg)
 {
+    const struct help *h = arg;
+    struct tz_gcwork *w = h->w;
     int64_t start = tz_clock_now(), ns = 0;
     uint64_t all = w->marked;
     bool more;
     do {
         more = tz_mark_some(w, ASSIST_SLICE);
         ns = tz_clock_now() - start;
-    } while (more && w->marked - all < bytes && ns < ASSIST_NS &&
-             !tz_load_rlx(&t->stop));
+    } while (more && w->marked - all < h->bytes && ns < ASSIST_NS &&
+             !tz_load_rlx(&h->t->stop));
     tz_mark_put_back(w);
     tz_xadd_rlx(&beside.marked, w->marked - all);
     tz_xadd_rlx(&beside.assisted, w->marked - all);
@@ -373,7 +382,11 @@ void tz_beside_assist(uint64_t allocated)
     if (t->p && tz_load(&tz_mem.marking) && (owed = debt(allocated)) != 0)
         a = take_assist();
     if (a) {
-        help(t, &a->work, owed);
+        struct help h = { t, &a->work, owed };
+        if (tz_types_any_traced())
+            tz_system_stack(help, &h); // the procedures are the program's
+        else
+            help(&h);
         tz_store_rel(&a->taken, false);
     }
     tz_crit_leave();

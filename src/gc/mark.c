@@ -284,10 +284,58 @@ TZ_NO_SANITIZE static void scan_bits(struct tz_gcwork *w, uintptr_t at,
     }
 }
 
+#if TZ_TSAN // what a procedure reads may be changing
+void AnnotateIgnoreReadsBegin(const char *file, int line);
+void AnnotateIgnoreReadsEnd(const char *file, int line);
+#else
+#define AnnotateIgnoreReadsBegin(file, line) ((void)0)
+#define AnnotateIgnoreReadsEnd(file, line) ((void)0)
+#endif
+
+TZ_NO_SANITIZE static void trace(struct tz_gcwork *w, const tuza_type *t, uintptr_t at,
+                                 size_t size)
+{
+    w->at = at;
+    AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
+    t->trace((tuza_tracer *)(void *)w, (const void *)at, size);
+    AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
+}
+
+// Of an object without pointer bits: its type has a trace procedure, or it is being
+// allocated.
+TZ_NO_SANITIZE static TZ_NOINLINE void trace_small(struct tz_gcwork *w, uintptr_t at,
+                                                   size_t size)
+{
+    uintptr_t word = tz_load_acq((const uintptr_t *)at);
+    const tuza_type *t = word ? tz_types_traced(word) : NULL;
+    if (t) {
+        trace(w, t, at, size);
+    } else if (word && !tz_load_rlx(&tz_mem.marking)) {
+        tz_fatal("the object of %zu bytes at %p: its first word, where its type was, "
+                 "which has a trace procedure, was overwritten with %p",
+                 size, (void *)at, (void *)word);
+    }
+}
+
+TZ_NO_SANITIZE void tuza_trace(tuza_tracer *tracer, const void *p)
+{
+    struct tz_gcwork *w = (struct tz_gcwork *)(void *)tracer;
+    if (tz_unlikely(w->again)) {
+        mark_now(w, (uintptr_t)p);
+        return;
+    }
+    struct view v = view_of(w);
+    mark_word(w, &v, (uintptr_t)p);
+}
+
 TZ_NO_SANITIZE static void scan_small_typed(struct tz_gcwork *w,
                                             const struct tz_gcobj *f)
 {
-    scan_bits(w, f->base, small_bits(f->types, f->base, f->size));
+    uint64_t bits = small_bits(f->types, f->base, f->size);
+    if (bits)
+        scan_bits(w, f->base, bits);
+    else
+        trace_small(w, f->base, f->size);
 }
 
 // The elements that begin in [lo, hi) of an object, by its type.
@@ -299,6 +347,11 @@ TZ_NO_SANITIZE static void scan_typed(struct tz_gcwork *w,
     const tuza_type *t = f->types[f->index / 16].type[f->index % 16];
     if (!t)
         return; // being allocated: all zero
+    if (t->trace) {
+        if (lo == f->base) // once, for all pieces
+            trace(w, t, f->base, f->size);
+        return;
+    }
     size_t words = t->size / sizeof(uintptr_t);
     uintptr_t end = f->base + f->size;
     uintptr_t e = f->base + (lo - f->base + t->size - 1) / t->size * t->size;
@@ -404,7 +457,8 @@ TZ_NO_SANITIZE static void scan_written(struct tz_gcwork *w, const struct tz_gco
     } else {
         const tuza_type *t = f->types[f->index / 16].type[f->index % 16];
         if (t) // an element may begin before lo
-            scan_typed(w, f, lo - f->base < t->size ? f->base : lo - t->size,
+            scan_typed(w, f,
+                       t->trace || lo - f->base < t->size ? f->base : lo - t->size,
                        tz_min(hi, end));
     }
 }
@@ -462,10 +516,15 @@ TZ_NO_SANITIZE TZ_INLINE void scan_small_as(struct tz_gcwork *w, const struct vi
                                             size_t page, uintptr_t at)
 {
     w->looked += c->size;
-    if (c->kind == TZ_SCAN)
+    if (c->kind == TZ_SCAN) {
         mark_words(w, v, at, at + c->size);
+        return;
+    }
+    uint64_t bits = small_bits(&tz_mem.region[0].types[page], at, c->size);
+    if (tz_likely(bits))
+        mark_bits(w, v, at, bits);
     else
-        mark_bits(w, v, at, small_bits(&tz_mem.region[0].types[page], at, c->size));
+        trace_small(w, at, c->size);
 }
 
 TZ_NO_SANITIZE TZ_INLINE void scan_small(struct tz_gcwork *w, const struct view *v,

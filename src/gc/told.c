@@ -28,15 +28,20 @@
 #include "gc/barrier.h"
 #include "gc/mark.h"
 #include "gc/markroot.h"
+#include "mem/types.h"
 #include "os/env.h"
 
 bool tz_told_all(const char **why)
 {
     static char text[160];
     const char *missing;
-    if (tz_barrier_declared(&missing))
-        return true;
     bool asked = tz_env.gc_mode >= TZ_GCMODE_M2;
+    if (tz_barrier_declared(&missing)) {
+        if (!tz_types_any_traced())
+            return true;
+        *why = "stores into objects with a trace procedure are not told";
+        return false;
+    }
     if (missing && (missing[0] || asked)) {
         tz_format(text, sizeof text, "%s does not tell of its stores",
                   missing[0] ? missing : "the program");

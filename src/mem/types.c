@@ -24,11 +24,16 @@
 #include "base/bits.h"
 #include "mem/malloc.h"
 
-enum { WORD = sizeof(uintptr_t), SEEN = 512, PROBES = 8 };
+enum { WORD = sizeof(uintptr_t), SEEN = 512, PROBES = 8, TRACED = 2048 };
 
 // Types, each at one of the PROBES places from its hash on; atomic, NULL: none
 // yet. Never removed; a type that finds no place has no name in reports.
 static const tuza_type *seen[SEEN];
+
+// Types with a trace procedure, from their hash on; atomic, never removed, at most half
+// of the places.
+static const tuza_type *traced[TRACED];
+static uint32_t ntraced; // atomic
 
 static bool has_pointers(const tuza_type *t)
 {
@@ -151,6 +156,57 @@ void tz_types_describe(const struct tz_span *s, uint32_t first, uint32_t end,
     }
 }
 
+// --- types with a trace procedure
+
+static uint32_t place_of(uintptr_t t)
+{
+    return (uint32_t)(t >> 3) * 0x9e3779b1u >> 21;
+}
+_Static_assert(TRACED == 1 << (32 - 21), "a place for each hash");
+
+bool tz_types_any_traced(void) { return tz_load_rlx(&ntraced) != 0; }
+
+const tuza_type *tz_types_traced(uintptr_t word)
+{
+    for (uint32_t i = place_of(word);; i++) {
+        const tuza_type *t = tz_load_acq(&traced[i % TRACED]);
+        if (!t || (uintptr_t)t == word)
+            return t;
+    }
+}
+
+static void know(const tuza_type *t)
+{
+    if (tz_types_traced((uintptr_t)t))
+        return;
+    if (tz_xadd(&ntraced, 1) >= TRACED / 2)
+        tz_fatal("type %s: more than %d types have a trace procedure", t->name,
+                 TRACED / 2);
+    for (uint32_t i = place_of((uintptr_t)t);; i++) {
+        const tuza_type **place = &traced[i % TRACED];
+        if (tz_cas(place, NULL, t) || tz_load(place) == t)
+            return;
+    }
+}
+
+// The type comes last: until then nothing in the object is looked at.
+static void *malloc_traced(const tuza_type *t, size_t bytes)
+{
+    know(t);
+    uintptr_t *p = tz_malloc(bytes, TZ_TYPED);
+    if (!p)
+        return NULL;
+    struct tz_span *s = tz_heap_span_of(p);
+    if (s->elem_size <= TZ_BITS_MAX) {
+        uint32_t at = (uint32_t)(((uintptr_t)p & (TZ_PAGE_SIZE - 1)) / WORD);
+        put_bits(s->types->pointers, at, (uint32_t)(s->elem_size / WORD), 0);
+    } else {
+        describe(p, t, 1);
+    }
+    tz_store_rel(p, (uintptr_t)t);
+    return p;
+}
+
 static void check_type(const tuza_type *t)
 {
     if (t->size == 0 || t->size % WORD != 0)
@@ -184,6 +240,8 @@ static TZ_NOINLINE void *tz_malloc_typed(const tuza_type *t, size_t n)
     check_type(t);
     if (__builtin_mul_overflow(n, t->size, &bytes))
         return NULL;
+    if (t->trace)
+        return malloc_traced(t, tz_max(bytes, sizeof t));
     if (!has_pointers(t)) {
         void *p = tz_malloc(bytes, TZ_NOSCAN);
         return p ? memset(p, 0, bytes) : NULL;

@@ -7,6 +7,14 @@
 #include "mem/span.h"
 #include "tuza/mem.h"
 
+// Whether there was ever an object whose type has a trace procedure. Of such an object
+// of up to TZ_BITS_MAX bytes no pointer bit is set, and the first word is the type; one
+// of larger objects is in the page's record, too.
+bool tz_types_any_traced(void);
+
+// The type that the first word of such an object is; NULL: none that was ever given.
+const tuza_type *tz_types_traced(uintptr_t word);
+
 // Calls fn for each type of which objects of up to TZ_BITS_MAX bytes were
 // allocated; about 500 are remembered. Of a library that is no longer loaded a
 // type may be gone.

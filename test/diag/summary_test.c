@@ -36,12 +36,12 @@ static const tuza_type node_type = TUZA_TYPE(struct node, left, right);
 static const tuza_type other_type = TUZA_TYPE(struct other, p);
 static const tuza_type twin_type = TUZA_TYPE(struct twin, n);
 static const uint64_t ends[] = { 1, UINT64_C(1) << 62 };
-static const tuza_type big_type = { sizeof(struct big), "struct big", 0, ends };
+static const tuza_type big_type = { sizeof(struct big), "struct big", 0, ends, NULL };
 static const uint64_t mask = 0x15;
 static const tuza_type masked_type = { sizeof(struct masked), "struct masked",
-                                       0, &mask };
+                                       0, &mask, NULL };
 static const tuza_type plain_type = { sizeof(struct plain), "struct plain", 0,
-                                      NULL };
+                                      NULL, NULL };
 
 static char text[64 * 1024];
 

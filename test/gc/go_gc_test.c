@@ -33,7 +33,7 @@ enum { DEEP = 1024 };
 typedef uint64_t *deep[2][2][2][2][2][2][2][2][2][2];
 
 static const uint64_t deep_mask[DEEP / 64] = { [0 ... DEEP / 64 - 1] = ~0ull };
-static const tuza_type deep_type = { sizeof(deep), "deep", 0, deep_mask };
+static const tuza_type deep_type = { sizeof(deep), "deep", 0, deep_mask, NULL };
 
 static void *volatile nest[2];
 

@@ -105,7 +105,7 @@ struct wide {
     uint64_t after[30];
 };
 static const uint64_t wide_mask[3] = {0, UINT64_C(1) << 36, 0};
-static const tuza_type wide_type = {sizeof(struct wide), "wide", 0, wide_mask};
+static const tuza_type wide_type = {sizeof(struct wide), "wide", 0, wide_mask, NULL};
 static struct wide *volatile wides[N];
 
 static NOINLINE void store_wide(void)
@@ -192,7 +192,7 @@ static void make_likes(void)
         for (uint32_t k = 0; k < KINDS; k++) {
             uint64_t all = w == 64 ? UINT64_MAX : (UINT64_C(1) << w) - 1;
             uint64_t bits[KINDS] = { all, 1, UINT64_C(1) << (w - 1) };
-            likes[w][k] = (tuza_type){ w * 8, "like", bits[k], NULL };
+            likes[w][k] = (tuza_type){ w * 8, "like", bits[k], NULL, NULL };
         }
 }
 
@@ -298,7 +298,7 @@ IN_GOROUTINES(records_shared_by_threads_lose_no_bit, 2)
             }
 }
 
-static const tuza_type plain_type = {24, "plain", 0, NULL};
+static const tuza_type plain_type = {24, "plain", 0, NULL, NULL};
 
 IN_GOROUTINES(a_type_without_pointers_is_noscan_and_zero, 1)
 {
@@ -315,7 +315,7 @@ IN_GOROUTINES(a_type_without_pointers_is_noscan_and_zero, 1)
     need(!tuza_alloc_typed(&small_type, SIZE_MAX / 48 + 1));
 }
 
-static const tuza_type odd_type = {12, "odd", 1, NULL};
+static const tuza_type odd_type = {12, "odd", 1, NULL, NULL};
 DEATH(a_type_of_part_words_is_told, "type odd of 12 bytes")
 {
     tuza_alloc_typed(&odd_type, 1);
@@ -325,7 +325,7 @@ DEATH(a_type_of_part_words_is_told, "type odd of 12 bytes")
 // page had small objects before, whose bits are no type.
 static NOINLINE void fill_pages(void *arg)
 {
-    static const tuza_type pair = {16, "pair", 3, NULL};
+    static const tuza_type pair = {16, "pair", 3, NULL, NULL};
     for (int i = 0; i < *(int *)arg; i++)
         need(tuza_alloc_typed(&pair, 1));
 }

@@ -335,7 +335,7 @@ struct tailed {
 
 static const uint64_t tailed_mask[2] = { (uint64_t)1 << D, 0 };
 static const tuza_type tailed_type = {
-    sizeof(struct tailed), "struct tailed", 0, tailed_mask
+    sizeof(struct tailed), "struct tailed", 0, tailed_mask, NULL
 };
 static struct tailed *volatile tailed[ARRAYS];
 static uintptr_t in_number[ARRAYS * ELEMENTS];

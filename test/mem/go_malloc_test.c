@@ -403,7 +403,7 @@ struct huge {
 };
 static const uint64_t huge_mask[(sizeof(struct huge) / 8 + 63) / 64] = { 2 };
 static const tuza_type huge_type = { sizeof(struct huge), "huge", 0,
-                                     huge_mask };
+                                     huge_mask, NULL };
 
 IN_GOROUTINES(arrays_of_terabytes_are_refused, 1)
 {

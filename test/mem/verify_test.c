@@ -24,7 +24,7 @@ struct wide {
     void *word[100];
 };
 static const tuza_type wide_type = { sizeof(struct wide), "struct wide", 1,
-                                     NULL };
+                                     NULL, NULL };
 
 static char *kept[400]; // a root
 static struct wide *wide;
@@ -314,7 +314,7 @@ static void type(void)
 }
 static void type_of_no_size(void)
 {
-    static const tuza_type none = { 12, "none", 1, NULL };
+    static const tuza_type none = { 12, "none", 1, NULL, NULL };
     struct tz_object o = of(wide);
     o.span->types[o.index / 16].type[o.index % 16] = &none;
 }
