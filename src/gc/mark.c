@@ -189,8 +189,8 @@ TZ_INLINE uintptr_t waited_longest(const uintptr_t *all, struct tz_waits *w,
 }
 
 // Resolves a word of the first region.
-TZ_INLINE void mark_now_there(struct tz_gcwork *w, const struct view *v,
-                              uintptr_t word)
+TZ_INLINE void mark_or_visit(struct tz_gcwork *w, const struct view *v,
+                             uintptr_t word)
 {
     if (tz_unlikely(!mark_here(w, v, word)))
         visit(w, word);
@@ -207,7 +207,7 @@ TZ_NO_SANITIZE TZ_INLINE void mark_soon(struct tz_gcwork *w, const struct view *
     w->word[w->word_at] = word;
     w->word_at = (w->word_at + 1) % TZ_WORDS;
     if (old)
-        mark_now_there(w, v, old);
+        mark_or_visit(w, v, old);
 }
 
 TZ_NO_SANITIZE TZ_INLINE void mark_word(struct tz_gcwork *w, const struct view *v,
@@ -595,7 +595,7 @@ TZ_NO_SANITIZE static bool words_that_wait(struct tz_gcwork *w, const struct vie
         if (!word)
             continue;
         w->word[i % TZ_WORDS] = 0;
-        mark_now_there(w, v, word);
+        mark_or_visit(w, v, word);
         some = true;
     }
     return some;
