@@ -165,10 +165,6 @@ void tz_beside_begin(struct tz_gcwork *w, uint32_t njobs, uint64_t expected)
     tz_store_rlx(&beside.credit, 0);
     tz_store_rlx(&beside.assisted, 0);
     tz_store_rlx(&beside.assist_ns, 0);
-    for (uint32_t i = 0; i < ASSISTS; i++) {
-        beside.assist[i].work = (struct tz_gcwork){ .alone = false };
-        tz_mark_begin(&beside.assist[i].work, w->cycle);
-    }
     if (is_told())
         tz_told_begin(w, njobs);
     else
@@ -227,6 +223,7 @@ static void settle(struct tz_gcwork *w)
 static void worker(uint32_t i)
 {
     struct tz_gcwork *w = &beside.work[i];
+    tz_mark_begin(w, beside.work->cycle);
     void *buf = is_told() ? NULL : buffer(i);
     uint32_t job;
     while (buf && (job = tz_xadd_rlx(&beside.next_job, 1)) < beside.njobs) {
@@ -361,6 +358,7 @@ static void help(void *arg)
     struct tz_gcwork *w = h->w;
     int64_t start = tz_clock_now(), ns = 0;
     uint64_t all = w->marked;
+    tz_mark_begin(w, beside.work->cycle);
     bool more;
     do {
         more = tz_mark_some(w, ASSIST_SLICE);

@@ -101,9 +101,13 @@ static uint32_t want_workers(void)
                                                      : tz_worker_count() + 1;
 }
 
+// Of this collection.
+static uint64_t number(void) { return tz_load_rlx(&gc.cycles) + 1; }
+
 static void mark_worker(uint32_t i)
 {
     struct tz_gcwork *w = &gc.work[i];
+    tz_mark_begin(w, number());
     w->alone = gc.nworkers == 1;
     if (i == 0 && gc.mode && !tz_beside_end(w))
         gc.again = true;
@@ -123,13 +127,13 @@ static uint64_t stacks_touched(uint64_t scanned)
     return scanned + tz_allg_count() * 2 * tz_vm_page();
 }
 
-// Before anything is marked.
+// Before anything is marked. Who is not there yet has marked nothing, and is not
+// touched: its pages are new.
 static void reset_work(void)
 {
     gc.again = false;
-    for (uint32_t i = 0; i <= TZ_WORKERS_MAX; i++) {
+    for (uint32_t i = 0, n = tz_worker_count(); i <= n; i++) {
         struct tz_gcwork *w = &gc.work[i];
-        tz_mark_begin(w, gc.cycles + 1);
         w->alone = false;
         w->marked = w->scanned_roots = w->scanned_stacks = 0;
     }
@@ -149,7 +153,7 @@ static uint64_t mark_all(uint64_t *roots)
     tz_event(TZ_EV_GC, TZ_EV_GC_MARKED, gc.cycles);
     uint64_t live = 0, stacks = 0;
     *roots = 0;
-    for (uint32_t i = 0; i <= TZ_WORKERS_MAX; i++) {
+    for (uint32_t i = 0, n = tz_worker_count(); i <= n; i++) {
         tz_work_release(&gc.work[i]);
         live += gc.work[i].marked;
         *roots += gc.work[i].scanned_roots;
@@ -200,6 +204,7 @@ static void begin(void *arg)
     gc.live_before = t->heap_start = tz_load_rlx(&tz_mem.live);
     t->goal = tz_load_rlx(&tz_mem.goal);
     tz_event(TZ_EV_GC, TZ_EV_GC_MARK, gc.cycles);
+    tz_mark_begin(&gc.work[0], number());
     tz_beside_begin(gc.work, tz_markroot_prepare(), gc.live_before);
     tz_reach_end();
     tz_foreign_start();

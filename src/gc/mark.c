@@ -499,6 +499,8 @@ TZ_NO_SANITIZE void tz_mark_written(struct tz_gcwork *w, uintptr_t lo,
 
 void tz_mark_begin(struct tz_gcwork *w, uint64_t cycle)
 {
+    if (w->cycle == cycle)
+        return;
     w->countdown = 256;
     w->near = SMALL_HEAP;
     w->cycle = cycle;

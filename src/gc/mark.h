@@ -6,7 +6,8 @@
 #include "gc/work.h"
 #include "mem/span.h"
 
-// Before a worker's first use in a collection, of which this is the number, above 0.
+// Before a worker's first use in a collection, of which this is the number, above 0;
+// again it does nothing.
 void tz_mark_begin(struct tz_gcwork *w, uint64_t cycle);
 
 // Treats every word of [lo, hi) as a possible pointer. A range that is
