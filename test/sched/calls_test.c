@@ -13,6 +13,7 @@
 
 #include "sched/proc.h"
 #include "support/goroutines.h"
+#include "tuza/errno.h"
 
 static tuza_waitgroup group;
 static uint32_t stop; // atomic
