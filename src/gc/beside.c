@@ -44,7 +44,7 @@ enum {
     LAST_ROUNDS = 3,
     SETTLE_NS = 10 * 1000 * 1000,
     FEW = 1 << 20,           // bytes written: as little as that goes into the stop
-    HOT = 5, ALL = 7,        // eighths of the heap
+    HOT = 4, ALL = 7,        // eighths of the heap
     STOPS_MOST = 7,
 };
 

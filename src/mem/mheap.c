@@ -66,31 +66,30 @@ int tz_heap_init(void)
     return 0;
 }
 
-// tz_region_grow, with statistics.
-static int region_grow(struct tz_region *r, uint32_t npages)
+// tz_region_grow, with statistics, if the memory limit lets the side tables grow, too;
+// if not, *lacking is what that would need.
+static int region_grow(struct tz_region *r, uint32_t npages, size_t *lacking)
 {
     size_t n = 0, meta = tz_region_meta(r);
+    size_t all = ((size_t)npages << TZ_PAGE_SHIFT) + tz_region_growth(r, npages);
+    if (!tz_limit_allows(all)) {
+        *lacking = all;
+        return -ENOMEM;
+    }
     int err = tz_region_grow(r, npages, &n);
     tz_xadd_rlx(&tz_mem.sys, n);
     tz_xadd_rlx(&tz_mem.meta, tz_region_meta(r) - meta);
     return err;
 }
 
-// Grows some region until it has npages free in a row, if the memory limit lets the
-// side tables grow for it.
+// Grows some region until it has npages free in a row.
 static bool heap_grow(uint32_t npages, size_t *lacking)
 {
     // A region that others have mapped into is closed; one that has just been
     // added is no better now and then.
     enum { TRIES = 4 };
     for (uint32_t i = 0; i < tz_mem.nregions; i++) {
-        size_t n = ((size_t)npages << TZ_PAGE_SHIFT) +
-                   tz_region_growth(&tz_mem.region[i], npages);
-        if (!tz_limit_allows(n)) {
-            *lacking = n;
-            return false;
-        }
-        int err = region_grow(&tz_mem.region[i], npages);
+        int err = region_grow(&tz_mem.region[i], npages, lacking);
         if (err != -ENOSPC) // no memory: more addresses do not help
             return err == 0;
     }
@@ -98,7 +97,7 @@ static bool heap_grow(uint32_t npages, size_t *lacking)
         struct tz_region *r = region_add(npages);
         if (!r)
             return false;
-        int err = region_grow(r, npages);
+        int err = region_grow(r, npages, lacking);
         if (err != -ENOSPC)
             return err == 0;
     }

@@ -48,6 +48,8 @@ static bool has_pointers(const tuza_type *t)
 // Word w of an array of `t`, of up to 64 words each.
 static uint64_t small_bits(const tuza_type *t)
 {
+    if (t->trace)
+        return 0;
     return (t->mask ? t->mask[0] : t->bits) &
            tz_mask64((uint32_t)(t->size / WORD));
 }
@@ -196,13 +198,7 @@ static void *malloc_traced(const tuza_type *t, size_t bytes)
     uintptr_t *p = tz_malloc(bytes, TZ_TYPED);
     if (!p)
         return NULL;
-    struct tz_span *s = tz_heap_span_of(p);
-    if (s->elem_size <= TZ_BITS_MAX) {
-        uint32_t at = (uint32_t)(((uintptr_t)p & (TZ_PAGE_SIZE - 1)) / WORD);
-        put_bits(s->types->pointers, at, (uint32_t)(s->elem_size / WORD), 0);
-    } else {
-        describe(p, t, 1);
-    }
+    describe(p, t, 1);
     tz_store_rel(p, (uintptr_t)t);
     return p;
 }

@@ -3,8 +3,7 @@
 // of, whatever their words look like, and nothing else.
 
 #include "gc/dying.h"
-#include "mem/types.h"
-#include "tuza/debug.h"
+#include "gc/told.h"
 
 // A list whose links are no pointers as they stand.
 struct cell {
@@ -111,7 +110,26 @@ IN_MODE(m0)
 IN_MODE(m1)
 IN_MODE(m2)
 
-// While others change what is traced, allocate and free.
+// Links that are overwritten are not told, whatever the program says: no M2.
+static int telling(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    const char *why = NULL;
+    need(tz_told_all(&why));
+    need(tuza_alloc_typed(&cell_type, 1));
+    need(!tz_told_all(&why) && strstr(why, "trace procedure"));
+    lists();
+    return 0;
+}
+
+START_TEST(stores_beside_trace_procedures_count_as_not_told)
+{
+    setenv("TUZADEBUG", "gcmode=m2", 1);
+    api_run_telling(telling, 2);
+}
+END_TEST
+
+// While others change what is traced, and allocate.
 static void change(void *arg)
 {
     uint64_t seed = (uint64_t)(uintptr_t)arg;
@@ -181,6 +199,7 @@ int main(void)
                          m0_keeps_what_a_trace_procedure_tells_of,
                          m1_keeps_what_a_trace_procedure_tells_of,
                          m2_keeps_what_a_trace_procedure_tells_of,
+                         stores_beside_trace_procedures_count_as_not_told,
                          objects_change_while_they_are_traced,
                          who_overwrites_the_type_is_told, NULL });
 }
