@@ -33,7 +33,8 @@ typedef int (*tuza_memory_fn)(void *arg, size_t wanted);
 
 /* Sets the hard limit: the heap does not grow when memory_used would be above
  * `bytes` afterwards; UINT64_MAX is none. The runtime's own tables and stacks
- * count but are not refused. When a collection and giving free pages back have
+ * count but are not refused: 1/64 of the limit, at most 4 MiB, is kept for
+ * what they grow by. When a collection and giving free pages back have
  * not made room, fn(arg, wanted) is called, at most TUZA_MEMORY_TRIES times
  * for one allocation; without fn (NULL), or when it gives up, the allocation
  * returns NULL, and the first time a line on standard error says why. fn is

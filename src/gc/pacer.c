@@ -89,7 +89,7 @@ static uint64_t without_tables(uint64_t room)
 // Both limits: before the hard one refuses, garbage is to be looked for.
 static uint64_t limit_goal(void)
 {
-    uint64_t limit = tz_min(tz_limit_soft(), tz_limit_max());
+    uint64_t limit = tz_min(tz_limit_soft(), tz_limit_max_of_heap());
     if (limit == TZ_NO_LIMIT)
         return UINT64_MAX;
     const struct tz_pace *last = &pacer.last;

@@ -8,6 +8,10 @@
 // second attempt, is the same in both cases. Only then the program's function
 // is asked.
 //
+// The heap takes what it is allowed to the last page, and collections note more
+// of stacks, mark stacks grow, threads are made without asking: so the heap is
+// refused a little below the hard limit (tz_limit_max_of_heap), and those have the rest.
+//
 // What counts is every byte mapped for use and not given back. Stacks are the
 // exception: they are mapped generously and committed by the kernel as they are
 // touched, so their address space says nothing; what the collector has scanned
@@ -93,9 +97,16 @@ uint64_t tz_limit_used(void)
     return heap_used() + tz_limit_used_beside_heap();
 }
 
+uint64_t tz_limit_max_of_heap(void)
+{
+    enum { SHARE = 64, MOST = 4 << 20 };
+    uint64_t max = tz_load_rlx(&limit.max);
+    return max == TZ_NO_LIMIT ? max : max - tz_min(max / SHARE, MOST);
+}
+
 bool tz_limit_allows(uint64_t more)
 {
-    uint64_t max = tz_load_rlx(&limit.max);
+    uint64_t max = tz_limit_max_of_heap();
     if (tz_likely(max == TZ_NO_LIMIT))
         return true;
     uint64_t used = tz_limit_used();

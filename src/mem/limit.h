@@ -33,6 +33,9 @@ uint64_t tz_limit_used_beside_heap(void);
 
 uint64_t tz_limit_soft(void);
 uint64_t tz_limit_max(void);
+// What is in use may come to so much by growth of the heap: less than the hard limit
+// by what the runtime keeps for itself; TZ_NO_LIMIT for none.
+uint64_t tz_limit_max_of_heap(void);
 uint64_t tz_limit_external(void);
 void tz_limit_set_soft(uint64_t bytes);
 

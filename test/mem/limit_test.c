@@ -44,12 +44,31 @@ START_TEST(no_limit_allows_all)
 }
 END_TEST
 
+// The hard limit of which the heap may have so much.
+static uint64_t max_for(uint64_t heap) { return heap / 63 * 64 + heap % 63; }
+
+START_TEST(the_heap_leaves_a_part_of_the_hard_limit)
+{
+    static const uint64_t heap[] = { 0, 1, 62, 63, 64, 1000, 100 * MB };
+    for (size_t i = 0; i < sizeof heap / sizeof heap[0]; i++) {
+        tz_limit_init(TZ_NO_LIMIT, max_for(heap[i]));
+        ck_assert_uint_eq(tz_limit_max_of_heap(), heap[i]);
+    }
+    tz_limit_init(TZ_NO_LIMIT, 4096 * MB);
+    ck_assert_uint_eq(tz_limit_max_of_heap(), 4092 * MB);
+    tz_limit_init(TZ_NO_LIMIT, TZ_NO_LIMIT - 1);
+    ck_assert_uint_eq(tz_limit_max_of_heap(), TZ_NO_LIMIT - 1 - 4 * MB);
+    tz_limit_init(TZ_NO_LIMIT, TZ_NO_LIMIT);
+    ck_assert_uint_eq(tz_limit_max_of_heap(), TZ_NO_LIMIT);
+}
+END_TEST
+
 START_TEST(limits_are_compared_without_wrapping)
 {
     heap_start();
     ck_assert_int_eq(take_up_to(1), 1);
     uint64_t used = tz_limit_used();
-    tz_limit_init(used + 100, used + 50);
+    tz_limit_init(used + 100, max_for(used + 50));
     ck_assert(tz_limit_allows(50));
     ck_assert(!tz_limit_allows(51));
     ck_assert(!tz_limit_allows(UINT64_MAX));
@@ -249,6 +268,7 @@ int main(void)
 {
     const TTest *const tests[] = {
         no_limit_allows_all,
+        the_heap_leaves_a_part_of_the_hard_limit,
         limits_are_compared_without_wrapping,
         only_memory_that_was_touched_counts,
         stacks_count_as_far_as_they_were_found_touched,
