@@ -188,6 +188,7 @@ static void sysmon_main(void *arg)
     int quiet = 0;
     for (;;) {
         if (nothing_runs()) {
+            bool stopped = tz_load(&tz_sched.stopping);
             if (tz_load(&tz_sched.maybe_dead))
                 tz_deadlock_look(tz_clock_now());
             tz_store(&tz_sched.sysmon_idle, 1);
@@ -199,8 +200,10 @@ static void sysmon_main(void *arg)
             tz_store(&tz_sched.sysmon_idle, 0);
             if (!tz_load(&tz_sched.stopping) && nothing_runs())
                 sweep();
-            tick_us = TICK_MIN_US;
-            quiet = 0;
+            if (!stopped) { // what is started again goes on as it was
+                tick_us = TICK_MIN_US;
+                quiet = 0;
+            }
         }
         if (tz_load(&tz_sched.maybe_dead))
             tz_deadlock_look(tz_clock_now());

@@ -2,8 +2,11 @@
 // test/sched/stw_test.c: the world stops, wherever its goroutines are, and goes
 // on as if nothing had been.
 
+#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "sched/preempt.h"
@@ -237,6 +240,66 @@ IN_GOROUTINES(a_stray_sigurg_is_ignored, 2)
     end_spinners();
 }
 
+// Fills buf with a file of this process's thread.
+static void read_of_thread(const char *tid, const char *file, char *buf, size_t size)
+{
+    char path[300];
+    snprintf(path, sizeof path, "/proc/self/task/%s/%s", tid, file);
+    FILE *f = fopen(path, "r");
+    size_t n = f ? fread(buf, 1, size - 1, f) : 0;
+    buf[n] = 0;
+    if (f)
+        fclose(f);
+}
+
+// How often the thread of that name has slept.
+static long sleeps_of(const char *name)
+{
+    char buf[4096];
+    long n = -1;
+    DIR *d = opendir("/proc/self/task");
+    need(d);
+    for (struct dirent *e; n < 0 && (e = readdir(d));) {
+        read_of_thread(e->d_name, "comm", buf, sizeof buf);
+        if (strncmp(buf, name, strlen(name)) != 0)
+            continue;
+        read_of_thread(e->d_name, "status", buf, sizeof buf);
+        const char *line = strstr(buf, "\nvoluntary_ctxt_switches:");
+        need(line && sscanf(strchr(line, ':'), ": %ld", &n) == 1);
+    }
+    closedir(d);
+    need(n >= 0);
+    return n;
+}
+
+static void stops_for(int64_t ns, int *stops)
+{
+    for (int64_t end = tuza_now() + ns; tuza_now() < end; ++*stops) {
+        for (int64_t next = tuza_now() + TUZA_SEC(2) / 1000; tuza_now() < next;)
+            ;
+        tuza_gc();
+    }
+}
+
+// It slept 20 us at a time after each stop, as after a time when nothing ran: a tenth
+// of what a program cost that collected 200 times a second.
+IN_GOROUTINES(stops_do_not_make_sysmon_look_more_often, 1)
+{
+    enum { KEPT = 200000 }; // so that sysmon comes by during a stop
+    void **kept = tuza_alloc(KEPT * sizeof *kept);
+    for (int i = 0; i < KEPT; i++)
+        kept[i] = tuza_alloc(32);
+    int stops = 0;
+    stops_for(TUZA_SEC(1) / 10, &stops); // it gets slower first
+    long before = sleeps_of("tuza-sysmon");
+    stops = 0;
+    stops_for(TUZA_SEC(1) / 2, &stops);
+    long slept = sleeps_of("tuza-sysmon") - before;
+    printf("%d stops, sysmon slept %ld times\n", stops, slept);
+    need(stops > 10 && slept < 3 * stops + 100);
+    tuza_keepalive(kept);
+}
+
 int main(void)
 {
     return api_check("stw",
@@ -248,5 +311,6 @@ int main(void)
                          the_world_stops_amid_everything,
                          a_stop_leaves_errno_alone,
                          the_programs_own_sigurg_reaches_its_handler,
-                         a_stray_sigurg_is_ignored, NULL });
+                         a_stray_sigurg_is_ignored,
+                         stops_do_not_make_sysmon_look_more_often, NULL });
 }
