@@ -687,11 +687,105 @@ TZ_NO_SANITIZE TZ_INLINE bool drain_by(struct tz_gcwork *w, const struct view *v
     return true;
 }
 
+// What a batch keeps in registers.
+struct batch {
+    uintptr_t *top; // of the stack
+    uint64_t marked, looked;
+    bool alone;
+};
+
+TZ_NO_SANITIZE TZ_INLINE void near_word(struct batch *b, const struct view *v,
+                                        uintptr_t word)
+{
+    if (tz_unlikely(word - v->base >= v->limit)) {
+        if (tz_unlikely(v->others) && tz_heap_region(word))
+            *b->top++ = word & ~(uintptr_t)7;
+        return;
+    }
+    size_t page = (word - v->base) >> TZ_PAGE_SHIFT;
+    unsigned cls = tz_load_acq(&v->cls[page]);
+    if (!tz_page_has_objects(cls))
+        return;
+    const struct tz_sizeclass *c = &tz_sizeclass[cls - 1];
+    if (tz_unlikely(c->npages != 1)) {
+        *b->top++ = word & ~(uintptr_t)7;
+        return;
+    }
+    uint32_t off = word & (TZ_PAGE_SIZE - 1), size = c->size;
+    uint32_t index = (uint32_t)(((uint64_t)off * c->magic) >> 32);
+    if (!tz_gcobj_mark(b->alone, &v->bits[page], index))
+        return;
+    b->marked += size;
+    if (c->kind != TZ_NOSCAN) {
+        uintptr_t at = (word & ~(uintptr_t)(TZ_PAGE_SIZE - 1)) + index * size;
+        __builtin_prefetch((void *)at);
+        *b->top++ = at | PIECE;
+    }
+}
+
+TZ_NO_SANITIZE static TZ_NOINLINE uint32_t near_batch(struct tz_gcwork *w, const struct view *vp)
+{
+    enum { MOST = 256 };
+    const struct view v = *vp;
+    struct tz_wbuf *buf = w->buf;
+    if (!buf || buf->n == 0)
+        return 0;
+    uintptr_t *bottom = buf->word, *end = bottom + TZ_WBUF_WORDS;
+    struct batch b = { .top = bottom + buf->n, .alone = w->alone };
+    uint32_t n = 0;
+    while (b.top > bottom && n < MOST) {
+        uintptr_t at = *--b.top - PIECE;
+        if (tz_unlikely(at & 7 || at - v.base >= v.limit)) {
+            b.top++;
+            break;
+        }
+        size_t page = (at - v.base) >> TZ_PAGE_SHIFT;
+        const struct tz_sizeclass *c = &tz_sizeclass[v.cls[page] - 1];
+        uint32_t size = c->size;
+        if (tz_unlikely(c->npages != 1 || size > TZ_BITS_MAX || (char *)end - (char *)b.top < (ptrdiff_t)size)) {
+            b.top++;
+            break;
+        }
+        if (c->kind == TZ_SCAN) {
+            for (const uintptr_t *p = (const uintptr_t *)(at + size); p > (const uintptr_t *)at;)
+                near_word(&b, &v, tz_load_rlx(--p));
+        } else {
+            uint64_t bits = small_bits(&tz_mem.region[0].types[page], at, size);
+            if (!bits) {
+                b.top++;
+                break;
+            }
+            do {
+                unsigned i = tz_log2(bits);
+                bits &= ~(UINT64_C(1) << i);
+                near_word(&b, &v, tz_load_rlx((const uintptr_t *)at + i));
+            } while (bits);
+        }
+        b.looked += size;
+        n++;
+    }
+    buf->n = (uint64_t)(b.top - bottom);
+    w->marked += b.marked;
+    w->looked += b.looked;
+    return n;
+}
+
 TZ_NO_SANITIZE static bool drain_near(struct tz_gcwork *w, const struct limit *most)
 {
     struct view v = view_of(w);
     v.how = HERE;
-    return drain_by(w, &v, most);
+    struct limit one = *most;
+    for (uint64_t n = 0; is_within(most, w, n); tz_work_share(w)) {
+        uint32_t k = near_batch(w, &v);
+        n += k;
+        if (k < 256) {
+            one.words = 1;
+            if (!drain_by(w, &v, &one))
+                return false;
+            n++;
+        }
+    }
+    return true;
 }
 
 TZ_NO_SANITIZE static bool drain_far(struct tz_gcwork *w, const struct limit *most)

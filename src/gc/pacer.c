@@ -4,7 +4,8 @@
 // It starts when live and external bytes together reach a goal:
 //
 //   growth  live + external + (live + external + roots) * percent / 100,
-//           at least 16 MiB * percent / 100
+//           at least 12 MiB * percent / 100 more, and 16 MiB * percent / 100
+//           in all (docs/adr/005)
 //   limit   what the memory limit leaves to objects: the limit less all that
 //           is mapped for other things, or will be for tables, less what spans
 //           hold beyond objects, less what the limit is exceeded by already,
@@ -31,6 +32,7 @@
 
 enum {
     HEAP_MIN = 16 << 20,
+    GROWTH_MIN = 12 << 20,
     FLOOR_MIN = 1 << 20,
     HEADROOM_MIN = 1 << 20,
     HEADROOM_SHARE = 16, // spans of another size may be emptier by so much
@@ -73,7 +75,8 @@ static uint64_t growth_goal(uint64_t total)
     if (pacer.percent < 0)
         return UINT64_MAX;
     unsigned percent = (unsigned)pacer.percent;
-    uint64_t more = percent_of(add_clamped(total, pacer.last.roots), percent);
+    uint64_t grows = add_clamped(total, pacer.last.roots);
+    uint64_t more = percent_of(tz_max(grows, GROWTH_MIN), percent);
     return tz_max(add_clamped(total, more), percent_of(HEAP_MIN, percent));
 }
 

@@ -43,6 +43,11 @@ START_TEST(growth_is_a_percentage_with_a_least_heap)
     } rows[] = {
         { 100, 0, 0, 16 * MB },
         { 100, 1 * MB, 0, 16 * MB },
+        { 100, 5 * MB, 0, 17 * MB },
+        { 100, 5 * MB, 6 * MB, 17 * MB },
+        { 100, 5 * MB, 8 * MB, 18 * MB },
+        { 200, 10 * MB, 0, 34 * MB },
+        { 0, 5 * MB, 0, 5 * MB },
         { 100, 50 * MB, 0, 100 * MB },
         { 100, 50 * MB, 10 * MB, 110 * MB },
         { 50, 50 * MB, 10 * MB, 80 * MB },
@@ -175,9 +180,9 @@ START_TEST(relaxing_stops_at_growth)
                          .inuse = 30 * MB };
     for (int i = 0; i < 10; i++)
         collect(p, 1, 1000);
-    ck_assert_uint_eq(collect(p, 1, 1000), 20 * MB);
-    ck_assert_uint_eq(collect(p, 0, 1000), 20 * MB); // no time at all
-    ck_assert_uint_eq(collect(p, -5, 1000), 20 * MB);
+    ck_assert_uint_eq(collect(p, 1, 1000), 22 * MB);
+    ck_assert_uint_eq(collect(p, 0, 1000), 22 * MB); // no time at all
+    ck_assert_uint_eq(collect(p, -5, 1000), 22 * MB);
 }
 END_TEST
 
