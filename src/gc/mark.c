@@ -19,7 +19,7 @@
 // for the class until the next collection.
 //
 // While the bits of the heap fit the cache, a word is resolved where it is read,
-// and nothing waits in a queue.
+// and nothing waits in a queue (most of it in gc/near.c).
 //
 // Of a typed object the words are scanned that its type's record names, which
 // lies beside the bits (mem/types.c).
@@ -32,13 +32,13 @@
 
 #include "base/bits.h"
 #include "gc/gcobj.h"
+#include "gc/near.h"
 #include "gc/pageq.h"
 #include "mem/types.h"
 #include "tuza/mem.h"
 
 enum {
     OBLET = 128 * 1024,
-    PIECE = 1,
     PREFETCH = 256,
     AHEAD = 512, // bytes, where objects are scanned one after the other
     // Its bits (a 64th) stay in the cache.
@@ -91,7 +91,7 @@ static void mark_now(struct tz_gcwork *w, uintptr_t word)
         return;
     w->marked += f.size;
     for (size_t off = 0; f.kind != TZ_NOSCAN && off < f.size; off += OBLET)
-        tz_work_push(w, (f.base + off) | PIECE);
+        tz_work_push(w, (f.base + off) | TZ_WORK_PIECE);
 }
 
 // When a word is resolved.
@@ -156,7 +156,7 @@ TZ_NO_SANITIZE TZ_INLINE bool mark_here(struct tz_gcwork *w, const struct view *
     } else if (c->kind != TZ_NOSCAN) {
         if (v->how == HERE)
             __builtin_prefetch((void *)at);
-        tz_work_push(w, at | PIECE);
+        tz_work_push(w, at | TZ_WORK_PIECE);
     }
     return true;
 }
@@ -393,7 +393,7 @@ static void push_pieces(struct tz_gcwork *w, const struct tz_gcobj *f, size_t fr
 {
     w->marked += f->size;
     for (size_t off = from; f->kind != TZ_NOSCAN && off < f->size; off += OBLET)
-        tz_work_push(w, (f->base + off) | PIECE);
+        tz_work_push(w, (f->base + off) | TZ_WORK_PIECE);
 }
 
 static void scan_object(struct tz_gcwork *w, const struct tz_gcobj *f)
@@ -420,8 +420,8 @@ TZ_NO_SANITIZE void tz_mark_uncollectable(struct tz_gcwork *w, struct tz_span *s
 static void visit(struct tz_gcwork *w, uintptr_t word)
 {
     struct tz_gcobj f;
-    if (tz_unlikely(word & PIECE))
-        scan_piece(w, word - PIECE);
+    if (tz_unlikely(word & TZ_WORK_PIECE))
+        scan_piece(w, word - TZ_WORK_PIECE);
     else if (tz_gcobj_find(word, &f) && mark(w, &f))
         push_pieces(w, &f, 0);
 }
@@ -625,7 +625,8 @@ void tz_mark_put_back(struct tz_gcwork *w)
         w->word[i] = 0;
     }
     while (w->pieces.n)
-        tz_work_push(w, waited_longest(w->piece, &w->pieces, TZ_PIECES) | PIECE);
+        tz_work_push(w, TZ_WORK_PIECE |
+                            waited_longest(w->piece, &w->pieces, TZ_PIECES));
     while (w->pages.n)
         push_page(w, (waited_longest(w->page, &w->pages, TZ_PAGES) -
                       tz_mem.region[0].base) >> TZ_PAGE_SHIFT);
@@ -663,8 +664,8 @@ TZ_NO_SANITIZE TZ_INLINE bool drain_by(struct tz_gcwork *w, const struct view *v
                 continue;
             return false;
         }
-        uintptr_t at = word - PIECE;
-        if (!(word & PIECE) || at - v->base >= v->limit) {
+        uintptr_t at = word - TZ_WORK_PIECE;
+        if (!(word & TZ_WORK_PIECE) || at - v->base >= v->limit) {
             visit(w, word);
             continue;
         }
@@ -687,103 +688,21 @@ TZ_NO_SANITIZE TZ_INLINE bool drain_by(struct tz_gcwork *w, const struct view *v
     return true;
 }
 
-// What a batch keeps in registers.
-struct batch {
-    uintptr_t *top; // of the stack
-    uint64_t marked, looked;
-    bool alone;
-};
-
-TZ_NO_SANITIZE TZ_INLINE void near_word(struct batch *b, const struct view *v,
-                                        uintptr_t word)
-{
-    if (tz_unlikely(word - v->base >= v->limit)) {
-        if (tz_unlikely(v->others) && tz_heap_region(word))
-            *b->top++ = word & ~(uintptr_t)7;
-        return;
-    }
-    size_t page = (word - v->base) >> TZ_PAGE_SHIFT;
-    unsigned cls = tz_load_acq(&v->cls[page]);
-    if (!tz_page_has_objects(cls))
-        return;
-    const struct tz_sizeclass *c = &tz_sizeclass[cls - 1];
-    if (tz_unlikely(c->npages != 1)) {
-        *b->top++ = word & ~(uintptr_t)7;
-        return;
-    }
-    uint32_t off = word & (TZ_PAGE_SIZE - 1), size = c->size;
-    uint32_t index = (uint32_t)(((uint64_t)off * c->magic) >> 32);
-    if (!tz_gcobj_mark(b->alone, &v->bits[page], index))
-        return;
-    b->marked += size;
-    if (c->kind != TZ_NOSCAN) {
-        uintptr_t at = (word & ~(uintptr_t)(TZ_PAGE_SIZE - 1)) + index * size;
-        __builtin_prefetch((void *)at);
-        *b->top++ = at | PIECE;
-    }
-}
-
-TZ_NO_SANITIZE static TZ_NOINLINE uint32_t near_batch(struct tz_gcwork *w, const struct view *vp)
-{
-    enum { MOST = 256 };
-    const struct view v = *vp;
-    struct tz_wbuf *buf = w->buf;
-    if (!buf || buf->n == 0)
-        return 0;
-    uintptr_t *bottom = buf->word, *end = bottom + TZ_WBUF_WORDS;
-    struct batch b = { .top = bottom + buf->n, .alone = w->alone };
-    uint32_t n = 0;
-    while (b.top > bottom && n < MOST) {
-        uintptr_t at = *--b.top - PIECE;
-        if (tz_unlikely(at & 7 || at - v.base >= v.limit)) {
-            b.top++;
-            break;
-        }
-        size_t page = (at - v.base) >> TZ_PAGE_SHIFT;
-        const struct tz_sizeclass *c = &tz_sizeclass[v.cls[page] - 1];
-        uint32_t size = c->size;
-        if (tz_unlikely(c->npages != 1 || size > TZ_BITS_MAX || (char *)end - (char *)b.top < (ptrdiff_t)size)) {
-            b.top++;
-            break;
-        }
-        if (c->kind == TZ_SCAN) {
-            for (const uintptr_t *p = (const uintptr_t *)(at + size); p > (const uintptr_t *)at;)
-                near_word(&b, &v, tz_load_rlx(--p));
-        } else {
-            uint64_t bits = small_bits(&tz_mem.region[0].types[page], at, size);
-            if (!bits) {
-                b.top++;
-                break;
-            }
-            do {
-                unsigned i = tz_log2(bits);
-                bits &= ~(UINT64_C(1) << i);
-                near_word(&b, &v, tz_load_rlx((const uintptr_t *)at + i));
-            } while (bits);
-        }
-        b.looked += size;
-        n++;
-    }
-    buf->n = (uint64_t)(b.top - bottom);
-    w->marked += b.marked;
-    w->looked += b.looked;
-    return n;
-}
-
+// What is usual by the hundred (gc/near.c), what is not one by one.
 TZ_NO_SANITIZE static bool drain_near(struct tz_gcwork *w, const struct limit *most)
 {
+    enum { BATCH = 256 };
     struct view v = view_of(w);
     v.how = HERE;
-    struct limit one = *most;
+    struct limit one = { 1, most->marked, most->looked };
+    uint32_t done;
     for (uint64_t n = 0; is_within(most, w, n); tz_work_share(w)) {
-        uint32_t k = near_batch(w, &v);
-        n += k;
-        if (k < 256) {
-            one.words = 1;
-            if (!drain_by(w, &v, &one))
-                return false;
-            n++;
-        }
+        n += done = tz_near_scan(w, BATCH);
+        if (done == BATCH)
+            continue;
+        if (!drain_by(w, &v, &one))
+            return false;
+        n++;
     }
     return true;
 }
@@ -840,8 +759,8 @@ bool tz_mark_watched(struct tz_gcwork *w, uint32_t njobs,
     uintptr_t word;
     struct tz_gcobj f;
     while (tz_work_pop(w, &word)) {
-        if (word & PIECE) {
-            scan_piece(w, word - PIECE);
+        if (word & TZ_WORK_PIECE) {
+            scan_piece(w, word - TZ_WORK_PIECE);
         } else if (tz_gcobj_find(word, &f) && mark(w, &f)) {
             scan_object(w, &f);
             fn(w, f.base);

@@ -6,7 +6,13 @@
 #include "base/base.h"
 #include "mem/sizeclass.h"
 
-enum { TZ_WBUF_WORDS = 510, TZ_WORDS = 32, TZ_PIECES = 8, TZ_PAGES = 4 };
+enum {
+    TZ_WBUF_WORDS = 510,
+    TZ_WORDS = 32,
+    TZ_PIECES = 8,
+    TZ_PAGES = 4,
+    TZ_WORK_PIECE = 1 // with this bit a pushed word is an object, or a piece of one
+};
 
 // A piece of mark stack or of a queue of pages; 4 KiB, never freed.
 struct tz_wbuf {
