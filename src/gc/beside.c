@@ -45,6 +45,7 @@ enum {
     SETTLE_NS = 10 * 1000 * 1000,
     FEW = 1 << 20,           // bytes written: as little as that goes into the stop
     HOT = 4, ALL = 7,        // eighths of the heap
+    LOOKS = 8,
     STOPS_MOST = 7,
 };
 
@@ -67,6 +68,8 @@ static struct {
     uint64_t expected;     // bytes that will be marked, about
     bool failed;           // something was refused: what is marked is not known
     bool hot;              // rounds get no shorter
+    bool given_up;         // atomic; the rest is left to the last stop
+    uint64_t next_look;    // bytes marked, when to look how hot it is
     uint32_t stops;        // so many collections more mark in a stop
     uint32_t next_stops;   // so many were to, at first
     bool in_vain;          // this one does
@@ -139,10 +142,14 @@ const char *tz_beside_missing(void)
 {
     if (beside.untold)
         return beside.untold;
+    if (beside.given_up)
+        return "given up, half of the heap was written by then";
     if (beside.in_vain)
         return "what is written beside a mark is all of the heap";
     return tz_load_acq(&beside.tried) == NO ? beside.missing : NULL;
 }
+
+bool tz_beside_gave_up(void) { return tz_load_rlx(&beside.given_up); }
 
 // --- who collects
 
@@ -152,6 +159,7 @@ void tz_beside_arm(enum tz_gc_mode mode)
 {
     beside.mode = mode;
     beside.hot = false;
+    tz_store_rlx(&beside.given_up, false);
     beside.failed = !is_told() && !tz_track_begin();
 }
 
@@ -161,6 +169,7 @@ void tz_beside_begin(struct tz_gcwork *w, uint32_t njobs, uint64_t expected)
     beside.njobs = njobs;
     beside.next_job = 0;
     beside.expected = expected;
+    beside.next_look = is_told() ? UINT64_MAX : expected / LOOKS;
     tz_store_rlx(&beside.marked, 0);
     tz_store_rlx(&beside.credit, 0);
     tz_store_rlx(&beside.assisted, 0);
@@ -186,14 +195,30 @@ static void publish(struct tz_gcwork *w, uint64_t before)
     tz_work_share(w);
 }
 
+// Where half of the heap is written before half of it is marked, the rest is marked
+// sooner in the stop, that will have to look at all of it.
+static void give_up_if_hot(void)
+{
+    uint64_t marked = tz_load_rlx(&beside.marked), all = beside.expected;
+    if (marked < beside.next_look)
+        return;
+    beside.next_look = marked < all / 2 ? marked + all / LOOKS : UINT64_MAX;
+    if (marked < all / 2 && tz_track_written() >= HOT) {
+        tz_store_rlx(&beside.given_up, true);
+        tz_work_abandon();
+    }
+}
+
 static void drain(struct tz_gcwork *w)
 {
-    bool more;
-    do {
+    bool more = true;
+    while (more && !tz_load_rlx(&beside.given_up)) {
         uint64_t before = w->marked;
         more = tz_mark_some(w, SLICE);
         publish(w, before);
-    } while (more);
+        if (w == beside.work)
+            give_up_if_hot();
+    }
 }
 
 static bool somebody_helps(void)
@@ -209,7 +234,7 @@ static bool somebody_helps(void)
 static void settle(struct tz_gcwork *w)
 {
     int64_t start = tz_clock_now();
-    for (;;) {
+    while (!tz_load_rlx(&beside.given_up)) {
         bool helped = somebody_helps(); // before the look
         drain(w);
         if (tz_work_waiting())
@@ -233,6 +258,8 @@ static void worker(uint32_t i)
     do
         drain(w);
     while (!tz_work_all_done());
+    if (tz_load_rlx(&beside.given_up))
+        tz_mark_put_back(w);
 }
 
 // What was written since; false: no more of that.
@@ -280,7 +307,9 @@ void tz_beside_mark(struct tz_gcwork *w, uint32_t n)
         return;
     tz_work_start(n);
     tz_worker_run(worker, n);
-    if (!is_told())
+    if (tz_beside_gave_up())
+        tz_beside_met(8);
+    else if (!is_told())
         tz_beside_met(tz_track_written());
     rounds(w, ROUNDS);
 }

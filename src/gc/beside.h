@@ -22,6 +22,8 @@ const char *tz_beside_missing(void);
 
 // Of a collection that is to be M1: whether it had better mark in its stop.
 bool tz_beside_in_vain(void);
+// M1: whether this mark was left to its last stop, as too much was written.
+bool tz_beside_gave_up(void);
 // M1: so many eighths of the heap were written beside the mark.
 void tz_beside_met(uint32_t eighths);
 

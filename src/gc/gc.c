@@ -389,7 +389,7 @@ static void collect_beside(struct tz_gctrace *t)
     without_p(arm_beside, NULL);
     t->stopped_beside = stop_for(begin, t);
     without_p(mark_beside, t);
-    if (gc.mode == TZ_GC_M1) {
+    if (gc.mode == TZ_GC_M1 && !tz_beside_gave_up()) {
         t->stopped_beside += stop_for(stop_beside, NULL);
         without_p(more_beside, NULL);
     }

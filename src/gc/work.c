@@ -27,7 +27,7 @@ static struct {
     struct tz_wbuf *first, *last; // likewise: pages, the oldest first
     struct tz_wbuf *fresh, *end;  // likewise: never used so far, nor touched
     uint32_t nfull;               // of both; atomic; written with lock
-    uint32_t nworkers;            // const in a cycle
+    uint32_t nworkers;            // in this cycle; atomic; 0: it is over
     uint32_t nidle;               // atomic; workers that wait
     bool dropped;                 // atomic; some word was
 } work = { .lock = TZ_LOCK_INIT(TZ_RANK_GC_WORK) };
@@ -257,15 +257,17 @@ void tz_work_give(struct tz_gcwork *w)
 
 void tz_work_start(uint32_t n)
 {
-    work.nworkers = n;
+    tz_store(&work.nworkers, n);
     tz_store(&work.nidle, 0);
 }
+
+void tz_work_abandon(void) { tz_store(&work.nworkers, 0); }
 
 bool tz_work_all_done(void)
 {
     tz_xadd(&work.nidle, 1);
     for (;;) {
-        if (tz_load(&work.nidle) == work.nworkers)
+        if (tz_load(&work.nidle) >= tz_load(&work.nworkers))
             return true;
         if (tz_load(&work.nfull)) {
             tz_xadd(&work.nidle, -1u);

@@ -105,6 +105,8 @@ void tz_work_give(struct tz_gcwork *w);
 // failed: false means there is work again, true that all are done.
 void tz_work_start(uint32_t n);
 bool tz_work_all_done(void);
+// All are done with this cycle, whatever there is left.
+void tz_work_abandon(void);
 void tz_work_release(struct tz_gcwork *w);
 
 #endif
