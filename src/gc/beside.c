@@ -107,6 +107,7 @@ void tz_beside_ask(void)
                 tz_told_all(&why);
     beside.untold = why;
     beside.in_vain = false;
+    tz_store_rlx(&beside.given_up, false);
     tz_store_rlx(&beside.told, told);
 }
 
@@ -159,7 +160,6 @@ void tz_beside_arm(enum tz_gc_mode mode)
 {
     beside.mode = mode;
     beside.hot = false;
-    tz_store_rlx(&beside.given_up, false);
     beside.failed = !is_told() && !tz_track_begin();
 }
 
@@ -330,12 +330,18 @@ void tz_beside_last(struct tz_gcwork *w)
         beside.failed = true; // something was loaded meanwhile
 }
 
-bool tz_beside_end(struct tz_gcwork *w)
+void tz_beside_over(void)
 {
     tz_store(&tz_mem.marking, 0);
     for (uint32_t i = 0; i < ASSISTS; i++)
         TZ_CHECK(!beside.assist[i].taken);
-    return (is_told() ? tz_told_end(w) : tz_track_end(w)) && !beside.failed;
+}
+
+bool tz_beside_end(struct tz_gcwork *w)
+{
+    if (!is_told())
+        return tz_track_end(w) && !beside.failed;
+    return w != beside.work || (tz_told_end(w) && !beside.failed);
 }
 
 uint64_t tz_beside_assisted(int64_t *ns)

@@ -40,7 +40,9 @@ void tz_beside_stop(struct tz_gcwork *w);
 void tz_beside_more(struct tz_gcwork *w);
 // With a P again: the little that was written since.
 void tz_beside_last(struct tz_gcwork *w);
-// With the world stopped and caches flushed: false: all must be looked at again.
+// With the world stopped and caches flushed. Then by each worker that marks in this
+// stop: false: all must be looked at again.
+void tz_beside_over(void);
 bool tz_beside_end(struct tz_gcwork *w);
 
 // Bytes that the program's goroutines have marked since the beginning, and the

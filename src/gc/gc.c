@@ -109,8 +109,8 @@ static void mark_worker(uint32_t i)
     struct tz_gcwork *w = &gc.work[i];
     tz_mark_begin(w, number());
     w->alone = gc.nworkers == 1;
-    if (i == 0 && gc.mode && !tz_beside_end(w))
-        gc.again = true;
+    if (gc.mode && !tz_beside_end(w))
+        tz_store_rlx(&gc.again, true);
     uint32_t job;
     // Told, what roots hold by now was found, or is new.
     while (gc.mode < TZ_GC_M2 &&
@@ -144,6 +144,8 @@ static uint64_t mark_all(uint64_t *roots)
 {
     gc.njobs = tz_markroot_prepare();
     gc.next_job = 0;
+    if (gc.mode)
+        tz_beside_over();
     tz_work_start(gc.nworkers);
     tz_worker_run(mark_worker, gc.nworkers);
     gc.work[0].alone = true;

@@ -36,11 +36,12 @@
 // Pages are told together when less than this lies between them. A call of the kernel
 // is worth that many first writes to pages that need not be armed, as it interrupts
 // the other processors; with the world stopped they cost nothing.
-enum { NEAR = 8, NEAR_STOPPED = TZ_CHUNK_PAGES };
+enum { NEAR = 8, NEAR_STOPPED = TZ_CHUNK_PAGES, PIECE = 8 * TZ_CHUNK_PAGES };
 
 static struct {
     uint32_t watched[TZ_MAX_REGIONS]; // pages of each, from its start
     uint64_t armed; // bytes, at the beginning
+    uint32_t next_piece; // of the last look; atomic
 } track;
 
 static uintptr_t address(const struct tz_region *r, size_t page)
@@ -65,14 +66,13 @@ TZ_NO_SANITIZE static size_t pages_of(const struct tz_region *r)
     return tz_load_acq(&r->pages.npages); // only grows
 }
 
-// Calls fn for the runs of pages to scan, until it fails: armed ones, or all of
-// them; then runs that are near each other are one.
-static bool each_run(const struct tz_region *r, bool armed,
+// Calls fn for the runs of pages to scan in [page, n), until it fails: armed ones, or
+// all of them; then runs that are near each other are one.
+static bool each_run(const struct tz_region *r, size_t page, size_t n, bool armed,
                      bool (*fn)(void *arg, uintptr_t lo, uintptr_t hi), void *arg)
 {
-    size_t n = armed ? track.watched[r->id] : pages_of(r);
     size_t first = 0, end = 0, near = armed ? NEAR : NEAR_STOPPED;
-    for (size_t page = 0; page < n; page++) {
+    for (; page < n; page++) {
         bool fresh = armed && is_fresh(r, page);
         if (!fresh && !to_scan(r, page))
             continue;
@@ -88,6 +88,12 @@ static bool each_run(const struct tz_region *r, bool armed,
         end = page + 1;
     }
     return !end || fn(arg, address(r, first), address(r, end));
+}
+
+static bool each_armed(const struct tz_region *r,
+                       bool (*fn)(void *arg, uintptr_t lo, uintptr_t hi), void *arg)
+{
+    return each_run(r, 0, track.watched[r->id], true, fn, arg);
 }
 
 bool tz_track_open(const char **why)
@@ -123,9 +129,10 @@ static bool arm(void *arg, uintptr_t lo, uintptr_t hi)
 bool tz_track_begin(void)
 {
     track.armed = 0;
+    track.next_piece = 0;
     for (uint32_t i = 0; i < tz_load_acq(&tz_mem.nregions); i++) {
         struct tz_region *r = &tz_mem.region[i];
-        if (!watch(r) || !each_run(r, true, arm, NULL))
+        if (!watch(r) || !each_armed(r, arm, NULL))
             return false;
     }
     return true;
@@ -204,7 +211,7 @@ uint32_t tz_track_written(void)
 {
     struct look l = { .rearm = false };
     for (uint32_t i = 0; i < tz_load_acq(&tz_mem.nregions); i++)
-        if (!each_run(&tz_mem.region[i], true, look, &l))
+        if (!each_armed(&tz_mem.region[i], look, &l))
             return 0; // the round will be refused, too
     return track.armed ? (uint32_t)(8 * l.bytes / track.armed) : 0;
 }
@@ -217,21 +224,33 @@ uint64_t tz_track_round(struct tz_gcwork *w)
         if (!watch(r))
             return UINT64_MAX;
         uint64_t fresh = new_spans(w, r);
-        if (fresh == UINT64_MAX || !each_run(r, true, look, &l))
+        if (fresh == UINT64_MAX || !each_armed(r, look, &l))
             return UINT64_MAX;
         l.bytes += fresh;
     }
     return l.bytes;
 }
 
+// A piece of a region.
+static bool end_of(struct tz_region *r, size_t page, size_t n, struct look *l)
+{
+    size_t end = tz_min(page + PIECE, n);
+    tz_region_fresh(r, page, end - page, false);
+    return TZ_DEFECT(TZ_D101) || each_run(r, page, end, false, look, l);
+}
+
 bool tz_track_end(struct tz_gcwork *w)
 {
     struct look l = { .w = w, .rearm = false };
+    uint32_t mine = tz_xadd_rlx(&track.next_piece, 1), first = 0;
     bool ok = true;
     for (uint32_t i = 0; i < tz_mem.nregions; i++) {
         struct tz_region *r = &tz_mem.region[i];
-        tz_region_fresh(r, 0, pages_of(r), false);
-        ok = ok && (TZ_DEFECT(TZ_D101) || each_run(r, false, look, &l));
+        size_t n = pages_of(r);
+        uint32_t pieces = (uint32_t)((n + PIECE - 1) / PIECE);
+        for (; mine - first < pieces; mine = tz_xadd_rlx(&track.next_piece, 1))
+            ok = end_of(r, (size_t)(mine - first) * PIECE, n, &l) && ok;
+        first += pieces;
     }
     return ok;
 }

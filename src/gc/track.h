@@ -22,7 +22,8 @@ uint32_t tz_track_written(void);
 uint64_t tz_track_round(struct tz_gcwork *w);
 
 // With the world stopped, alloc bits exact: scans what was written, and all of the
-// spans that are new. False: refused; nothing is known.
+// spans that are new; by any number of workers, who share it. False: refused; nothing
+// is known.
 bool tz_track_end(struct tz_gcwork *w);
 
 #endif

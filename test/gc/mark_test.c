@@ -533,6 +533,75 @@ START_TEST(rounds_are_worth_it_unless_most_is_written)
 }
 END_TEST
 
+// A list of large objects, the first of which leads to one that writes to all of them
+// when the collector comes to it.
+enum { HOT_OBJECTS = 2048, HOT_WORDS = 2048 };
+
+struct hot {
+    const tuza_type *type;
+    struct hot_object {
+        void *first;
+        struct hot_object *next;
+        uint64_t number, rest[HOT_WORDS - 3];
+    } *list;
+    char large[1024]; // no page is queued for it, which would come last
+};
+
+static int times_written;
+
+static void write_all(tuza_tracer *tracer, const void *p, size_t size)
+{
+    const struct hot *h = p;
+    (void)size;
+    tuza_trace(tracer, h->list);
+    times_written++;
+    for (struct hot_object *o = h->list; o; o = o->next)
+        for (int i = 0; i < HOT_WORDS - 3; i += 512)
+            o->rest[i] = o->number;
+}
+
+static const tuza_type hot_type = TUZA_TRACED_TYPE(struct hot, write_all);
+static struct hot_object *volatile hot_root;
+
+static int gives_up(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    struct hot *h = tuza_alloc_typed(&hot_type, 1);
+    struct hot_object *list = NULL;
+    for (uint64_t i = 0; i < HOT_OBJECTS; i++) {
+        struct hot_object *o = tuza_new(struct hot_object);
+        o->next = list;
+        o->number = i;
+        hot_root = list = o;
+    }
+    tuza_gc(); // finds out whether the kernel tells
+    need(!tz_beside_gave_up());
+    h->list = list;
+    list->first = h;
+    const char *why;
+    for (int i = 0; i < 3; i++) {
+        times_written = 0;
+        tuza_gc();
+        need(tz_beside_gave_up() || !tz_track_open(&why));
+        need(times_written > 0);
+    }
+    h->list = NULL;
+    tuza_gc();
+    need(!tz_beside_gave_up());
+    uint64_t n = HOT_OBJECTS;
+    for (const struct hot_object *o = list; o; o = o->next)
+        need(o->number == --n && o->rest[512] == n);
+    need_eq(n, 0);
+    return 0;
+}
+
+START_TEST(a_mark_is_given_up_when_half_of_the_heap_is_written)
+{
+    setenv("TUZADEBUG", "gcmode=m1,gccheckmark=1,gcverify=1", 1);
+    api_run(gives_up, 2);
+}
+END_TEST
+
 // A scan of what cannot be a range is a broken invariant, not "nothing".
 static int scan_backwards(int argc, char **argv)
 {
@@ -576,5 +645,6 @@ int main(void)
                     a_helper_looks_at_one_piece_of_a_large_object_at_once,
                     a_mark_that_was_in_vain_is_tried_more_and_more_seldom,
                     rounds_are_worth_it_unless_most_is_written,
+                    a_mark_is_given_up_when_half_of_the_heap_is_written,
                     a_scan_of_no_range_aborts, NULL });
 }
