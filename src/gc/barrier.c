@@ -284,11 +284,16 @@ void tz_port_overwritten(const void *p, size_t n) { tz_barrier_range(p, n); }
 
 // --- for the mark
 
-void tz_barrier_start(void)
+void tz_barrier_make(void)
 {
     uint32_t want = 2 * (tz_load_rlx(&tz_sched.mcount) + 1);
     while (tz_load_rlx(&barrier.nchunks) * PER_CHUNK < want && grow())
         ;
+}
+
+void tz_barrier_start(void)
+{
+    tz_barrier_make();
     tz_store(&barrier.overflowed, 0);
     tz_store(&tuza__barrier, 1);
 }

@@ -25,6 +25,8 @@ bool tz_barrier_by_hand(void);
 // With the world stopped: stores are logged from here on, or no more. Stop
 // forgets what nobody has taken.
 void tz_barrier_start(void);
+// Before that, by who collects: makes the buffers, so that the stop need not.
+void tz_barrier_make(void);
 void tz_barrier_stop(void);
 
 // Calls fn(arg, words, n) with what was logged: old values that point into the

@@ -16,6 +16,7 @@
 
 #include "gc/beside.h"
 
+#include "gc/barrier.h"
 #include "gc/mark.h"
 #include "gc/markroot.h"
 #include "gc/told.h"
@@ -156,10 +157,30 @@ bool tz_beside_gave_up(void) { return tz_load_rlx(&beside.given_up); }
 
 static bool is_told(void) { return beside.mode >= TZ_GC_M2; }
 
-void tz_beside_arm(enum tz_gc_mode mode)
+static void *buffer(uint32_t i)
+{
+    if (!beside.buf[i])
+        beside.buf[i] = tz_vm_alloc(TZ_EARLY_BUF, TZ_VM_GC);
+    return beside.buf[i];
+}
+
+// What the first stop would wait for page by page, most of all in the first collection.
+static void prepare_to_be_told(struct tz_gcwork *w, uint64_t cycle)
+{
+    tz_mark_begin(w, cycle);
+    tz_work_touch();
+    tz_barrier_make();
+    void *buf = buffer(0);
+    if (buf)
+        tz_markroot_touch(buf);
+}
+
+void tz_beside_arm(enum tz_gc_mode mode, struct tz_gcwork *w, uint64_t cycle)
 {
     beside.mode = mode;
     beside.hot = false;
+    if (is_told())
+        prepare_to_be_told(w, cycle);
     beside.failed = !is_told() && !tz_track_begin();
 }
 
@@ -179,13 +200,6 @@ void tz_beside_begin(struct tz_gcwork *w, uint32_t njobs, uint64_t expected)
     else
         tz_markroot_running(w);
     tz_store(&tz_mem.marking, 1);
-}
-
-static void *buffer(uint32_t i)
-{
-    if (!beside.buf[i])
-        beside.buf[i] = tz_vm_alloc(TZ_EARLY_BUF, TZ_VM_GC);
-    return beside.buf[i];
 }
 
 static void publish(struct tz_gcwork *w, uint64_t before)

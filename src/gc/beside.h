@@ -28,8 +28,9 @@ bool tz_beside_gave_up(void);
 void tz_beside_met(uint32_t eighths);
 
 // The order of a collection, by who collects. Without a P: from now on it is known
-// what is written, which has to be so before the first object counts as reached.
-void tz_beside_arm(enum tz_gc_mode mode);
+// what is written, which has to be so before the first object counts as reached. The
+// first worker, and the collection's number.
+void tz_beside_arm(enum tz_gc_mode mode, struct tz_gcwork *w, uint64_t cycle);
 // With the world stopped, njobs of roots listed and all caches flushed:
 void tz_beside_begin(struct tz_gcwork *w, uint32_t njobs, uint64_t expected);
 // Then without a P: marks, with n - 1 workers to help.

@@ -335,7 +335,7 @@ static bool outrun(void)
 static void arm_beside(void *arg)
 {
     (void)arg;
-    tz_beside_arm(gc.mode);
+    tz_beside_arm(gc.mode, &gc.work[0], number());
 }
 
 static void mark_beside(void *arg)

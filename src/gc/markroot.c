@@ -260,6 +260,16 @@ static void scan_early(struct tz_gcwork *w, uintptr_t lo, uintptr_t hi, void *bu
     }
 }
 
+static void touch(void *buf, uintptr_t lo, uintptr_t hi)
+{
+    for (uintptr_t end; lo < hi; lo = end) {
+        end = tz_min(lo + TZ_EARLY_BUF, hi);
+        (void)tz_peek(buf, lo, end - lo);
+    }
+}
+
+void tz_markroot_touch(void *buf) { tz_roots_each_data(touch, buf); }
+
 // It may run, end and begin anew meanwhile; its words are looked at once more in
 // the end.
 TZ_NO_SANITIZE static void scan_g_early(struct tz_gcwork *w, struct tz_g *g,

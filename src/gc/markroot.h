@@ -14,6 +14,10 @@ uint32_t tz_markroot_prepare(void);
 // Job i: pushes what it finds. Any worker, each job once.
 void tz_markroot(struct tz_gcwork *w, uint32_t i);
 
+// Before a stop that reads all roots: has the kernel map what there is of static data,
+// so that the stop does not wait for each page. buf: TZ_EARLY_BUF bytes.
+void tz_markroot_touch(void *buf);
+
 // Job i while the program runs: what can be seen from outside. Nothing that it
 // finds is sure, nor that it finds all. buf: TZ_EARLY_BUF bytes.
 enum { TZ_EARLY_BUF = 64 * 1024 };

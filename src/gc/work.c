@@ -44,6 +44,14 @@ static bool grow(void)
     return true;
 }
 
+void tz_work_touch(void)
+{
+    tz_lock_acquire(&work.lock);
+    for (struct tz_wbuf *b = work.fresh; b < work.end; b++)
+        b->n = 0;
+    tz_lock_release(&work.lock);
+}
+
 int tz_work_init(void)
 {
     tz_lock_acquire(&work.lock);

@@ -59,6 +59,8 @@ struct tz_gcwork {
 
 // The first buffers. 0, or -ENOMEM.
 int tz_work_init(void);
+// Has the kernel map those that were never used, before a stop that would need them.
+void tz_work_touch(void);
 
 // The slow halves of the two below: room for a word, a buffer with words. False:
 // no memory for that (then the word is dropped); nothing to be had.
