@@ -47,6 +47,8 @@ enum {
     FEW = 1 << 20,           // bytes written: as little as that goes into the stop
     HOT = 4, ALL = 7,        // eighths of the heap
     LOOKS = 8,
+    PROBE_MIN = TZ_DEBUG ? 16 << 20 : 256 << 20,
+    PROBE_NS = 20 * 1000 * 1000,
     STOPS_MOST = 7,
 };
 
@@ -137,6 +139,33 @@ bool tz_beside_in_vain(void)
 {
     beside.in_vain = beside.stops > 0 && tz_env.gc_mode != TZ_GCMODE_M1;
     beside.stops -= beside.in_vain;
+    return beside.in_vain;
+}
+
+// Written in the first of these times, and in both; of what is still unwritten the
+// second one's share will be written in each of the others.
+bool tz_beside_foresee(uint32_t once, uint32_t twice, uint32_t all, int64_t times)
+{
+    if (once >= all || all < TZ_TRACK_SAMPLE / 4)
+        return once >= all && all > 0;
+    double each = (double)(twice - once) / (double)(all - once);
+    double left = 1 - (double)twice / (double)all;
+    for (int64_t i = 2; i < times && left > 0.5; i++)
+        left *= 1 - each;
+    return left <= 0.5;
+}
+
+bool tz_beside_probe(uint64_t live, uint64_t mark_ns)
+{
+    if (live < PROBE_MIN || tz_env.gc_mode == TZ_GCMODE_M1 || !tz_track_sample())
+        return false;
+    uint32_t all;
+    tz_thread_sleep(PROBE_NS);
+    uint32_t once = tz_track_sampled(&all);
+    tz_thread_sleep(PROBE_NS);
+    uint32_t twice = tz_track_sampled(&all);
+    int64_t times = (int64_t)(mark_ns / 2 / PROBE_NS);
+    beside.in_vain = tz_beside_foresee(once, twice, all, times);
     return beside.in_vain;
 }
 

@@ -24,6 +24,13 @@ const char *tz_beside_missing(void);
 bool tz_beside_in_vain(void);
 // M1: whether this mark was left to its last stop, as too much was written.
 bool tz_beside_gave_up(void);
+// M1: looks for 40 ms at a sample of a large heap that a mark will take so long for:
+// whether half of it would be written before half was marked; then it had better be
+// marked in a stop, too. Without a P.
+bool tz_beside_probe(uint64_t live, uint64_t mark_ns);
+// What it decides by: of `all` so many were written in the first of so many equal
+// times, and in the first two.
+bool tz_beside_foresee(uint32_t once, uint32_t twice, uint32_t all, int64_t times);
 // M1: so many eighths of the heap were written beside the mark.
 void tz_beside_met(uint32_t eighths);
 

@@ -69,6 +69,9 @@ static struct {
     bool again;                // what is marked may not have been scanned
     enum tz_gc_mode mode;      // of this one
     uint64_t live_before;      // tz_mem.live when that began
+    uint64_t live_at_first;    // when the collection did
+    // Of the last one; by who collects:
+    uint64_t mark_ns, mark_bytes; // time of threads; bytes that live
 } gc;
 
 int tz_gc_init(int percent)
@@ -250,7 +253,7 @@ static void cycle(void *arg)
         .roots = t->roots,
         .inuse = tz_load_rlx(&tz_mem.inuse),
         .meanwhile = gc.mode ? t->heap_before - tz_min(t->heap_before,
-                                                       gc.live_before)
+                                                       gc.live_at_first)
                              : 0,
         .beside = tz_limit_used_beside_heap(),
         .began = t->stopping,
@@ -338,12 +341,25 @@ static void arm_beside(void *arg)
     tz_beside_arm(gc.mode, &gc.work[0], number());
 }
 
+static uint32_t want_workers_beside(void)
+{
+    uint32_t quarter = (tz_load_rlx(&tz_sched.nprocs) + 3) / 4;
+    return (uint32_t)tz_min(quarter, tz_worker_count() + 1);
+}
+
 static void mark_beside(void *arg)
 {
     struct tz_gctrace *t = arg;
-    uint32_t quarter = (tz_load_rlx(&tz_sched.nprocs) + 3) / 4;
-    t->workers_beside = (uint32_t)tz_min(quarter, tz_worker_count() + 1);
+    t->workers_beside = want_workers_beside();
     tz_beside_mark(&gc.work[0], t->workers_beside);
+}
+
+// As long as the last mark took for each byte.
+static void probe(void *arg)
+{
+    double live = (double)gc.live_at_first, last = (double)(gc.mark_bytes + 1);
+    double ns = (double)gc.mark_ns / last * live / want_workers_beside();
+    *(bool *)arg = tz_beside_probe(gc.live_at_first, (uint64_t)ns);
 }
 
 static void stop_beside(void *arg)
@@ -384,6 +400,15 @@ static int64_t stop_for(void (*fn)(void *), void *arg)
     return end - start;
 }
 
+// What is asked for is awaited by who would write.
+static bool is_in_vain(bool forced)
+{
+    bool in_vain = tz_beside_in_vain();
+    if (!in_vain && !forced)
+        without_p(probe, &in_vain);
+    return in_vain;
+}
+
 // Step 2.
 static void collect_beside(struct tz_gctrace *t)
 {
@@ -410,6 +435,9 @@ static void collect(struct tz_gctrace *t)
         tz_central_trim();
     tz_crit_leave();
     tz_scavenge(over); // what is free is known to be by now
+    gc.live_at_first = tz_load_rlx(&tz_mem.live);
+    if (gc.mode == TZ_GC_M1 && is_in_vain(t->forced))
+        gc.mode = t->mode = TZ_GC_M0;
     if (gc.mode)
         collect_beside(t);
     t->stopping = tz_clock_now();
@@ -426,6 +454,8 @@ static void count_marking(const struct tz_gctrace *t)
     tz_xadd_rlx(&gc.mark_assist, (uint64_t)x.assist);
     tz_xadd_rlx(&gc.mark_beside, (uint64_t)x.beside);
     tz_xadd_rlx(&gc.mark_stopped, (uint64_t)x.stopped);
+    gc.mark_ns = (uint64_t)(x.assist + x.beside + x.stopped);
+    gc.mark_bytes = t->heap_after;
 }
 
 void tz_gc_collect(enum tz_gc_why why)
@@ -438,8 +468,6 @@ void tz_gc_collect(enum tz_gc_why why)
     tz_beside_ask();
     gc.mode = t.mode =
         tz_beside_wanted(tz_load_rlx(&tz_mem.live), why == TZ_GC_EMERGENCY);
-    if (gc.mode == TZ_GC_M1 && tz_beside_in_vain())
-        gc.mode = t.mode = TZ_GC_M0;
     collect(&t);
     count_marking(&t);
     t.missing = tz_beside_missing();

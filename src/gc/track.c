@@ -42,6 +42,7 @@ static struct {
     uint32_t watched[TZ_MAX_REGIONS]; // pages of each, from its start
     uint64_t armed; // bytes, at the beginning
     uint32_t next_piece; // of the last look; atomic
+    uint32_t sampled[TZ_TRACK_SAMPLE], nsampled; // pages of the first region
 } track;
 
 static uintptr_t address(const struct tz_region *r, size_t page)
@@ -136,6 +137,49 @@ bool tz_track_begin(void)
             return false;
     }
     return true;
+}
+
+// --- a sample
+
+// Every so many pages the next one to scan. Of the first region: nearly always all.
+bool tz_track_sample(void)
+{
+    struct tz_region *r = &tz_mem.region[0];
+    track.nsampled = 0;
+    if (!watch(r))
+        return false;
+    size_t n = track.watched[0], step = n / TZ_TRACK_SAMPLE + 1;
+    for (size_t from = 0; from < n; from += step) {
+        size_t page = from, end = tz_min(from + step, n);
+        while (page < end && !to_scan(r, page))
+            page++;
+        if (page == end)
+            continue;
+        if (tz_dirty_arm(address(r, page), address(r, page + 1)) != 0)
+            return false;
+        track.sampled[track.nsampled++] = (uint32_t)page;
+    }
+    return true;
+}
+
+static void note(void *arg, uintptr_t lo, uintptr_t hi)
+{
+    (void)lo, (void)hi;
+    *(bool *)arg = true;
+}
+
+uint32_t tz_track_sampled(uint32_t *all)
+{
+    const struct tz_region *r = &tz_mem.region[0];
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < track.nsampled; i++) {
+        size_t page = track.sampled[i];
+        bool is = false;
+        (void)tz_dirty_look(address(r, page), address(r, page + 1), false, note, &is);
+        n += is;
+    }
+    *all = track.nsampled;
+    return n;
 }
 
 // --- spans that are new

@@ -8,6 +8,12 @@
 // Once; whether the kernel can tell. *why: what it lacks, in words.
 bool tz_track_open(const char **why);
 
+// Arms some pages of those to scan, as a sample. False: refused. Then how many of *all
+// were written since.
+enum { TZ_TRACK_SAMPLE = 256 };
+bool tz_track_sample(void);
+uint32_t tz_track_sampled(uint32_t *all);
+
 // Before anything is marked: what there is to scan is armed. False: refused; then
 // nothing may be left to later.
 bool tz_track_begin(void);

@@ -509,8 +509,95 @@ static int is_written_all_over(int argc, char **argv)
     for (int i = 0; i < PAGES; i++)
         p[i * 4096] = 1;
     need_eq(tz_track_written(), 8);
+    uint32_t all;
+    need(tz_track_sample());
+    need_eq(tz_track_sampled(&all), 0);
+    need(all >= TZ_TRACK_SAMPLE / 2 && all <= TZ_TRACK_SAMPLE);
+    for (int i = 0; i < PAGES / 2; i++)
+        p[i * 4096] = 2;
+    uint32_t half = tz_track_sampled(&all);
+    need(half > all * 3 / 8 && half < all * 5 / 8);
+    for (int i = 0; i < PAGES; i++)
+        p[i * 4096] = 3;
+    need(tz_track_sampled(&all) > all * 7 / 8); // other objects are few
     return 0;
 }
+
+// Half of the heap is hot by and by, or a part of it is all the time.
+START_TEST(what_a_mark_will_meet_is_foreseen)
+{
+    static const struct {
+        uint32_t once, twice, all;
+        int64_t times;
+        bool hot;
+    } rows[] = {
+        { 0, 0, 256, 1000, false },   { 0, 0, 0, 1000, false },
+        { 26, 49, 256, 7, true },     { 26, 49, 256, 5, false }, // a tenth each
+        { 26, 26, 256, 1000, false }, { 120, 121, 256, 5, false },
+        { 120, 121, 256, 50, true },  { 128, 128, 256, 0, true },
+        { 256, 256, 256, 0, true },   { 3, 3, 3, 0, true },
+        { 2, 3, 5, 100, false }, // too few to tell
+    };
+    for (size_t i = 0; i < tz_countof(rows); i++)
+        ck_assert_msg(tz_beside_foresee(rows[i].once, rows[i].twice, rows[i].all,
+                                        rows[i].times) == rows[i].hot,
+                      "row %zu", i);
+}
+END_TEST
+
+enum { WRITTEN_MB = TZ_DEBUG ? 32 : TZ_ASAN || TZ_TSAN ? 64 : 300 };
+static char *volatile written[WRITTEN_MB];
+static uint32_t stop_writing; // atomic
+
+static void write_all_the_time(void *arg)
+{
+    (void)arg;
+    while (!tz_load_rlx(&stop_writing))
+        for (int i = 0; i < WRITTEN_MB; i++)
+            for (int at = 0; at < 1 << 20; at += 4096)
+                ((volatile char *)written[i])[at] = 0;
+}
+
+// Collections until one says such a thing of its mode, 100 at most.
+static bool some_collection_says(const char *what)
+{
+    uint64_t cycles = 0;
+    for (int n = 0; n < 100;) {
+        need(tuza_alloc_bytes(100000));
+        struct tz_gcstats st;
+        tz_gc_stats(&st);
+        if (st.cycles == cycles)
+            continue;
+        cycles = st.cycles;
+        n++;
+        const char *why = tz_beside_missing();
+        if ((why == NULL) == (what == NULL) && (!what || strstr(why, what)))
+            return true;
+    }
+    return false;
+}
+
+static int probed(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    for (int i = 0; i < WRITTEN_MB; i++)
+        need((written[i] = tuza_alloc(1 << 20)));
+    const char *why;
+    if (!tz_track_open(&why))
+        return 0;
+    need(some_collection_says(NULL)); // marked beside
+    tuza_spawn(write_all_the_time, NULL);
+    need(some_collection_says("what is written beside a mark"));
+    tz_store(&stop_writing, 1);
+    need(some_collection_says(NULL));
+    return 0;
+}
+
+START_TEST(a_heap_that_is_written_all_over_is_marked_in_a_stop)
+{
+    api_run(probed, 2);
+}
+END_TEST
 
 // After a mark that met a heap that is written all over the next ones are stops.
 IN_GOROUTINES(a_mark_that_was_in_vain_is_tried_more_and_more_seldom, 1)
@@ -645,6 +732,8 @@ int main(void)
                     a_helper_looks_at_one_piece_of_a_large_object_at_once,
                     a_mark_that_was_in_vain_is_tried_more_and_more_seldom,
                     rounds_are_worth_it_unless_most_is_written,
+                    what_a_mark_will_meet_is_foreseen,
+                    a_heap_that_is_written_all_over_is_marked_in_a_stop,
                     a_mark_is_given_up_when_half_of_the_heap_is_written,
                     a_scan_of_no_range_aborts, NULL });
 }
