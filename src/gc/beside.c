@@ -8,6 +8,10 @@
 // stop has read all roots, and what stores have told takes the place of what was
 // written.
 //
+// Where all of the heap is hot that is in vain, and it is marked in a stop instead: by
+// what a sample says before, what a look says meanwhile, or what the last mark met
+// (docs/adr/012).
+//
 // Who allocates much while that goes on helps: for the bytes allocated until the
 // goal is reached, what is still to be marked is to be marked, so each 32 KiB owe
 // their share. What the threads have marked pays for it first, as in Go's
