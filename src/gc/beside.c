@@ -23,6 +23,7 @@
 #include "gc/barrier.h"
 #include "gc/mark.h"
 #include "gc/markroot.h"
+#include "gc/pacer.h"
 #include "gc/told.h"
 #include "gc/track.h"
 #include "gc/worker.h"
@@ -75,6 +76,7 @@ static struct {
     uint64_t expected;     // bytes that will be marked, about
     bool failed;           // something was refused: what is marked is not known
     bool hot;              // rounds get no shorter
+    bool touched;          // static data was, before the first told stop
     bool given_up;         // atomic; the rest is left to the last stop
     uint64_t next_look;    // bytes marked, when to look how hot it is
     uint32_t stops;        // so many collections more mark in a stop
@@ -161,30 +163,31 @@ bool tz_beside_foresee(uint32_t once, uint32_t twice, uint32_t all, int64_t time
 
 bool tz_beside_probe(uint64_t live, uint64_t mark_ns)
 {
-    if (live < PROBE_MIN || tz_env.gc_mode == TZ_GCMODE_M1 || !tz_track_sample())
+    if (live < PROBE_MIN || tz_env.gc_mode == TZ_GCMODE_M1 ||
+        tz_pacer_tight() || !tz_track_sample()) // tight: who writes would wait for it
         return false;
     uint32_t all;
     tz_thread_sleep(PROBE_NS);
     uint32_t once = tz_track_sampled(&all);
     tz_thread_sleep(PROBE_NS);
-    uint32_t twice = tz_track_sampled(&all);
+    uint32_t twice = tz_max(once, tz_track_sampled(&all));
     int64_t times = (int64_t)(mark_ns / 2 / PROBE_NS);
     beside.in_vain = tz_beside_foresee(once, twice, all, times);
     return beside.in_vain;
 }
 
+bool tz_beside_gave_up(void) { return tz_load_rlx(&beside.given_up); }
+
 const char *tz_beside_missing(void)
 {
     if (beside.untold)
         return beside.untold;
-    if (beside.given_up)
+    if (tz_beside_gave_up())
         return "given up, half of the heap was written by then";
     if (beside.in_vain)
         return "what is written beside a mark is all of the heap";
     return tz_load_acq(&beside.tried) == NO ? beside.missing : NULL;
 }
-
-bool tz_beside_gave_up(void) { return tz_load_rlx(&beside.given_up); }
 
 // --- who collects
 
@@ -203,9 +206,10 @@ static void prepare_to_be_told(struct tz_gcwork *w, uint64_t cycle)
     tz_mark_begin(w, cycle);
     tz_work_touch();
     tz_barrier_make();
-    void *buf = buffer(0);
+    void *buf = beside.touched ? NULL : buffer(0);
     if (buf)
         tz_markroot_touch(buf);
+    beside.touched = true;
 }
 
 void tz_beside_arm(enum tz_gc_mode mode, struct tz_gcwork *w, uint64_t cycle)
