@@ -511,7 +511,7 @@ static int is_written_all_over(int argc, char **argv)
     need_eq(tz_track_written(), 8);
     uint32_t all;
     need(tz_track_sample());
-    need_eq(tz_track_sampled(&all), 0);
+    need(tz_track_sampled(&all) < 3); // on pages of other objects
     need(all >= TZ_TRACK_SAMPLE / 2 && all <= TZ_TRACK_SAMPLE);
     for (int i = 0; i < PAGES / 2; i++)
         p[i * 4096] = 2;
@@ -583,7 +583,7 @@ static int probed(int argc, char **argv)
     for (int i = 0; i < WRITTEN_MB; i++)
         need((written[i] = tuza_alloc(1 << 20)));
     const char *why;
-    if (!tz_track_open(&why))
+    if (!tz_track_open(&why) || TZ_TSAN) // who collects alone may ask why
         return 0;
     need(some_collection_says(NULL)); // marked beside
     tuza_spawn(write_all_the_time, NULL);
