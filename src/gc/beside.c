@@ -227,7 +227,8 @@ void tz_beside_begin(struct tz_gcwork *w, uint32_t njobs, uint64_t expected)
     beside.njobs = njobs;
     beside.next_job = 0;
     beside.expected = expected;
-    beside.next_look = is_told() ? UINT64_MAX : expected / LOOKS;
+    bool small = expected < BESIDE_MIN; // M1 only as it was forced
+    beside.next_look = is_told() || small ? UINT64_MAX : expected / LOOKS;
     tz_store_rlx(&beside.marked, 0);
     tz_store_rlx(&beside.credit, 0);
     tz_store_rlx(&beside.assisted, 0);

@@ -444,7 +444,7 @@ START_TEST(s2_18_an_old_kernel_that_takes_hints_needs_no_force)
 END_TEST
 
 static struct {
-    char *lo;      // atomic; set once both threads have their memory
+    char *lo;      // atomic; set when both threads have their memory
     uint32_t stop; // atomic
     uint64_t theirs; // atomic
     uint64_t ours;
@@ -458,7 +458,7 @@ static void *other_thread(void *arg)
     while (!tz_load_acq(&race.lo))
         sched_yield();
     while (!tz_load_acq(&race.stop)) {
-        char *p = race.lo + (size_t)(rand_r(&seed) % PAGES) * page;
+        char *p = tz_load_acq(&race.lo) + (size_t)(rand_r(&seed) % PAGES) * page;
         char *q = mmap(p, page, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
                        0);
@@ -478,11 +478,15 @@ START_TEST(s2_18_no_page_of_another_thread_is_overwritten)
     enum { CALLS = TZ_SAN_OWNS_ADDRESSES ? 5000 : 100000 };
     pthread_t thread;
     ck_assert_int_eq(pthread_create(&thread, NULL, other_thread, NULL), 0);
-    tz_store_rel(&race.lo, a_hole());
-    // Either may be lucky for long.
-    for (int i = 0; i < CALLS || !race.ours || !tz_load_rlx(&race.theirs); i++) {
+    bool both = false;
+    for (int i = 0; i < CALLS || !both; i++) {
+        if (i % CALLS == 0) { // another hole, and some time for the other one
+            tz_store_rel(&race.lo, a_hole());
+            usleep(1000);
+        }
         int err = tz_vm_map_at(race.lo, size(), TZ_VM_HEAP);
         ck_assert(err == 0 || err == -EEXIST);
+        both = race.ours && tz_load_rlx(&race.theirs);
         if (err)
             continue;
         race.ours++;
