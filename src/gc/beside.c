@@ -201,9 +201,8 @@ static void *buffer(uint32_t i)
 }
 
 // What the first stop would wait for page by page, most of all in the first collection.
-static void prepare_to_be_told(struct tz_gcwork *w, uint64_t cycle)
+static void prepare_to_be_told(void)
 {
-    tz_mark_begin(w, cycle);
     tz_work_touch();
     tz_barrier_make();
     void *buf = beside.touched ? NULL : buffer(0);
@@ -216,8 +215,9 @@ void tz_beside_arm(enum tz_gc_mode mode, struct tz_gcwork *w, uint64_t cycle)
 {
     beside.mode = mode;
     beside.hot = false;
+    tz_mark_begin(w, cycle);
     if (is_told())
-        prepare_to_be_told(w, cycle);
+        prepare_to_be_told();
     beside.failed = !is_told() && !tz_track_begin();
 }
 

@@ -209,7 +209,6 @@ static void begin(void *arg)
     gc.live_before = t->heap_start = tz_load_rlx(&tz_mem.live);
     t->goal = tz_load_rlx(&tz_mem.goal);
     tz_event(TZ_EV_GC, TZ_EV_GC_MARK, gc.cycles);
-    tz_mark_begin(&gc.work[0], number());
     tz_beside_begin(gc.work, tz_markroot_prepare(), gc.live_before);
     tz_reach_end();
     tz_foreign_start();

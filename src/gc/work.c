@@ -25,7 +25,7 @@ static struct {
     struct tz_lock lock;
     struct tz_wbuf *full, *empty; // guarded by lock
     struct tz_wbuf *first, *last; // likewise: pages, the oldest first
-    struct tz_wbuf *fresh, *end;  // likewise: never used so far, nor touched
+    struct tz_wbuf *fresh, *end;  // likewise: never used so far
     uint32_t nfull;               // of both; atomic; written with lock
     uint32_t nworkers;            // in this cycle; atomic; 0: it is over
     uint32_t nidle;               // atomic; workers that wait
