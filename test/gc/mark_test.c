@@ -580,13 +580,18 @@ static bool some_collection_says(const char *what)
 static int probed(int argc, char **argv)
 {
     (void)argc, (void)argv;
+    enum { MARK_NS = 500 * 1000 * 1000 };
     for (int i = 0; i < WRITTEN_MB; i++)
         need((written[i] = tuza_alloc(1 << 20)));
     const char *why;
     if (!tz_track_open(&why) || TZ_TSAN) // who collects alone may ask why
         return 0;
-    need(some_collection_says(NULL)); // marked beside
+    need(!tz_beside_probe(UINT64_C(1) << 30, MARK_NS));
     tuza_spawn(write_all_the_time, NULL);
+    bool hot = false; // unless the other thread has no processor for 40 ms
+    for (int i = 0; i < 50 && !hot; i++)
+        hot = tz_beside_probe(UINT64_C(1) << 30, MARK_NS);
+    need(hot);
     need(some_collection_says("what is written beside a mark"));
     tz_store(&stop_writing, 1);
     need(some_collection_says(NULL));

@@ -275,7 +275,7 @@ static long sleeps_of(const char *name)
 static void stops_for(int64_t ns, int *stops)
 {
     for (int64_t end = tuza_now() + ns; tuza_now() < end; ++*stops) {
-        for (int64_t next = tuza_now() + TUZA_SEC(2) / 1000; tuza_now() < next;)
+        for (int64_t next = tuza_now() + TUZA_MS(2); tuza_now() < next;)
             ;
         tuza_gc();
     }
@@ -291,10 +291,10 @@ static int often_stopped(int argc, char **argv)
     for (int i = 0; i < KEPT; i++)
         kept[i] = tuza_alloc(32);
     int stops = 0;
-    stops_for(TUZA_SEC(1) / 10, &stops); // it gets slower first
+    stops_for(TUZA_MS(100), &stops); // it gets slower first
     long before = sleeps_of("tuza-sysmon");
     stops = 0;
-    stops_for(TUZA_SEC(1) / 2, &stops);
+    stops_for(TUZA_MS(500), &stops);
     long slept = sleeps_of("tuza-sysmon") - before;
     printf("%d stops, sysmon slept %ld times\n", stops, slept);
     need(stops > 10 && slept < 3 * stops + 100);
