@@ -22,7 +22,7 @@
 #define NOINLINE __attribute__((noinline))
 #endif
 
-uint32_t tuza__barrier;
+__attribute__((used)) uint32_t tuza__barrier; // also by what gcc does not read
 
 static struct {
     uintptr_t word[4096]; // old values, of words that overlap what is stored
