@@ -24,6 +24,8 @@
 
 #include "tuza/base.h"
 
+#include "tuza/barrier_amd64.h"
+
 TUZA_BEGIN
 
 /* For tuza_config.barrier: who says that all stores are told. */
@@ -49,10 +51,14 @@ TUZA_API void *tuza__barrier_hold(const void *base, size_t n);
  * the source: a mark may begin between that and the store. */
 #define TUZA__READ_BEFORE(p) __asm__ volatile("" : "+m"(*(p)))
 
+#ifndef TUZA__LOG
+#define TUZA__LOG(p, n) tuza__barrier_log(p, n)
+#endif
+
 #define TUZA__TELL(p, n)                                                       \
     do {                                                                       \
         if (__builtin_expect(*(volatile uint32_t *)&tuza__barrier, 0))         \
-            tuza__barrier_log(p, n);                                           \
+            TUZA__LOG((const void *)(p), (size_t)(n));                         \
     } while (0)
 
 /* n bytes at p are about to be overwritten, by the caller's next statement: for
@@ -78,14 +84,15 @@ TUZA_END
 
 #ifndef __cplusplus
 
-/* *p = v, for any type that can be assigned. */
+/* *p = v, for any type that can be assigned. v, often a call, comes first: so p need
+ * not be kept over it. */
 #define tuza_store(p, v)                                                       \
     __extension__({                                                            \
+        (void)TUZA__REQUIRE(TUZA__FITS(__typeof__(*(p)), v));                  \
+        __typeof__(*(p)) tuza__v = (v);                                        \
         __typeof__(p) tuza__p = (p);                                           \
-        (void)TUZA__REQUIRE(TUZA__FITS(__typeof__(*tuza__p), v));              \
-        __typeof__(*tuza__p) tuza__v = (v);                                    \
         TUZA__READ_BEFORE(tuza__p);                                            \
-        TUZA__TELL((const void *)tuza__p, sizeof *tuza__p);                    \
+        TUZA__TELL(tuza__p, sizeof *tuza__p);                                  \
         *tuza__p = tuza__v;                                                    \
         (void)0;                                                               \
     })

@@ -116,6 +116,68 @@ IN_GOROUTINES(each_macro_logs_what_it_overwrites, 2)
     end();
 }
 
+#ifdef __x86_64__
+// As the macros do it, with a number in each register and below the stack pointer.
+static uint64_t log_with_numbers(void **p)
+{
+    uint64_t changed;
+    size_t n = sizeof *p;
+    __asm__ volatile("mov $1, %%eax\n\tmov $2, %%ecx\n\tmov $3, %%edx\n\t"
+                     "mov $4, %%r8d\n\tmov $5, %%r9d\n\tmov $6, %%r10d\n\t"
+                     "mov %%rsp, %%rbx\n\tmov %%rdi, %%r12\n\t"
+                     "movq $7, -8(%%rsp)\n\tmovq $8, -128(%%rsp)\n\t"
+                     "lea 1f(%%rip), %%r11\n\t"
+                     "jmp *tuza__barrier_log_kept@GOTPCREL(%%rip)\n"
+                     "1:\n\t"
+                     "xor $1, %%rax\n\txor $2, %%rcx\n\txor $3, %%rdx\n\t"
+                     "xor $4, %%r8\n\txor $5, %%r9\n\txor $6, %%r10\n\t"
+                     "xor %%rsp, %%rbx\n\txor %%rdi, %%r12\n\txor $8, %%rsi\n\t"
+                     "xorq $7, -8(%%rsp)\n\txorq $8, -128(%%rsp)\n\t"
+                     "or %%rcx, %%rax\n\tor %%rdx, %%rax\n\tor %%r8, %%rax\n\t"
+                     "or %%r9, %%rax\n\tor %%r10, %%rax\n\tor %%rbx, %%rax\n\t"
+                     "or %%r12, %%rax\n\tor %%rsi, %%rax\n\t"
+                     "or -8(%%rsp), %%rax\n\tor -128(%%rsp), %%rax"
+                     : "=&a"(changed), "+D"(p), "+S"(n)
+                     :
+                     : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "xmm0",
+                       "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
+                       "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15",
+                       "cc", "memory");
+    return changed;
+}
+
+IN_GOROUTINES(who_stores_keeps_its_registers_and_red_zone, 2)
+{
+    begin();
+    void **a = filled(4000, 0); // buffers fill up
+    for (int i = 0; i < 4000; i++)
+        need_eq(log_with_numbers(&a[i]), 0);
+    need_eq(flush_all(), 4000);
+    need_seen(0, 4000, 1);
+    end();
+}
+#endif
+
+static double summed(void **a, double by, uint64_t k)
+{
+    double sum = 1;
+    for (int i = 0; i < 1000; i++) {
+        sum = sum * by + (double)k;
+        tuza_store(&a[i], NULL);
+        k = k * 3 + 1;
+    }
+    return sum + (double)(k % 1000);
+}
+
+IN_GOROUTINES(what_is_computed_beside_a_logged_store_stays_right, 2)
+{
+    begin();
+    double logged = summed(filled(1000, 0), 0.5, 3);
+    need_eq(flush_all(), 1000);
+    end();
+    ck_assert_double_eq(summed(filled(1000, 0), 0.5, 3), logged);
+}
+
 IN_GOROUTINES(nothing_is_logged_before_the_start_and_after_the_stop, 2)
 {
     begin();
@@ -469,6 +531,10 @@ int main(void)
         "barrier",
         (const TTest *const[]){
         each_macro_logs_what_it_overwrites,
+        what_is_computed_beside_a_logged_store_stays_right,
+#ifdef __x86_64__
+        who_stores_keeps_its_registers_and_red_zone,
+#endif
         nothing_is_logged_before_the_start_and_after_the_stop,
         what_is_no_address_of_the_heap_is_not_logged,
         sorting_logs_the_array_and_keeps_a_copy,

@@ -38,6 +38,13 @@ __attribute__((no_sanitize_address)) void tuza__barrier_log(const void *p,
             logged.word[logged.n++] = *(uintptr_t *)w;
 }
 
+// What src/gc/barrier_amd64.S calls.
+void tz_barrier_log(const void *p, size_t n);
+__attribute__((no_sanitize_address, used)) void tz_barrier_log(const void *p, size_t n)
+{
+    tuza__barrier_log(p, n);
+}
+
 __attribute__((no_sanitize_address)) void *
 tuza__barrier_move(void *to, const void *from, size_t n,
                    void *(*move)(void *, const void *, size_t))
