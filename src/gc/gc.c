@@ -31,6 +31,7 @@
 #include "gc/pacer.h"
 #include "gc/reach.h"
 #include "gc/trace.h"
+#include "gc/track.h"
 #include "gc/worker.h"
 #include "mem/limit.h"
 #include "mem/malloc.h"
@@ -379,6 +380,12 @@ static void last_beside(void *arg)
     tz_beside_last(&gc.work[0]);
 }
 
+static void forget_written(void *arg)
+{
+    (void)arg;
+    tz_track_forget();
+}
+
 // As in a call that blocks, for which the goroutine gives its P away.
 static void without_p(void (*fn)(void *), void *arg)
 {
@@ -443,6 +450,8 @@ static void collect(struct tz_gctrace *t)
     tz_world_call(cycle, t);
     t->end = tz_clock_now();
     tz_pacer_resume(t->end);
+    if (gc.mode == TZ_GC_M1)
+        without_p(forget_written, NULL);
     tz_event(TZ_EV_GC, TZ_EV_GC_END, tz_load_rlx(&gc.cycles));
     count_pause((uint64_t)(t->end - t->stopping));
 }

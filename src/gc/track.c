@@ -12,6 +12,9 @@
 //   round   pages written since are found and armed again in one step; then the
 //           marked objects on them are scanned again
 //   end     the same with the world stopped, when nothing is written any more
+//   forget  what is armed is let go again, some nanoseconds a page: else the first
+//           write to each would cost a fault long after (a heap of 576 MB, written
+//           once after a mark: 106 ms, now 3)
 //
 // A round makes the next one shorter, as long as less is written in the time of a
 // round than was before. Where half of the heap was written during the mark, or a
@@ -297,4 +300,19 @@ bool tz_track_end(struct tz_gcwork *w)
         first += pieces;
     }
     return ok;
+}
+
+// In pieces, for the kernel lets nobody map or unmap meanwhile.
+void tz_track_forget(void)
+{
+    enum { AT_ONCE = 16 * TZ_CHUNK_PAGES };
+    for (uint32_t i = 0; i < tz_load_acq(&tz_mem.nregions); i++) {
+        const struct tz_region *r = &tz_mem.region[i];
+        size_t n = track.watched[i];
+        for (size_t page = 0, end; page < n; page = end) {
+            end = tz_min(page + AT_ONCE, n);
+            if (tz_dirty_disarm(address(r, page), address(r, end)) != 0)
+                return; // the writes are noted for nobody
+        }
+    }
 }

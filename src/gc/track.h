@@ -32,4 +32,8 @@ uint64_t tz_track_round(struct tz_gcwork *w);
 // is known.
 bool tz_track_end(struct tz_gcwork *w);
 
+// Beside the program, after that: what was armed and not written costs its first
+// write nothing any more.
+void tz_track_forget(void);
+
 #endif

@@ -16,6 +16,8 @@ int tz_dirty_open(const char **why);
 // watched.
 int tz_dirty_watch(uintptr_t lo, uintptr_t hi);
 int tz_dirty_arm(uintptr_t lo, uintptr_t hi); // watched as a whole
+// No first write is noted any more, at a hundredth of what that would cost.
+int tz_dirty_disarm(uintptr_t lo, uintptr_t hi);
 
 // Calls fn for each range of written pages in [lo, hi), in ascending order; pages
 // there that were never armed count as written once they are in memory. rearm: each

@@ -23,6 +23,12 @@ int tz_dirty_arm(uintptr_t lo, uintptr_t hi)
     return -ENOSYS;
 }
 
+int tz_dirty_disarm(uintptr_t lo, uintptr_t hi)
+{
+    (void)lo, (void)hi;
+    return -ENOSYS;
+}
+
 int tz_dirty_look(uintptr_t lo, uintptr_t hi, bool rearm,
                   void (*fn)(void *arg, uintptr_t lo, uintptr_t hi), void *arg)
 {

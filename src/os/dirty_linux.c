@@ -70,14 +70,18 @@ int tz_dirty_watch(uintptr_t lo, uintptr_t hi)
     return ioctl(dirty.fd, UFFD_REGISTER_CALL, &r) == 0 ? 0 : refused();
 }
 
-int tz_dirty_arm(uintptr_t lo, uintptr_t hi)
+static int protect(uintptr_t lo, uintptr_t hi, uint64_t mode)
 {
-    struct uffd_protect p = { .range = { lo, hi - lo }, .mode = PROTECT };
+    struct uffd_protect p = { .range = { lo, hi - lo }, .mode = mode };
     while (ioctl(dirty.fd, UFFD_PROTECT_CALL, &p) != 0)
         if (errno != EAGAIN) // mappings are changing at this moment
             return refused();
     return 0;
 }
+
+int tz_dirty_arm(uintptr_t lo, uintptr_t hi) { return protect(lo, hi, PROTECT); }
+
+int tz_dirty_disarm(uintptr_t lo, uintptr_t hi) { return protect(lo, hi, 0); }
 
 int tz_dirty_look(uintptr_t lo, uintptr_t hi, bool rearm,
                   void (*fn)(void *arg, uintptr_t lo, uintptr_t hi), void *arg)

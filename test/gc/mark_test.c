@@ -520,6 +520,10 @@ static int is_written_all_over(int argc, char **argv)
     for (int i = 0; i < PAGES; i++)
         p[i * 4096] = 3;
     need(tz_track_sampled(&all) > all * 7 / 8); // other objects are few
+    need(tz_track_begin());
+    need_eq(tz_track_written(), 0);
+    tz_track_forget();
+    need_eq(tz_track_written(), 8); // what is not armed counts as written
     return 0;
 }
 
@@ -586,6 +590,7 @@ static int probed(int argc, char **argv)
     const char *why;
     if (!tz_track_open(&why) || TZ_TSAN) // who collects alone may ask why
         return 0;
+    tuza_gc(); // one that still marks would read pages that nobody has touched yet
     need(!tz_beside_probe(UINT64_C(1) << 30, MARK_NS));
     tuza_spawn(write_all_the_time, NULL);
     bool hot = false; // unless the other thread has no processor for 40 ms
@@ -625,8 +630,8 @@ START_TEST(rounds_are_worth_it_unless_most_is_written)
 }
 END_TEST
 
-// A list of large objects, the first of which leads to one that writes to all of them
-// when the collector comes to it.
+// A list of large objects, which lead to one that writes to all of them when the
+// collector comes to it.
 enum { HOT_OBJECTS = 2048, HOT_WORDS = 2048 };
 
 struct hot {
@@ -669,7 +674,8 @@ static int gives_up(int argc, char **argv)
     tuza_gc(); // finds out whether the kernel tells
     need(!tz_beside_gave_up());
     h->list = list;
-    list->first = h;
+    for (struct hot_object *o = list; o; o = o->next)
+        o->first = h; // whichever of them is found first
     const char *why;
     for (int i = 0; i < 3; i++) {
         times_written = 0;
@@ -680,6 +686,7 @@ static int gives_up(int argc, char **argv)
     h->list = NULL;
     tuza_gc();
     need(!tz_beside_gave_up());
+    need(!tz_track_open(&why) || tz_track_written() == 8); // nothing stays armed
     uint64_t n = HOT_OBJECTS;
     for (const struct hot_object *o = list; o; o = o->next)
         need(o->number == --n && o->rest[512] == n);
