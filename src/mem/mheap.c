@@ -27,6 +27,7 @@
 #include "mem/persist.h"
 #include "os/env.h"
 #include "os/tlsroots.h"
+#include "os/vm.h"
 
 struct tz_heap tz_mem = {
     .lock = TZ_LOCK_INIT(TZ_RANK_HEAP),
@@ -34,6 +35,10 @@ struct tz_heap tz_mem = {
     .trigger = UINT64_MAX,
     .goal = UINT64_MAX,
 };
+
+// A heap as large as that is not given back soon: whose pages come one by one costs
+// more than a system call for a unit of them.
+enum { PREFAULT_MIN = TZ_DEBUG ? 1 << 20 : 64 << 20 };
 
 // One more region, with room for npages. With the lock.
 static struct tz_region *region_add(uint32_t npages)
@@ -226,6 +231,20 @@ static void header_free(struct tz_span *s)
     tz_lock_release(&tz_mem.lock);
 }
 
+// A page is the first that is taken of a unit: if the others are still the cache's,
+// and none was ever used, they are all about to be written.
+static void prefault_unit(const struct tz_pageblock *b, const struct tz_region *r,
+                          uint32_t page)
+{
+    uint64_t others = (tz_mask64(TZ_UNIT_PAGES) - 1) << (page - b->first);
+    if ((b->free & others) != others)
+        return;
+    for (uint32_t i = 0; i < TZ_UNIT_PAGES; i++)
+        if (r->cls[page + i] != TZ_PAGE_FRESH)
+            return;
+    tz_vm_prefault((char *)r->base + ((size_t)page << TZ_PAGE_SHIFT), TZ_UNIT_BYTES);
+}
+
 // Takes npages pages, through a block of the cache when it is one.
 static struct tz_region *pages_get(struct tz_pageblock *b, uint32_t npages,
                                    uint32_t *page)
@@ -249,6 +268,8 @@ static struct tz_region *pages_get(struct tz_pageblock *b, uint32_t npages,
     unsigned bit = tz_ctz64(b->free);
     b->free &= b->free - 1;
     *page = b->first + bit;
+    if (bit % TZ_UNIT_PAGES == 0 && tz_load_rlx(&tz_mem.inuse) >= PREFAULT_MIN)
+        prefault_unit(b, b->region, *page);
     return b->region;
 }
 

@@ -135,6 +135,20 @@ void tz_vm_unused(void *p, size_t n, enum tz_vm_use use)
     tz_port_system_stack(unused, &o);
 }
 
+static void prefault(void *arg)
+{
+    struct op *o = arg;
+    TZ_CHECK(good(o));
+    if (tz_vmask_prefault()) // refused: who writes will see what there is to see
+        tz_vmcall_madvise(o->p, o->n, tz_vmsys_advice(TZ_VMSYS_PREFAULT));
+}
+
+void tz_vm_prefault(void *p, size_t n)
+{
+    struct op o = { .p = p, .n = n };
+    tz_port_system_stack(prefault, &o);
+}
+
 bool tz_vm_unused_zeroes(void)
 {
     return !tz_vmask_lazy();

@@ -72,6 +72,11 @@ void tz_vm_unused(void *p, size_t n, enum tz_vm_use use);
 // system call.
 void tz_vm_used(void *p, size_t n, enum tz_vm_use use);
 
+// Ready memory is about to be written, all of it: it gets its pages in one call, where
+// the system can (Linux 5.14), else one by one when they are touched, as ever. What it
+// holds stays.
+void tz_vm_prefault(void *p, size_t n);
+
 // Whether released memory is sure to read as zero: not under
 // TUZADEBUG=madvfree=1 on a system that has it. The answer never changes.
 bool tz_vm_unused_zeroes(void);

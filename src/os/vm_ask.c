@@ -24,6 +24,7 @@ static struct {
     uint32_t guard;  // enum answer; atomic
     uint32_t unused; // the same
     uint32_t many;   // the same
+    uint32_t prefault; // the same
     uint32_t lazy;   // the same: MADV_FREE is wanted and there
 } known;
 
@@ -82,6 +83,18 @@ static bool many_probe(char *page, size_t n)
 bool tz_vmask_many(void)
 {
     return ask(&known.many, many_probe);
+}
+
+static bool prefault_probe(char *page, size_t n)
+{
+    int advice = tz_vmsys_advice(TZ_VMSYS_PREFAULT);
+    return advice >= 0 && tz_vmcall_madvise(page, n, advice) == 0 &&
+           tz_vmown_in_memory(page);
+}
+
+bool tz_vmask_prefault(void)
+{
+    return ask(&known.prefault, prefault_probe);
 }
 
 static bool lazy_probe(char *page, size_t n)

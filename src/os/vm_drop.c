@@ -76,16 +76,21 @@ int tz_vm_resident(void *p, size_t n, unsigned char *in)
     return -tz_vmsys_mincore(p, n, in);
 }
 
+bool tz_vmown_in_memory(void *page)
+{
+    unsigned char in[PAGE_MAX / PAGE_MIN] = { 0 };
+    return tz_vmsys_mincore(page, tz_vm_page(), in) == 0 && (in[0] & 1);
+}
+
 static void populates(void *arg)
 {
     bool *yes = arg;
     size_t n = tz_vm_page();
-    unsigned char in[PAGE_MAX / PAGE_MIN] = { 0 };
     void *p;
     if (tz_vmown_map(NULL, n, PROT_READ | PROT_WRITE,
                      tz_vmsys_flags(TZ_VMSYS_ALLOC), &p))
         return;
-    *yes = tz_vmsys_mincore(p, n, in) == 0 && (in[0] & 1);
+    *yes = tz_vmown_in_memory(p);
     tz_vmown_unmap(p, n);
 }
 

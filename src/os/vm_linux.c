@@ -29,6 +29,7 @@ enum { MMAP_CALL = SYS_mmap };
 enum {
     // Names that libc's headers may not have yet.
     ADVICE_GUARD_INSTALL = 102, // Linux 6.13
+    ADVICE_POPULATE_WRITE = 23, // 5.14
     SET_VMA = 0x53564d41,       // 5.17, if configured
     SET_VMA_ANON_NAME = 0,
     FIXED_NOREPLACE = 0x100000, // 4.17
@@ -59,6 +60,8 @@ int tz_vmsys_advice(enum tz_vmsys_advice what)
         return MADV_FREE;
     case TZ_VMSYS_NO_HUGEPAGE:
         return MADV_NOHUGEPAGE;
+    case TZ_VMSYS_PREFAULT:
+        return ADVICE_POPULATE_WRITE;
     case TZ_VMSYS_GUARD:
         return ADVICE_GUARD_INSTALL;
     }

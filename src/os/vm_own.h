@@ -55,6 +55,10 @@ bool tz_vmask_guard(void);  // guard markers
 bool tz_vmask_unused(void); // dropping contents at once
 bool tz_vmask_many(void);   // dropping those of many ranges in one call
 bool tz_vmask_lazy(void);   // dropping them lazily, if that is wanted
+bool tz_vmask_prefault(void); // committing many pages in one call
+
+// Whether a page is in memory; false where the system cannot tell (os/vm_drop.c).
+bool tz_vmown_in_memory(void *page);
 
 // --- os/vm_refusal.c: what the system said
 

@@ -18,6 +18,7 @@ enum tz_vmsys_advice {
     TZ_VMSYS_UNUSED,      // drop the contents
     TZ_VMSYS_LAZY,        // let them be dropped when memory is short
     TZ_VMSYS_NO_HUGEPAGE, // commit page by page
+    TZ_VMSYS_PREFAULT,    // commit at once
     TZ_VMSYS_GUARD,       // guard markers
 };
 // The advice of madvise for it; -1 where the system has none.

@@ -41,6 +41,7 @@
 enum {
     NOREPLACE = 0x100000, // MAP_FIXED_NOREPLACE
     ADVICE_FREE = 8,
+    ADVICE_POPULATE_WRITE = 23,
     ADVICE_GUARD_INSTALL = 102,
     ADVICE_GUARD_REMOVE = 103,
     WRITE_EXEC = PROT_WRITE | PROT_EXEC,
@@ -238,6 +239,12 @@ static void install_nomadvfree(const char *value)
     install_advice(ADVICE_FREE, EINVAL);
 }
 
+static void install_noprefault(const char *value)
+{
+    (void)value;
+    install_advice(ADVICE_POPULATE_WRITE, EINVAL);
+}
+
 static void install_noguard(const char *value)
 {
     (void)value;
@@ -341,6 +348,9 @@ static const struct kind {
     {.name = "nomadvfree",
      .install = install_nomadvfree,
      .does = "MADV_FREE: EINVAL"},
+    {.name = "noprefault",
+     .install = install_noprefault,
+     .does = "MADV_POPULATE_WRITE: EINVAL"},
     {.name = "noguard",
      .install = install_noguard,
      .does = "MADV_GUARD_INSTALL: EINVAL"},

@@ -48,6 +48,7 @@ kind nomincore -- ok ENOSYS mincore
 kind nomincore=EPERM -- ok EPERM mincore
 kind nomadvfree -- 'ok; zero' 'EINVAL; zero' madvfree dontneed
 kind nomadvise -- 'ok; zero' 'ENOSYS; ENOSYS' madvfree dontneed
+kind noprefault -- 'ok; *' 'ok; EINVAL' madvfree prefault
 kind noguard -- 'ok; *' 'ok; EINVAL' madvfree guard
 kind fakeguard -- 'ok; *' 'ok; nothing' madvfree guard
 kind noclone3 -- 'EINVAL; ok' 'ENOSYS; ok' clone3 thread

@@ -23,6 +23,7 @@ enum {
     RWX = RW | PROT_EXEC,
     ANON = MAP_PRIVATE | MAP_ANONYMOUS,
     NOREPLACE = 0x100000,
+    POPULATE_WRITE = 23,
     GUARD_INSTALL = 102,
 };
 
@@ -124,6 +125,12 @@ static void guard(void)
     }
     bool faults = syscall(SYS_uname, p) != 0 && errno == EFAULT;
     puts(faults ? "works" : "nothing");
+}
+
+static void prefault(void)
+{
+    char *p = map(NULL, page, RW, ANON);
+    puts(outcome(advise(p, page, POPULATE_WRITE) == 0));
 }
 
 static void dontneed(void)
@@ -242,6 +249,7 @@ static bool simple(const char *q)
         {"wx", wx},
         {"interior", interior},
         {"guard", guard},
+        {"prefault", prefault},
         {"dontneed", dontneed},
         {"madvfree", madvfree},
         {"mincore", residency},

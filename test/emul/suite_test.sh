@@ -26,7 +26,7 @@ s2_19_no_address_is_needed() { passes 'nohint|shift'; }
 s2_12_nothing_is_executable() { passes '^(hostile|kernel) nowx$'; }
 s2_13_the_advice_may_be_missing() { passes 'nomadv(ise|free)$'; }
 other_kernels() {
-    passes '^plain$|^[a-z]+ (interior|nonoreplace|reserve|nomincore|noguard|fakeguard|noclone3|nouffd|nogetrandom|nomembarrier)[^ ,]*$'
+    passes '^plain$|^[a-z]+ (interior|nonoreplace|reserve|nomincore|noprefault|noguard|fakeguard|noclone3|nouffd|nogetrandom|nomembarrier)[^ ,]*$'
 }
 
 every_case_has_its_turn() {

@@ -4,6 +4,7 @@
 // of an address.
 
 #include "mem_check.h"
+#include "os/vm_own.h"
 
 static struct tz_span *span(unsigned cls, bool noscan)
 {
@@ -223,6 +224,39 @@ START_TEST(a_page_cache_hands_out_64_pages_and_gives_the_rest_back)
 }
 END_TEST
 
+// Whether all of the unit of a page, and nothing else of the 64, is in memory.
+static bool unit_alone_is_there(const struct tz_span *s)
+{
+    enum { OF_OS = TZ_PAGE_SIZE / 4096, ALL = 64 * OF_OS };
+    unsigned char in[ALL] = { 0 };
+    ck_assert_int_eq(tz_vm_resident((void *)s->base, ALL * 4096, in), 0);
+    for (int i = 0; i < ALL; i++)
+        if ((in[i] & 1) != (i < TZ_UNIT_PAGES * OF_OS))
+            return false;
+    return true;
+}
+
+START_TEST(units_of_a_large_heap_come_at_once)
+{
+    struct tz_pagecache pc = { 0 };
+    heap_start();
+    bool can = tz_vmask_prefault() && tz_vm_page() == 4096 && !tz_vm_populates();
+    struct tz_span *s = tz_heap_span_alloc(&pc, 1, tz_spanclass(1, true));
+    ck_assert(!can || !unit_alone_is_there(s)); // a small one's come by and by
+    tz_heap_pagecache_flush(&pc);
+    large((TZ_DEBUG ? 1 << 20 : 64 << 20) / TZ_PAGE_SIZE);
+    do // away from pages with others
+        s = tz_heap_span_alloc(&pc, 1, tz_spanclass(1, true));
+    while ((s->base - tz_mem.region[0].base) % (64 * TZ_PAGE_SIZE));
+    ck_assert(!can || unit_alone_is_there(s));
+    for (uint32_t i = 1; i < TZ_UNIT_PAGES; i++)
+        tz_heap_span_alloc(&pc, 1, tz_spanclass(1, true));
+    ck_assert(!can || unit_alone_is_there(s));
+    tz_heap_span_alloc(&pc, 1, tz_spanclass(1, true));
+    ck_assert(!can || !unit_alone_is_there(s));
+}
+END_TEST
+
 // What a mark arms, and what it does not, lie on pages of their own as far as one can
 // see to it cheaply: each call that arms interrupts other processors.
 START_TEST(objects_with_pointers_and_without_share_no_64_pages)
@@ -342,6 +376,7 @@ int main(void)
             one_used_page_makes_a_span_need_zeroing,
             headers_are_used_again_and_inuse_returns_to_0,
             a_page_cache_hands_out_64_pages_and_gives_the_rest_back,
+            units_of_a_large_heap_come_at_once,
             objects_with_pointers_and_without_share_no_64_pages,
             headers_in_a_page_cache_are_used_and_given_back,
             spans_of_two_threads_are_disjoint,

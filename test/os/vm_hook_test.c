@@ -6,6 +6,8 @@
 
 #include "vm_rig.h"
 
+#include "os/vm_own.h"
+
 START_TEST(s0_01_one_of_mmap_and_munmap_alone_is_refused)
 {
     struct tz_vm_hooks half = { .mmap = hook_mmap };
@@ -434,6 +436,42 @@ START_TEST(advice_is_tried_again)
 }
 END_TEST
 
+// A kernel without that advice is asked once, a refusal for the moment is none.
+START_TEST(s2_13_memory_that_is_not_to_be_had_at_once_comes_by_and_by)
+{
+    install();
+    size_t page = tz_vm_page(), n = 4 * page;
+    char *p = tz_vm_alloc(n, TZ_VM_HEAP);
+    k.fail_madvise = 1;
+    k.madvise_err = EINVAL;
+    tz_vm_prefault(p, n);
+    int calls = k.calls;
+    tz_vm_prefault(p, n);
+    ck_assert_int_eq(k.calls, calls);
+    ck_assert(k.fail_madvise == 0);
+    memset(p, 1, n);
+    ck_assert_int_eq(p[n - 1], 1);
+}
+END_TEST
+
+START_TEST(a_refusal_of_memory_at_once_is_forgotten)
+{
+    install();
+    size_t page = tz_vm_page(), n = 4 * page;
+    char *p = tz_vm_alloc(n, TZ_VM_HEAP);
+    unsigned char in[64] = { 0 };
+    tz_vm_prefault(p, page); // the probe is over
+    k.fail_madvise = 1;
+    k.madvise_err = ENOMEM;
+    tz_vm_prefault(p, n);
+    ck_assert_int_eq(mincore(p, n, in), 0);
+    ck_assert_int_eq(in[3] & 1, 0);
+    tz_vm_prefault(p, n);
+    ck_assert_int_eq(mincore(p, n, in), 0);
+    ck_assert_int_eq(in[3] & 1, tz_vmask_prefault());
+}
+END_TEST
+
 START_TEST(s2_13_unused_reads_zero_where_advice_fails_or_lies)
 {
     install();
@@ -514,6 +552,8 @@ int main(void)
         a_retry_that_fails_keeps_the_range,
         more_deferred_ranges_than_fit_are_told_once,
         advice_is_tried_again,
+        s2_13_memory_that_is_not_to_be_had_at_once_comes_by_and_by,
+        a_refusal_of_memory_at_once_is_forgotten,
         s2_13_unused_reads_zero_where_advice_fails_or_lies,
         s2_13_a_late_refusal_of_advice_still_zeroes,
         guards_that_do_nothing_do_not_work,

@@ -8,6 +8,7 @@
 
 #include "os_check.h"
 #include "os/vm.h"
+#include "os/vm_own.h"
 #include "os/vm_sys.h"
 
 static struct tz_vm_stats stats(void)
@@ -210,6 +211,22 @@ START_TEST(locked_memory_reads_zero_as_well)
         tz_vm_unused(p, n, TZ_VM_HEAP);
         ck_assert(all_zero(p, n));
     }
+}
+END_TEST
+
+START_TEST(prefaulted_memory_is_there_and_holds_what_it_held)
+{
+    size_t page = tz_vm_page(), n = 16 * page;
+    char *p = tz_vm_alloc(n, TZ_VM_HEAP);
+    p[5 * page] = 7;
+    struct tz_vm_stats before = stats();
+    tz_vm_prefault(p, n);
+    ck_assert_uint_eq(stats().ready[TZ_VM_HEAP], before.ready[TZ_VM_HEAP]);
+    if (page == 4096) // of larger ones mincore may tell less
+        ck_assert_int_eq(resident(p, n), tz_vmask_prefault() ? 16 : 1);
+    ck_assert_int_eq(p[5 * page], 7);
+    p[5 * page] = 0;
+    ck_assert(all_zero(p, n));
 }
 END_TEST
 
@@ -479,6 +496,7 @@ int main(void)
         s2_10_map_readies_a_part_and_no_more,
         s2_13_unused_memory_leaves_and_reads_zero,
         locked_memory_reads_zero_as_well,
+        prefaulted_memory_is_there_and_holds_what_it_held,
         stacks_are_aligned_and_committed_page_by_page,
         stacks_are_marked_for_no_huge_pages,
         guard_markers_stop_access_without_a_mapping_each,
