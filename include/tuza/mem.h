@@ -148,8 +148,8 @@ TUZA_API size_t tuza_object_of(const void *p, void **base);
 TUZA_API void tuza_gc(void);
 
 /* Sets the growth in percent that starts a collection (of what lives, goroutines'
- * stacks and static data; 12 MiB at least), -1 for never, and returns the old
- * setting. */
+ * stacks and static data, of which what is beyond 192 MiB counts half; 12 MiB at
+ * least), -1 for never, and returns the old setting. */
 TUZA_API int tuza_gc_set_percent(int percent);
 
 /* Keeps the object that p points to alive up to this point, although the

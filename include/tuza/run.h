@@ -16,8 +16,8 @@ typedef struct tuza_config {
                           so many as its control groups' quotas of processor
                           time are for, rounded up, when those are fewer */
     int gc_percent;    /* growth, in percent of the live heap, which counts as
-                          12 MiB at least, that starts a collection [TUZAGC]:
-                          100; -1 is off */
+                          12 MiB at least and beyond 192 MiB half, that starts
+                          a collection [TUZAGC]: 100; -1 is off */
     size_t stack_size; /* bytes of address space of a goroutine's stack, guard
                           zone included (up to 64 KiB of it) [TUZASTACK]:
                           262144. The main goroutine has 8 MiB. Less where

@@ -82,6 +82,7 @@ static struct {
     uint32_t stops;        // so many collections more mark in a stop
     uint32_t next_stops;   // so many were to, at first
     bool in_vain;          // this one does
+    bool put_off;          // the next one does, at the goal
     uint64_t marked;       // atomic; bytes so far, about
     int64_t credit;        // atomic; of them, not yet taken by who owes
     uint64_t assisted;     // atomic; bytes
@@ -143,10 +144,14 @@ void tz_beside_met(uint32_t eighths)
 
 bool tz_beside_in_vain(void)
 {
-    beside.in_vain = beside.stops > 0 && tz_env.gc_mode != TZ_GCMODE_M1;
-    beside.stops -= beside.in_vain;
+    bool put_off = beside.put_off;
+    beside.put_off = false;
+    beside.in_vain = put_off || (beside.stops > 0 && tz_env.gc_mode != TZ_GCMODE_M1);
+    beside.stops -= beside.in_vain && !put_off;
     return beside.in_vain;
 }
+
+void tz_beside_put_off(void) { beside.put_off = true; }
 
 // Written in the first of these times, and in both; of what is still unwritten the
 // second one's share will be written in each of the others.

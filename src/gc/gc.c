@@ -357,9 +357,10 @@ static void mark_beside(void *arg)
 // As long as the last mark took for each byte.
 static void probe(void *arg)
 {
-    double live = (double)gc.live_at_first, last = (double)(gc.mark_bytes + 1);
-    double ns = (double)gc.mark_ns / last * live / want_workers_beside();
-    *(bool *)arg = tz_beside_probe(gc.live_at_first, (uint64_t)ns);
+    uint64_t live = tz_load_rlx(&tz_mem.live);
+    double each = (double)gc.mark_ns / (double)(gc.mark_bytes + 1);
+    double ns = each * (double)live / want_workers_beside();
+    *(bool *)arg = tz_beside_probe(live, (uint64_t)ns);
 }
 
 static void stop_beside(void *arg)
@@ -415,6 +416,20 @@ static bool is_in_vain(bool forced)
     return in_vain;
 }
 
+// Chooses the mode. False: it will be a stop, and comes when the goal is reached.
+static bool choose(struct tz_gctrace *t, bool urgent)
+{
+    tz_beside_ask();
+    gc.mode = t->mode = tz_beside_wanted(tz_load_rlx(&tz_mem.live), urgent);
+    if (gc.mode != TZ_GC_M1 || !is_in_vain(t->forced))
+        return true;
+    gc.mode = t->mode = TZ_GC_M0;
+    if (t->forced || !tz_pacer_put_off())
+        return true;
+    tz_beside_put_off();
+    return false;
+}
+
 // Step 2.
 static void collect_beside(struct tz_gctrace *t)
 {
@@ -442,8 +457,6 @@ static void collect(struct tz_gctrace *t)
     tz_crit_leave();
     tz_scavenge(over); // what is free is known to be by now
     gc.live_at_first = tz_load_rlx(&tz_mem.live);
-    if (gc.mode == TZ_GC_M1 && is_in_vain(t->forced))
-        gc.mode = t->mode = TZ_GC_M0;
     if (gc.mode)
         collect_beside(t);
     t->stopping = tz_clock_now();
@@ -473,9 +486,10 @@ void tz_gc_collect(enum tz_gc_why why)
         return;
     struct tz_gctrace t = { .since_start = tz_clock_now() - gc.start,
                             .forced = force };
-    tz_beside_ask();
-    gc.mode = t.mode =
-        tz_beside_wanted(tz_load_rlx(&tz_mem.live), why == TZ_GC_EMERGENCY);
+    if (!choose(&t, why == TZ_GC_EMERGENCY)) {
+        stop_being_collector();
+        return;
+    }
     collect(&t);
     count_marking(&t);
     t.missing = tz_beside_missing();

@@ -3,9 +3,10 @@
 //
 // It starts when live and external bytes together reach a goal:
 //
-//   growth  live + external + (live + external + roots) * percent / 100,
-//           at least 12 MiB * percent / 100 more, and 16 MiB * percent / 100
-//           in all (docs/adr/005)
+//   growth  live + external + (live + external + roots) * percent / 100, of which
+//           what is beyond 192 MiB counts half (docs/adr/014); at least
+//           12 MiB * percent / 100 more, and 16 MiB * percent / 100 in all
+//           (docs/adr/005)
 //   limit   what the memory limit leaves to objects: the limit less all that
 //           is mapped for other things, or will be for tables, less what spans
 //           hold beyond objects, less what the limit is exceeded by already,
@@ -33,6 +34,7 @@
 enum {
     HEAP_MIN = 16 << 20,
     GROWTH_MIN = 12 << 20,
+    GROWTH_FULL = 192 << 20,
     FLOOR_MIN = 1 << 20,
     HEADROOM_MIN = 1 << 20,
     HEADROOM_SHARE = 16, // spans of another size may be emptier by so much
@@ -76,6 +78,8 @@ static uint64_t growth_goal(uint64_t total)
         return UINT64_MAX;
     unsigned percent = (unsigned)pacer.percent;
     uint64_t grows = add_clamped(total, pacer.last.roots);
+    if (grows > GROWTH_FULL)
+        grows -= (grows - GROWTH_FULL) / 2;
     uint64_t more = percent_of(tz_max(grows, GROWTH_MIN), percent);
     return tz_max(add_clamped(total, more), percent_of(HEAP_MIN, percent));
 }
@@ -113,8 +117,8 @@ static uint64_t runway(uint64_t goal, uint64_t total)
     return tz_min(meanwhile + meanwhile / 4, sub_clamped(goal, total) / 2);
 }
 
-// With the lock.
-static void set_goal(void)
+// With the lock. Without a runway when the next collection will be a stop.
+static void set_goal_for(bool beside)
 {
     uint64_t total = add_clamped(pacer.last.live, tz_limit_external());
     uint64_t growth = growth_goal(total), limit = limit_goal();
@@ -127,8 +131,10 @@ static void set_goal(void)
     }
     tz_store_rlx(&pacer.tight, goal < growth);
     goal = tz_min(goal, growth);
-    tz_limit_set_goal(goal, runway(goal, total));
+    tz_limit_set_goal(goal, beside ? runway(goal, total) : 0);
 }
+
+static void set_goal(void) { set_goal_for(true); }
 
 void tz_pacer_init(int percent, int64_t now)
 {
@@ -182,6 +188,14 @@ void tz_pacer_update(void)
     tz_lock_acquire(&pacer.lock);
     set_goal();
     tz_lock_release(&pacer.lock);
+}
+
+bool tz_pacer_put_off(void)
+{
+    tz_lock_acquire(&pacer.lock);
+    set_goal_for(false);
+    tz_lock_release(&pacer.lock);
+    return tz_load_rlx(&tz_mem.live) < tz_load_rlx(&tz_mem.trigger);
 }
 
 bool tz_pacer_tight(void) { return tz_load_rlx(&pacer.tight); }

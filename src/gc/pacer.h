@@ -29,6 +29,10 @@ void tz_pacer_resume(int64_t now);
 // what the last one found.
 void tz_pacer_update(void);
 
+// The collection that is due will be a stop, so it need not begin before the goal. False:
+// that is reached.
+bool tz_pacer_put_off(void);
+
 // Whether a memory limit has set the goal, so that it is not to be exceeded.
 bool tz_pacer_tight(void);
 

@@ -122,7 +122,9 @@ static double share(const struct cycle *c)
 // heaps somewhat more.
 static uint64_t goal_of(uint64_t live, uint64_t roots, int percent)
 {
-    uint64_t more = tz_max(live + roots, 12 * MB) * (uint64_t)percent / 100;
+    uint64_t grows = live + roots; // beyond 192 MiB half of it counts
+    grows -= grows > 192 * MB ? (grows - 192 * MB) / 2 : 0;
+    uint64_t more = tz_max(grows, 12 * MB) * (uint64_t)percent / 100;
     return tz_max(live + more, 16 * MB * (uint64_t)percent / 100);
 }
 

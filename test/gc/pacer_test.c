@@ -50,6 +50,11 @@ START_TEST(growth_is_a_percentage_with_a_least_heap)
         { 0, 5 * MB, 0, 5 * MB },
         { 100, 50 * MB, 0, 100 * MB },
         { 100, 50 * MB, 10 * MB, 110 * MB },
+        { 100, 192 * MB, 0, 384 * MB },
+        { 100, 192 * MB, 2 * MB, 385 * MB },
+        { 100, 1024 * MB, 0, 1632 * MB },
+        { 50, 1024 * MB, 0, 1328 * MB },
+        { 0, 1024 * MB, 0, 1024 * MB },
         { 50, 50 * MB, 10 * MB, 80 * MB },
         { 0, 50 * MB, 0, 50 * MB },
         { 1000, 1 * MB, 0, 160 * MB },
@@ -207,6 +212,25 @@ START_TEST(external_bytes_lower_the_trigger)
 }
 END_TEST
 
+// A mark beside the program has a runway before the goal, a stop needs none.
+START_TEST(what_will_be_a_stop_is_put_off_to_the_goal)
+{
+    start(100);
+    struct tz_pace p = { .before = 60 * MB, .live = 50 * MB, .inuse = 60 * MB,
+                         .meanwhile = 8 * MB };
+    tz_store_rlx(&tz_mem.live, 50 * MB);
+    ck_assert_uint_eq(collect(p, 1000, 1), 90 * MB);
+    tz_store_rlx(&tz_mem.live, 91 * MB);
+    ck_assert(tz_pacer_put_off());
+    ck_assert_uint_eq(tz_mem.trigger, 100 * MB);
+    ck_assert_uint_eq(tz_mem.goal, 100 * MB);
+    tz_store_rlx(&tz_mem.live, 100 * MB);
+    ck_assert(!tz_pacer_put_off());
+    ck_assert_uint_eq(collect(p, 1000, 1), 90 * MB); // the next one has it again
+    tz_store_rlx(&tz_mem.live, 0);
+}
+END_TEST
+
 START_TEST(settings_change_the_goal_at_once)
 {
     start(100);
@@ -234,6 +258,7 @@ int main(void)
         collecting_takes_half_of_the_time_at_most,
         relaxing_stops_at_growth,
         external_bytes_lower_the_trigger,
+        what_will_be_a_stop_is_put_off_to_the_goal,
         settings_change_the_goal_at_once,
         NULL,
     };
