@@ -21,6 +21,9 @@
 // While the bits of the heap fit the cache, a word is resolved where it is read,
 // and nothing waits in a queue (most of it in gc/near.c).
 //
+// Of ranges of 32 words and more those in the heap are found first, by vectors
+// (gc/words.h, docs/adr/015).
+//
 // Of a typed object the words are scanned that its type's record names, which
 // lies beside the bits (mem/types.c).
 //
@@ -41,6 +44,8 @@ enum {
     OBLET = 128 * 1024,
     PREFETCH = 256,
     AHEAD = 512, // bytes, where objects are scanned one after the other
+    MANY = 32,   // words that a call to look for those in the heap pays for
+    DENSE = 15,  // times that it is not made after it was in vain
     // Its bits (a 64th) stay in the cache.
     SMALL_HEAP = TZ_DEBUG ? 8 << 20 : 64 << 20
 };
@@ -224,11 +229,43 @@ TZ_NO_SANITIZE TZ_INLINE void mark_word(struct tz_gcwork *w, const struct view *
     }
 }
 
+// Of a long range the words in the heap are found by 64 at a time (gc/words.h); one
+// that is written meanwhile is old or new, and noted. Where most of them are in it, so
+// are those of the next, mostly: that would cost a quarter more than one by one.
+TZ_NO_SANITIZE static TZ_NOINLINE void mark_many(struct tz_gcwork *w,
+                                                 const struct view *v, uintptr_t lo,
+                                                 uintptr_t hi)
+{
+    while (hi > lo) {
+        uint32_t n = (uint32_t)tz_min((hi - lo) / sizeof lo, 64);
+        hi -= n * sizeof lo;
+        const uintptr_t *p = (const uintptr_t *)hi;
+        if (w->dense > 0) {
+            w->dense--;
+            for (uint32_t i = n; i > 0;)
+                mark_word(w, v, tz_load_rlx(&p[--i]));
+            continue;
+        }
+        uint64_t bits = w->words(p, n, v->base, v->limit);
+        if (tz_popcount64(bits) > n / 2)
+            w->dense = DENSE;
+        while (bits) {
+            unsigned i = tz_log2(bits);
+            bits &= ~(UINT64_C(1) << i);
+            mark_word(w, v, tz_load_rlx(&p[i]));
+        }
+    }
+}
+
 // From the last word to the first: what the first leads to is popped first then,
 // which is often what was allocated first.
 TZ_NO_SANITIZE TZ_INLINE void mark_words(struct tz_gcwork *w, const struct view *v,
                                          uintptr_t lo, uintptr_t hi)
 {
+    if (hi - lo >= MANY * sizeof lo && w->words && !v->others) {
+        mark_many(w, v, lo, hi);
+        return;
+    }
     for (const uintptr_t *p = (const uintptr_t *)hi; p > (const uintptr_t *)lo;)
         mark_word(w, v, tz_load_rlx(--p));
 }
@@ -442,59 +479,6 @@ TZ_NO_SANITIZE void tz_mark_look(struct tz_gcwork *w, uintptr_t lo, uintptr_t hi
     }
 }
 
-// --- what was written since it was scanned
-
-// The part of an object that [lo, hi) may have changed.
-TZ_NO_SANITIZE static void scan_written(struct tz_gcwork *w, const struct tz_gcobj *f,
-                         uintptr_t lo, uintptr_t hi)
-{
-    uintptr_t end = f->base + f->size;
-    lo = tz_max(lo, f->base);
-    if (f->kind == TZ_SCAN) {
-        tz_mark_range(w, lo, tz_min(hi, end));
-    } else if (f->size <= TZ_BITS_MAX) {
-        scan_small_typed(w, f);
-    } else {
-        const tuza_type *t = f->types[f->index / 16].type[f->index % 16];
-        if (t) // an element may begin before lo
-            scan_typed(w, f,
-                       t->trace || lo - f->base < t->size ? f->base : lo - t->size,
-                       tz_min(hi, end));
-    }
-}
-
-TZ_NO_SANITIZE static void scan_written_of_span(struct tz_gcwork *w,
-                                                const struct tz_span *s,
-                                                uintptr_t lo, uintptr_t hi)
-{
-    lo = tz_max(lo, s->base);
-    for (uint32_t i = tz_sizeclass_index(s->spanclass, lo - s->base);
-         i < s->nelems && s->base + i * s->elem_size < hi; i++) {
-        if (!(tz_load_rlx(&s->bits->word[i / 64].mark) >> (i % 64) & 1))
-            continue;
-        struct tz_gcobj f = tz_gcobj_of_span(s, i);
-        ask_for(f.base + AHEAD, s->elem_size);
-        scan_written(w, &f, lo, hi);
-    }
-}
-
-TZ_NO_SANITIZE void tz_mark_written(struct tz_gcwork *w, uintptr_t lo,
-                                    uintptr_t hi)
-{
-    while (lo < hi) {
-        size_t page;
-        struct tz_region *r = tz_gcobj_region(lo, &page);
-        uintptr_t end = tz_min(hi, r->base + ((page + 1) << TZ_PAGE_SHIFT));
-        unsigned cls = tz_load_acq(&r->cls[page]);
-        if (tz_page_has_objects(cls) && tz_sizeclass[cls - 1].kind != TZ_NOSCAN) {
-            const struct tz_span *s = tz_load_rlx(&r->spans[page]);
-            end = tz_min(hi, s->base + ((size_t)s->npages << TZ_PAGE_SHIFT));
-            scan_written_of_span(w, s, lo, end);
-        }
-        lo = end;
-    }
-}
-
 // --- objects one by one, and pages
 
 void tz_mark_begin(struct tz_gcwork *w, uint64_t cycle)
@@ -503,6 +487,7 @@ void tz_mark_begin(struct tz_gcwork *w, uint64_t cycle)
         return;
     w->countdown = 256;
     w->near = SMALL_HEAP;
+    w->words = tz_words_best();
     w->cycle = cycle;
     for (unsigned i = 0; i < TZ_SPANCLASS_COUNT; i++) {
         const struct tz_sizeclass *c = &tz_sizeclass[i];

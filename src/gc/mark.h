@@ -31,10 +31,6 @@ void tz_mark_part(struct tz_gcwork *w, const struct tz_gcobj *f, uintptr_t lo,
 
 // Until this worker has nothing left.
 void tz_mark_own(struct tz_gcwork *w);
-
-// While the program runs: the part [lo, hi) of the heap was written, or was never
-// scanned. Scans what the marked objects there hold.
-void tz_mark_written(struct tz_gcwork *w, uintptr_t lo, uintptr_t hi);
 // Marks about so many bytes of objects; or less, where much that is looked at is marked
 // already or leads to nothing. False: nothing is left here.
 bool tz_mark_some(struct tz_gcwork *w, uint64_t bytes);

@@ -32,8 +32,10 @@
 
 #include "base/san.h"
 #include "base/print.h"
+#include "gc/gcobj.h"
 #include "gc/mark.h"
 #include "mem/mheap.h"
+#include "mem/types.h"
 #include "os/dirty.h"
 
 // Pages are told together when less than this lies between them. A call of the kernel
@@ -192,13 +194,60 @@ struct run {
     uintptr_t lo, hi;
 };
 
+// The part of an object that [lo, hi) may have changed.
+static void scan_part(struct tz_gcwork *w, const struct tz_gcobj *f, uintptr_t lo,
+                      uintptr_t hi)
+{
+    lo = tz_max(lo, f->base);
+    if (f->kind == TZ_TYPED && f->size > TZ_BITS_MAX) {
+        const tuza_type *t = f->types[f->index / 16].type[f->index % 16];
+        if (!t)
+            return; // being allocated: all zero
+        // An element may begin before lo.
+        lo = t->trace || lo - f->base < t->size ? f->base : lo - t->size;
+    }
+    tz_mark_part(w, f, lo, tz_min(hi, f->base + f->size));
+}
+
+TZ_NO_SANITIZE static void scan_span(struct tz_gcwork *w, const struct tz_span *s,
+                                     uintptr_t lo, uintptr_t hi)
+{
+    enum { AHEAD = 512, LINES = 256 };
+    lo = tz_max(lo, s->base);
+    for (uint32_t i = tz_sizeclass_index(s->spanclass, lo - s->base);
+         i < s->nelems && s->base + i * s->elem_size < hi; i++) {
+        if (!(tz_load_rlx(&s->bits->word[i / 64].mark) >> (i % 64) & 1))
+            continue;
+        struct tz_gcobj f = tz_gcobj_of_span(s, i);
+        for (size_t off = 0; off < tz_min(f.size, LINES); off += TZ_CACHE_LINE)
+            __builtin_prefetch((void *)(f.base + AHEAD + off));
+        scan_part(w, &f, lo, hi);
+    }
+}
+
+// The marked objects of a range that was written.
+TZ_NO_SANITIZE static void scan_range(struct tz_gcwork *w, uintptr_t lo, uintptr_t hi)
+{
+    while (lo < hi) {
+        size_t page;
+        struct tz_region *r = tz_gcobj_region(lo, &page);
+        uintptr_t end = tz_min(hi, r->base + ((page + 1) << TZ_PAGE_SHIFT));
+        if (to_scan(r, page)) {
+            const struct tz_span *s = tz_load_rlx(&r->spans[page]);
+            end = tz_min(hi, s->base + ((size_t)s->npages << TZ_PAGE_SHIFT));
+            scan_span(w, s, lo, end);
+        }
+        lo = end;
+    }
+}
+
 static bool arm_and_scan(struct tz_gcwork *w, const struct run *run)
 {
     if (run->lo == run->hi)
         return true;
     if (tz_dirty_arm(run->lo, run->hi) != 0)
         return false;
-    tz_mark_written(w, run->lo, run->hi);
+    scan_range(w, run->lo, run->hi);
     return true;
 }
 
@@ -245,7 +294,7 @@ static void written(void *arg, uintptr_t lo, uintptr_t hi)
     struct look *l = arg;
     l->bytes += hi - lo;
     if (l->w)
-        tz_mark_written(l->w, lo, hi);
+        scan_range(l->w, lo, hi);
 }
 
 static bool look(void *arg, uintptr_t lo, uintptr_t hi)

@@ -4,6 +4,7 @@
 #define TZ_GC_WORK_H
 
 #include "base/base.h"
+#include "gc/words.h"
 #include "mem/sizeclass.h"
 
 enum {
@@ -51,6 +52,8 @@ struct tz_gcwork {
     uint32_t looks[TZ_SPANCLASS_COUNT], seen[TZ_SPANCLASS_COUNT];
     uint64_t cycle;               // number of the collection
     uint64_t near;                // a heap of so many bytes has its bits in the cache
+    tz_words_fn *words;           // NULL: one by one is as good
+    uint32_t dense;               // so many times one by one is better
     uint64_t marked;              // bytes of objects marked
     uint64_t looked;              // bytes of pieces of objects that were scanned
     uint64_t scanned_roots;       // bytes

@@ -361,7 +361,7 @@ static const struct {
     { "clobberfree", debug_clobberfree },
     { "neverfree", debug_neverfree },
     { "pageperobject", debug_pageperobject },
-    { "gcverify", debug_gcverify },
+    { "gcverify", debug_gcverify }, { "vectors", debug_accept },
     { "memprofilerate", debug_memprofilerate },
 };
 
