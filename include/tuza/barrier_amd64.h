@@ -4,7 +4,8 @@
  * tuza__barrier_log, of which who stores need not know: it is jumped to, with where
  * to go on in r11, and leaves the other registers but those for floating point and
  * vectors, and what lies below the stack pointer. So for what hardly ever happens
- * nothing is kept ready, neither registers nor a frame. */
+ * nothing is kept ready, neither registers nor a frame. (gold and lld see a function's
+ * address in split code as they see a call of it: it gets the room for plain code.) */
 #ifndef TUZA_BARRIER_AMD64_H
 #define TUZA_BARRIER_AMD64_H
 

@@ -79,6 +79,7 @@ int tz_gc_init(int percent)
 {
     gc.start = tz_clock_now();
     tz_pacer_init(percent, gc.start);
+    (void)tz_words_best(); // asks the CPU and the environment
     int err = tz_work_init();
     return err ? err : tz_markroot_init();
 }

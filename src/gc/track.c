@@ -195,8 +195,8 @@ struct run {
 };
 
 // The part of an object that [lo, hi) may have changed.
-static void scan_part(struct tz_gcwork *w, const struct tz_gcobj *f, uintptr_t lo,
-                      uintptr_t hi)
+TZ_NO_SANITIZE static void scan_part(struct tz_gcwork *w, const struct tz_gcobj *f,
+                                     uintptr_t lo, uintptr_t hi)
 {
     lo = tz_max(lo, f->base);
     if (f->kind == TZ_TYPED && f->size > TZ_BITS_MAX) {

@@ -3,8 +3,8 @@
 //
 // A comparison of eight or four words takes the place of as many branches, so more of
 // the objects that come from memory are on their way at once. An aligned word is loaded
-// as a whole, as part of a vector too. From the end, as objects are scanned: 1 MB at once
-// took twice as long when 512 bytes each were read forwards.
+// as a whole, as part of a vector too. From the end on, as objects are scanned: 1 MiB
+// at once took twice as long when 512 bytes each were read forwards.
 
 #include <immintrin.h>
 

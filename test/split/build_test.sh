@@ -142,6 +142,20 @@ s3_10_the_flags_of_pkg_config_are_enough() {
         "$work/shapes"
 }
 
+# gold sees by the address that is jumped to that it needs the room of plain code.
+s3_10_a_told_store_has_the_room_of_plain_code() {
+    command -v ld.gold >/dev/null || { echo "no gold here"; return; }
+    compile told gcc -O2 "${flags[@]}" -fsplit-stack -fuse-ld=gold \
+        "$programs/told.c" -o "$work/told" "${static[@]}" || return
+    run told "told: 0" "$work/told"
+    if objdump -d "$work/told" | awk '/<tell>:/ { in_it = 1 } in_it && /^$/ { exit }
+        in_it' | grep -q '<__morestack_non_split>'; then
+        passed=$((passed + 1))
+    else
+        fail "told: asks for no more room"
+    fi
+}
+
 # gdb walks through the segments too.
 gdb_finds_all_frames() {
     command -v gdb >/dev/null || { echo "no gdb here"; return; }
@@ -162,6 +176,7 @@ every_kind_of_executable
 s3_10_split_and_plain_code_mix
 s3_10_plain_code_is_the_default
 s3_10_the_flags_of_pkg_config_are_enough
+s3_10_a_told_store_has_the_room_of_plain_code
 gdb_finds_all_frames
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
