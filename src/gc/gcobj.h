@@ -7,6 +7,19 @@
 #include "gc/work.h"
 #include "mem/mheap.h"
 
+enum {
+    TZ_PREFETCH = 256,
+    TZ_AHEAD = 512 // bytes, where objects are scanned one after the other
+};
+
+// Asks for the first lines of a small object, the hardware finds the rest.
+TZ_INLINE void tz_gcobj_ask_for(uintptr_t at, size_t size)
+{
+    uintptr_t end = at + tz_min(size, TZ_PREFETCH);
+    for (uintptr_t p = at; p < end; p += TZ_CACHE_LINE)
+        __builtin_prefetch((void *)p);
+}
+
 // The region of a word that lies in the heap, and its page.
 TZ_INLINE struct tz_region *tz_gcobj_region(uintptr_t word, size_t *page)
 {

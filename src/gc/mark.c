@@ -42,21 +42,11 @@
 
 enum {
     OBLET = 128 * 1024,
-    PREFETCH = 256,
-    AHEAD = 512, // bytes, where objects are scanned one after the other
     MANY = 32,   // words that a call to look for those in the heap pays for
     DENSE = 15,  // times that it is not made after it was in vain
     // Its bits (a 64th) stay in the cache.
     SMALL_HEAP = TZ_DEBUG ? 8 << 20 : 64 << 20
 };
-
-// Asks for the first lines of a small object, the hardware finds the rest.
-TZ_INLINE void ask_for(uintptr_t at, uint32_t size)
-{
-    uintptr_t end = at + tz_min(size, PREFETCH);
-    for (uintptr_t p = at; p < end; p += TZ_CACHE_LINE)
-        __builtin_prefetch((void *)p);
-}
 
 TZ_NORETURN TZ_COLD static void lost(const struct tz_gcwork *w,
                                      const struct tz_gcobj *f)
@@ -547,7 +537,7 @@ TZ_NO_SANITIZE static void scan_page(struct tz_gcwork *w, const struct view *v,
         uint64_t todo = tz_pageq_take(r, page, i, w->alone);
         for (; todo; todo &= todo - 1, n++) {
             uintptr_t at = base + (i * 64 + tz_ctz64(todo)) * c->size;
-            ask_for(at + AHEAD, c->size);
+            tz_gcobj_ask_for(at + TZ_AHEAD, c->size);
             scan_small_as(w, v, c, page, at);
         }
     }
@@ -566,7 +556,7 @@ TZ_NO_SANITIZE TZ_INLINE bool next_page(struct tz_gcwork *w, const struct view *
     __builtin_prefetch(&r->scanned[page]);
     __builtin_prefetch(&r->types[page]);
     __builtin_prefetch((char *)&r->types[page] + TZ_CACHE_LINE);
-    ask_for(base, PREFETCH);
+    tz_gcobj_ask_for(base, TZ_PREFETCH);
     uintptr_t old = wait_for(w->page, &w->pages, TZ_PAGES, base);
     if (old)
         scan_page(w, v, old);
@@ -664,7 +654,7 @@ TZ_NO_SANITIZE TZ_INLINE bool drain_by(struct tz_gcwork *w, const struct view *v
             if (c->kind == TZ_TYPED)
                 __builtin_prefetch((char *)&tz_mem.region[0].types[page] +
                                    (at & (TZ_PAGE_SIZE / 2) ? TZ_CACHE_LINE : 0));
-            ask_for(at, c->size);
+            tz_gcobj_ask_for(at, c->size);
             at = wait_for(w->piece, &w->pieces, TZ_PIECES, at);
         }
         if (at)

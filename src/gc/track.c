@@ -201,10 +201,8 @@ TZ_NO_SANITIZE static void scan_part(struct tz_gcwork *w, const struct tz_gcobj 
     lo = tz_max(lo, f->base);
     if (f->kind == TZ_TYPED && f->size > TZ_BITS_MAX) {
         const tuza_type *t = f->types[f->index / 16].type[f->index % 16];
-        if (!t)
-            return; // being allocated: all zero
-        // An element may begin before lo.
-        lo = t->trace || lo - f->base < t->size ? f->base : lo - t->size;
+        if (t) // an element may begin before lo
+            lo = t->trace || lo - f->base < t->size ? f->base : lo - t->size;
     }
     tz_mark_part(w, f, lo, tz_min(hi, f->base + f->size));
 }
@@ -212,15 +210,13 @@ TZ_NO_SANITIZE static void scan_part(struct tz_gcwork *w, const struct tz_gcobj 
 TZ_NO_SANITIZE static void scan_span(struct tz_gcwork *w, const struct tz_span *s,
                                      uintptr_t lo, uintptr_t hi)
 {
-    enum { AHEAD = 512, LINES = 256 };
     lo = tz_max(lo, s->base);
     for (uint32_t i = tz_sizeclass_index(s->spanclass, lo - s->base);
          i < s->nelems && s->base + i * s->elem_size < hi; i++) {
         if (!(tz_load_rlx(&s->bits->word[i / 64].mark) >> (i % 64) & 1))
             continue;
         struct tz_gcobj f = tz_gcobj_of_span(s, i);
-        for (size_t off = 0; off < tz_min(f.size, LINES); off += TZ_CACHE_LINE)
-            __builtin_prefetch((void *)(f.base + AHEAD + off));
+        tz_gcobj_ask_for(f.base + TZ_AHEAD, f.size);
         scan_part(w, &f, lo, hi);
     }
 }

@@ -39,7 +39,9 @@ static struct all {
     uint16_t two;
     uint32_t four;
     uint64_t eight;
-    unsigned __int128 sixteen;
+    struct {
+        uint64_t low, high;
+    } sixteen;
     struct {
         char byte[24];
     } more;
@@ -54,7 +56,7 @@ static __attribute__((noinline)) void store(int i)
     a->two = (uint16_t)(i + 2);
     a->four = (uint32_t)(i + 4);
     a->eight = (uint64_t)i + 8;
-    a->sixteen = (unsigned __int128)i + 16;
+    a->sixteen = (__typeof__(a->sixteen)){ (uint64_t)i + 16, (uint64_t)i };
     a->more = (__typeof__(a->more)){ { (char)(i + 24) } };
 }
 
@@ -89,7 +91,7 @@ OWN int main(void)
         tuza__barrier = 0;
         called[marks] = calls;
         sum += kept.one + kept.two + kept.four + (int)kept.eight +
-               (int)kept.sixteen + kept.more.byte[0];
+               (int)kept.sixteen.low + kept.more.byte[0];
     }
     printf("stored %d, %d by hand, called %s while nothing marks, and %s while it "
            "does\n",
