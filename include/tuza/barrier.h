@@ -13,8 +13,9 @@
  *                notes that in each of them; nothing in the source.
  *
  * Neither is needed. Without, a store costs nothing; with, while no collection
- * marks, the test of one word. Stores into local, static and thread-local
- * variables need not be told.
+ * marks, the test of one word. Stores into static and thread-local variables need
+ * not be told, nor into local ones by the goroutine whose they are; into another's,
+ * by way of a pointer, they do.
  *
  * All may be used anywhere: goroutines or not, also in signal handlers, and
  * before the runtime runs. None parks.

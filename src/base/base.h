@@ -67,7 +67,8 @@ enum tz_defect {
     TZ_D17 = 17, // the range is tested while our own mapping lies in it
     TZ_D18 = 18, // what is not heap is subtracted twice from the limit
     TZ_D20 = 20, // a free stack's memory goes back while the collector marks
-    TZ_D101 = 101 // what was written beside the mark is not scanned again
+    TZ_D101 = 101, // what was written beside the mark is not scanned again
+    TZ_D102 = 102 // a goroutine runs before its stack was scanned
 };
 #ifndef TZ_DEFECT_ON
 #define TZ_DEFECT_ON 0

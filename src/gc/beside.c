@@ -34,7 +34,8 @@
 #include "os/env.h"
 #include "os/thread.h"
 #include "os/vm.h"
-#include "sched/sched.h"
+#include "sched/port.h"
+#include "sched/proc.h"
 
 enum {
     // Below it the pause is some 30 ms at most, and faults and waiting for memory
@@ -87,6 +88,7 @@ static struct {
     int64_t credit;        // atomic; of them, not yet taken by who owes
     uint64_t assisted;     // atomic; bytes
     int64_t assist_ns;     // atomic
+    uint64_t scanned;      // atomic; bytes of stacks, by who was about to use them
     struct assist assist[ASSISTS];
     void *buf[TZ_WORKERS_MAX + 1]; // for looks from outside; made when needed
 } beside;
@@ -238,8 +240,9 @@ void tz_beside_begin(struct tz_gcwork *w, uint32_t njobs, uint64_t expected)
     tz_store_rlx(&beside.credit, 0);
     tz_store_rlx(&beside.assisted, 0);
     tz_store_rlx(&beside.assist_ns, 0);
+    tz_store_rlx(&beside.scanned, 0);
     if (is_told())
-        tz_told_begin(w, njobs);
+        beside.next_job = tz_told_begin(w);
     else
         tz_markroot_running(w);
     tz_store(&tz_mem.marking, 1);
@@ -308,8 +311,12 @@ static void worker(uint32_t i)
     tz_mark_begin(w, beside.work->cycle);
     void *buf = is_told() ? NULL : buffer(i);
     uint32_t job;
-    while (buf && (job = tz_xadd_rlx(&beside.next_job, 1)) < beside.njobs) {
-        tz_markroot_early(w, job, buf);
+    while ((buf || is_told()) &&
+           (job = tz_xadd_rlx(&beside.next_job, 1)) < beside.njobs) {
+        if (buf)
+            tz_markroot_early(w, job, buf);
+        else
+            tz_told_stacks(w, job);
         drain(w);
     }
     do
@@ -364,9 +371,11 @@ void tz_beside_mark(struct tz_gcwork *w, uint32_t n)
         return;
     tz_work_start(n);
     tz_worker_run(worker, n);
-    if (tz_beside_gave_up())
+    if (is_told())
+        tz_markroot_all_scanned();
+    else if (tz_beside_gave_up())
         tz_beside_met(8);
-    else if (!is_told())
+    else
         tz_beside_met(tz_track_written());
     rounds(w, ROUNDS);
 }
@@ -398,7 +407,11 @@ bool tz_beside_end(struct tz_gcwork *w)
 {
     if (!is_told())
         return tz_track_end(w) && !beside.failed;
-    return w != beside.work || (tz_told_end(w) && !beside.failed);
+    if (w != beside.work)
+        return true;
+    w->scanned_roots += tz_load_rlx(&beside.scanned);
+    w->scanned_stacks += tz_load_rlx(&beside.scanned);
+    return tz_told_end(w) && !beside.failed;
 }
 
 uint64_t tz_beside_assisted(int64_t *ns)
@@ -480,4 +493,27 @@ void tz_beside_assist(uint64_t allocated)
         tz_store_rel(&a->taken, false);
     }
     tz_crit_leave();
+}
+
+// --- who is about to run a goroutine
+
+// What it pushes counts as put back by somebody who helps (settle). All of it is noted
+// only: it takes a microsecond for a usual stack.
+void tz_port_scan_first(struct tz_g *g)
+{
+    while (tz_load_acq(&g->scanned) != tz_sched.scanned && !TZ_DEFECT(TZ_D102)) {
+        struct assist *a = take_assist();
+        if (a) {
+            struct tz_gcwork *w = &a->work;
+            tz_mark_begin(w, beside.work->cycle);
+            w->marked = w->scanned_stacks = 0;
+            tz_told_stack(w, g);
+            tz_xadd_rlx(&beside.marked, w->marked);
+            tz_xadd_rlx(&beside.assisted, w->marked);
+            tz_xadd_rlx(&beside.scanned, w->scanned_stacks);
+            tz_store_rel(&a->taken, false);
+        }
+        if (tz_load_acq(&g->scanned) != tz_sched.scanned)
+            tz_thread_yield(); // another is at it
+    }
 }

@@ -50,6 +50,7 @@ static struct {
     struct range *range;
     uint32_t n, cap;
     uint32_t specials; // jobs of records
+    uint32_t before_gs; // jobs before the first goroutine's
     // Goroutines that were running when an early look came by.
     struct tz_g *missed[MISSED_MAX];
     uint32_t nmissed; // atomic; more than there is room for: not noted
@@ -114,8 +115,8 @@ uint32_t tz_markroot_prepare(void)
     add_users_roots();
     size_t ngs = tz_allg_count();
     roots.specials = tz_special_jobs();
-    return roots.n + roots.specials + UNCOLLECTABLE_JOBS +
-           (uint32_t)((ngs + GS_PER_JOB - 1) / GS_PER_JOB);
+    roots.before_gs = roots.n + roots.specials + UNCOLLECTABLE_JOBS;
+    return roots.before_gs + (uint32_t)((ngs + GS_PER_JOB - 1) / GS_PER_JOB);
 }
 
 static void mark_span(void *w, struct tz_span *s)
@@ -244,6 +245,66 @@ TZ_NO_SANITIZE void tz_markroot(struct tz_gcwork *w, uint32_t i)
     size_t end = tz_min(first + GS_PER_JOB, tz_allg_count());
     for (; first < end; first++)
         scan_g(w, tz_allg_get(first));
+}
+
+// --- stacks that stay as they are until their goroutine runs
+
+// tz_g.scanned, between a claim and the end of the scan.
+static uint32_t claimed(void) { return tz_sched.scanned | 1; }
+
+// Of these goroutines the threads know, who may go on without a look at tz_g.scanned.
+static void scan_held(struct tz_gcwork *w, struct tz_m *m)
+{
+    struct tz_g *g = tz_load_acq(&m->curg);
+    uint32_t status = g ? tz_load_acq(&g->status) : TZ_G_DEAD;
+    if (status != TZ_G_RUNNING && status != TZ_G_NO_P && status != TZ_G_SYSCALL)
+        return;
+    scan_g(w, g);
+    tz_store_rel(&g->scanned, tz_sched.scanned);
+}
+
+TZ_NO_SANITIZE uint32_t tz_markroot_held(struct tz_gcwork *w)
+{
+    tz_sched.scanned += 2;
+    if (tz_sched.scanned == 0) { // a G that was dead all the time may have any number
+        for (size_t i = 0; i < tz_allg_count(); i++)
+            tz_store_rlx(&tz_allg_get(i)->scanned, 0);
+        tz_sched.scanned = 2;
+    }
+    for (uint32_t i = 0; i < roots.before_gs; i++)
+        tz_markroot(w, i);
+    for (struct tz_m *m = tz_load_acq(&tz_sched.allm); m; m = m->alllink)
+        scan_held(w, m);
+    tz_xadd(&tz_sched.by_g0, TZ_BY_G0_SCAN);
+    return roots.before_gs;
+}
+
+void tz_markroot_all_scanned(void)
+{
+    if (tz_load_rlx(&tz_sched.by_g0) & TZ_BY_G0_SCAN)
+        tz_xadd(&tz_sched.by_g0, -(uint32_t)TZ_BY_G0_SCAN);
+}
+
+// Who has not run since is off its stack, or on its way after a call, when what the
+// call has saved is still there.
+TZ_NO_SANITIZE void tz_markroot_parked(struct tz_gcwork *w, struct tz_g *g)
+{
+    uint32_t was = tz_load_acq(&g->scanned), status = tz_load_acq(&g->status);
+    bool parked = status == TZ_G_RUNNABLE || status == TZ_G_WAITING ||
+                  status == TZ_G_SYSCALL;
+    if (!parked || was == tz_sched.scanned || was == claimed() ||
+        !tz_cas(&g->scanned, was, claimed()))
+        return;
+    scan_g(w, g);
+    tz_store_rel(&g->scanned, tz_sched.scanned);
+}
+
+void tz_markroot_some_parked(struct tz_gcwork *w, uint32_t i)
+{
+    size_t first = (size_t)(i - roots.before_gs) * GS_PER_JOB;
+    size_t end = tz_min(first + GS_PER_JOB, tz_allg_count());
+    for (; first < end; first++)
+        tz_markroot_parked(w, tz_allg_get(first));
 }
 
 // --- beside the program

@@ -4,8 +4,10 @@
 // Where every store tells what it overwrites (barrier.c), a mark needs no help from
 // the kernel and no second look at what is written:
 //
-//   begin   the world stands still while what all roots hold is pushed; stores are
+//   begin   the world stands still while what roots hold is pushed; stores are
 //           logged from here on, and what is allocated is marked
+//   stacks  of goroutines that wait are read by and by, each at the latest by who is
+//           about to run it: until then it stays as it was
 //   round   words that were overwritten are pushed, too
 //   end     the world stands still for the last of them
 //
@@ -16,11 +18,11 @@
 //
 // gcc with the barrier's flags tells of some stores before the mark begins that come
 // after (docs/adr/010). Then the goroutine has the address in a register or on its
-// stack, so with the flags what these point to is scanned in the first pause.
+// stack, so with the flags what these point to is scanned with the stack.
 //
 // Yuasa, Real-time garbage collection on general-purpose machines (1990). Go's
-// hybrid barrier (mbarrier.go) tells of new values as well, and scans a stack when
-// it likes; ours would have to know of every store into a stack for that.
+// hybrid barrier (mbarrier.go) tells of new values as well, and so scans a stack
+// while its goroutine runs, too (docs/adr/016).
 
 #include "gc/told.h"
 
@@ -57,14 +59,30 @@ static void push(void *w, const uintptr_t *words, size_t n)
     tz_mark_range(w, (uintptr_t)words, (uintptr_t)(words + n));
 }
 
-void tz_told_begin(struct tz_gcwork *w, uint32_t njobs)
+uint32_t tz_told_begin(struct tz_gcwork *w)
 {
     tz_barrier_start();
     // Roots are noted only: what is marked would not be looked into.
     w->later = true;
     w->look = !tz_barrier_by_hand();
-    for (uint32_t job = 0; job < njobs; job++)
-        tz_markroot(w, job);
+    uint32_t job = tz_markroot_held(w);
+    w->later = w->look = false;
+    tz_mark_put_back(w);
+    return job;
+}
+
+void tz_told_stacks(struct tz_gcwork *w, uint32_t job)
+{
+    w->look = !tz_barrier_by_hand();
+    tz_markroot_some_parked(w, job);
+    w->look = false;
+}
+
+void tz_told_stack(struct tz_gcwork *w, struct tz_g *g)
+{
+    w->later = true;
+    w->look = !tz_barrier_by_hand();
+    tz_markroot_parked(w, g);
     w->later = w->look = false;
     tz_mark_put_back(w);
 }
@@ -74,6 +92,7 @@ void tz_told_round(struct tz_gcwork *w) { tz_barrier_flush(push, w); }
 bool tz_told_end(struct tz_gcwork *w)
 {
     tz_barrier_flush_all(push, w);
+    tz_markroot_all_scanned();
     bool ok = !tz_barrier_overflowed();
     tz_barrier_stop();
     return ok;

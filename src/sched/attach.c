@@ -186,6 +186,7 @@ int tuza_attach(void)
     become_g(f);
     tz_sig_unblock(ours, tz_countof(ours), &f->mask);
     tz_ctx_spill(appear, f);
+    tz_xchg(&f->g->scanned, tz_sched.scanned); // before it parks: it was not entered
     tz_store_rlx(&t->p->spawned, t->p->spawned + 1);
     tz_port_m_start(f->m);
     tz_let_go(t);

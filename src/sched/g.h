@@ -90,6 +90,7 @@ struct tz_g {
     struct tz_m *tied_to;  // the only M that may run it; NULL any. Written by
                            // its own thread
     uint32_t ties;         // calls of tuza_lock_thread; by its own thread
+    uint32_t scanned;      // atomic; tz_sched.scanned, once its stack was (gc/markroot.c)
     const char *label;     // by tuza_set_label
     int64_t wait_since;    // atomic; tz_sched.now_coarse when it last parked
     uint64_t parent;       // id of who spawned it; 0: nobody did

@@ -29,6 +29,7 @@
 #include "os/env.h"
 #include "os/space.h"
 #include "os/vm.h"
+#include "sched/port.h"
 #include "sched/proc.h"
 #include "sched/sim.h"
 #include "sched/split.h"
@@ -143,6 +144,8 @@ TZ_INLINE void set_running(struct tz_tls *t, struct tz_g *g)
     tz_event(TZ_EV_RUN, g->id, 0);
 }
 
+TZ_WEAK void tz_port_scan_first(struct tz_g *g) { (void)g; }
+
 void tz_g0_main(void *m)
 {
     fiber_arrive(&((struct tz_m *)m)->g0);
@@ -157,7 +160,7 @@ static struct tz_g *next_here(struct tz_p *p)
 {
     uint32_t turn = p->schedtick % TZ_TURNS;
     if (tz_unlikely(turn == TZ_TURN_GLOBAL || tz_load_rlx(&p->look) ||
-                    tz_load_rlx(&tz_sched.stopping)))
+                    tz_load_rlx(&tz_sched.by_g0)))
         return NULL;
     struct tz_g *g = NULL;
     if (tz_unlikely(turn == TZ_TURN_OLDEST))
@@ -211,6 +214,8 @@ void tz_enter(struct tz_g *g)
 {
     struct tz_tls *t = tz_tls_get();
     struct tz_m *m = t->m;
+    if (tz_unlikely(tz_load_rlx(&tz_sched.by_g0) >= TZ_BY_G0_SCAN))
+        tz_port_scan_first(g);
     set_running(t, g);
     if (!g->started)
         first_run(g, t->p);
@@ -419,7 +424,7 @@ TZ_INLINE struct tz_g *usual_next(struct tz_tls *t, struct tz_g *g)
     struct tz_p *p = t->p;
     if (!g || g->is_g0 || g->watch || t->locks != 1 || !p->alone ||
         tz_load_rlx(&p->runnext) || p->schedtick % TZ_TURNS == TZ_TURN_GLOBAL ||
-        tz_load_rlx(&p->look) || tz_load_rlx(&tz_sched.stopping) ||
+        tz_load_rlx(&p->look) || tz_load_rlx(&tz_sched.by_g0) ||
         tz_load_rlx(&tz_sched.split) || tz_event_wanted(TZ_EV_YIELD) ||
         tz_event_wanted(TZ_EV_RUN))
         return NULL;

@@ -24,6 +24,10 @@ void tz_port_m_stop(struct tz_m *m);
 // stack.
 void tz_port_stw_latency(int64_t stopping_ns, int64_t total_ns);
 
+// g, which has parked or not run yet, is about to run, while by_g0 says SCAN: what
+// it holds is to be known before. On g0, with a P.
+void tz_port_scan_first(struct tz_g *g);
+
 // sysmon looks around, now. On its thread, without locks.
 void tz_port_tick(int64_t now);
 

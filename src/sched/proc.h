@@ -11,6 +11,12 @@ enum { TZ_MAXPROCS = 1024 };
 // the global queue goes first, and once the oldest of the ring.
 enum { TZ_TURNS = 61, TZ_TURN_GLOBAL = 0, TZ_TURN_OLDEST = 30 };
 
+// What a goroutine that parks does not look after before it enters another.
+enum {
+    TZ_BY_G0_STOP = 1, // the world is to stop
+    TZ_BY_G0_SCAN = 2  // tz_port_scan_first is to be called
+};
+
 struct tz_sched {
     struct tz_lock lock;
     struct tz_m *midle;    // idle Ms; guarded by lock, with the next
@@ -43,6 +49,9 @@ struct tz_sched {
     struct tz_lock world;  // by who stops it, or forks
     struct tz_tls *forker; // atomic; who forks with that lock
     uint32_t stopping;     // atomic; the world is stopped or about to be
+    uint32_t by_g0;        // atomic; TZ_BY_G0_*: goroutines are entered by g0s alone
+    uint32_t scanned;      // what tz_g.scanned becomes; changes while the world is
+                           // stopped
     uint32_t stopwait;     // atomic; Ps and takers that have not stopped yet
     uint32_t stopbell;     // atomic, a futex; rung for who stops the world
     uint32_t resuming;     // atomic; Ps whose threads have not seen the start

@@ -239,6 +239,7 @@ static bool stop_world(void)
     tz_lock_acquire(&tz_sched.lock);
     tz_store(&tz_sched.stopwait, living_ps());
     tz_store(&tz_sched.stopping, 1);
+    tz_xadd(&tz_sched.by_g0, TZ_BY_G0_STOP);
     ask_to_poll(false);
     tz_takers_ask();
     take_ps(t->p);
@@ -281,6 +282,7 @@ static void start_world(void)
     tz_san_release(&tz_sched.epoch);
     tz_lock_acquire(&tz_sched.lock);
     tz_store(&tz_sched.stopping, 0);
+    tz_xadd(&tz_sched.by_g0, -(uint32_t)TZ_BY_G0_STOP);
     tz_takers_restart();
     struct tz_p *work = restart_ps(tz_tls_get()->p);
     tz_store_rlx(&tz_sched.restarted, tz_clock_now());

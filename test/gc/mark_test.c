@@ -439,7 +439,8 @@ static void mark_late(void *arg)
     tz_mcache_flush(tz_sched.allp[0]->cache);
     tz_work_start(1);
     begin(w, 255);
-    tz_told_begin(w, tz_markroot_prepare());
+    (void)tz_markroot_prepare();
+    (void)tz_told_begin(w);
     parent->next = NULL;
     tz_mark_drain(w);
     need(tz_mark_is(~hidden_child));
