@@ -2,7 +2,8 @@
 // bench/pause_bench.c: the longest time that the world stood still, by the wall
 // clock, in a run with 512 MB of objects of 64 bytes of which a hot part of so
 // many percent (the first argument) is replaced, 512 MB in all. An object
-// points to another one. The second argument is the size in MB.
+// points to another one. The second argument is the size in MB, the third how many
+// goroutines wait meanwhile, each with an object of its own.
 
 #include <stdbool.h>
 #include <tuza.h>
@@ -29,14 +30,26 @@ static struct object *object_new(struct object *other, uint64_t number)
     return x;
 }
 
+tuza_fn(wait_with, struct object *, x, tuza_chan(int), end)
+{
+    struct object *volatile mine = x;
+    int v;
+    tuza_recv(end, &v);
+    (void)mine;
+}
+
 TUZA_MAIN
 {
     uint64_t percent = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
     uint64_t megabytes = argc > 2 ? strtoull(argv[2], NULL, 10) : 512;
+    uint64_t waiting = argc > 3 ? strtoull(argv[3], NULL, 10) : 0;
     uint64_t n = megabytes * 1024 * 1024 / sizeof(struct object);
     uint64_t hot = n * percent / 100, state = 88172645463325252;
     struct object **all = tuza_alloc_array(n, sizeof *all);
-    bool ok = true;
+    tuza_chan(int) end = tuza_chan_make(int, 0);
+    bool ok = end != NULL;
+    for (uint64_t i = 0; i < waiting; i++)
+        ok &= tuza_go(wait_with, object_new(NULL, i), end) == 0;
     for (uint64_t i = 0; i < n; i++)
         STORE(&all[i], object_new(i > 0 ? all[i / 2] : NULL, i));
     for (uint64_t i = 0; i < n; i++) {

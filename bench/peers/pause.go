@@ -25,8 +25,17 @@ func argument(i int, otherwise uint64) uint64 {
 	return n
 }
 
+func waitWith(x *object, end chan int) {
+	<-end
+	runtime.KeepAlive(x)
+}
+
 func main() {
 	percent, megabytes := argument(1, 1), argument(2, 512)
+	end := make(chan int)
+	for i := uint64(0); i < argument(3, 0); i++ {
+		go waitWith(&object{number: i}, end)
+	}
 	n := megabytes * 1024 * 1024 / 64
 	hot, state := n*percent/100, uint64(88172645463325252)
 	all := make([]*object, n)

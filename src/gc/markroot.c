@@ -37,6 +37,8 @@
 enum {
     BLOCK = 256 * 1024,
     GS_PER_JOB = 64,
+    AHEAD = 2,   // goroutines
+    ASKED = 1024, // bytes of each one's stack
     MISSED_MAX = 256,
     UNCOLLECTABLE_JOBS = TZ_SPANCLASS_COUNT // one a class
 };
@@ -223,6 +225,20 @@ static void scan_g(struct tz_gcwork *w, struct tz_g *g)
     }
 }
 
+// Of many goroutines most wait, and nothing of them is in a cache.
+static void ask_for_g(const struct tz_g *g)
+{
+    __builtin_prefetch(&g->status);
+    __builtin_prefetch(&g->stack);
+    __builtin_prefetch(&g->links);
+}
+
+static void ask_for_stack(const struct tz_g *g)
+{
+    for (uintptr_t at = 0; at < ASKED; at += TZ_CACHE_LINE)
+        __builtin_prefetch((const void *)(g->ctx.sp + at));
+}
+
 TZ_NO_SANITIZE void tz_markroot(struct tz_gcwork *w, uint32_t i)
 {
     if (i < roots.n) {
@@ -243,8 +259,13 @@ TZ_NO_SANITIZE void tz_markroot(struct tz_gcwork *w, uint32_t i)
     }
     size_t first = (size_t)(i - UNCOLLECTABLE_JOBS) * GS_PER_JOB;
     size_t end = tz_min(first + GS_PER_JOB, tz_allg_count());
-    for (; first < end; first++)
-        scan_g(w, tz_allg_get(first));
+    for (size_t k = first; k < end; k++)
+        ask_for_g(tz_allg_get(k));
+    for (size_t k = first; k < end; k++) {
+        if (k + AHEAD < end)
+            ask_for_stack(tz_allg_get(k + AHEAD));
+        scan_g(w, tz_allg_get(k));
+    }
 }
 
 // --- stacks that stay as they are until their goroutine runs
@@ -263,7 +284,7 @@ static void scan_held(struct tz_gcwork *w, struct tz_m *m)
     tz_store_rel(&g->scanned, tz_sched.scanned);
 }
 
-TZ_NO_SANITIZE uint32_t tz_markroot_held(struct tz_gcwork *w)
+uint32_t tz_markroot_held(struct tz_gcwork *w)
 {
     tz_sched.scanned += 2;
     if (tz_sched.scanned == 0) { // a G that was dead all the time may have any number
@@ -287,7 +308,7 @@ void tz_markroot_all_scanned(void)
 
 // Who has not run since is off its stack, or on its way after a call, when what the
 // call has saved is still there.
-TZ_NO_SANITIZE void tz_markroot_parked(struct tz_gcwork *w, struct tz_g *g)
+void tz_markroot_parked(struct tz_gcwork *w, struct tz_g *g)
 {
     uint32_t was = tz_load_acq(&g->scanned), status = tz_load_acq(&g->status);
     bool parked = status == TZ_G_RUNNABLE || status == TZ_G_WAITING ||

@@ -160,7 +160,7 @@ static struct tz_g *next_here(struct tz_p *p)
 {
     uint32_t turn = p->schedtick % TZ_TURNS;
     if (tz_unlikely(turn == TZ_TURN_GLOBAL || tz_load_rlx(&p->look) ||
-                    tz_load_rlx(&tz_sched.by_g0)))
+                    tz_load_acq(&tz_sched.by_g0)))
         return NULL;
     struct tz_g *g = NULL;
     if (tz_unlikely(turn == TZ_TURN_OLDEST))
@@ -214,7 +214,7 @@ void tz_enter(struct tz_g *g)
 {
     struct tz_tls *t = tz_tls_get();
     struct tz_m *m = t->m;
-    if (tz_unlikely(tz_load_rlx(&tz_sched.by_g0) >= TZ_BY_G0_SCAN))
+    if (tz_unlikely(tz_load_acq(&tz_sched.by_g0) >= TZ_BY_G0_SCAN))
         tz_port_scan_first(g);
     set_running(t, g);
     if (!g->started)
@@ -424,7 +424,7 @@ TZ_INLINE struct tz_g *usual_next(struct tz_tls *t, struct tz_g *g)
     struct tz_p *p = t->p;
     if (!g || g->is_g0 || g->watch || t->locks != 1 || !p->alone ||
         tz_load_rlx(&p->runnext) || p->schedtick % TZ_TURNS == TZ_TURN_GLOBAL ||
-        tz_load_rlx(&p->look) || tz_load_rlx(&tz_sched.by_g0) ||
+        tz_load_rlx(&p->look) || tz_load_acq(&tz_sched.by_g0) ||
         tz_load_rlx(&tz_sched.split) || tz_event_wanted(TZ_EV_YIELD) ||
         tz_event_wanted(TZ_EV_RUN))
         return NULL;

@@ -49,7 +49,8 @@ struct tz_sched {
     struct tz_lock world;  // by who stops it, or forks
     struct tz_tls *forker; // atomic; who forks with that lock
     uint32_t stopping;     // atomic; the world is stopped or about to be
-    uint32_t by_g0;        // atomic; TZ_BY_G0_*: goroutines are entered by g0s alone
+    uint32_t by_g0;        // atomic; TZ_BY_G0_*: goroutines are entered by g0s alone;
+                           // acquire: with the end of the scans
     uint32_t scanned;      // what tz_g.scanned becomes; changes while the world is
                            // stopped
     uint32_t stopwait;     // atomic; Ps and takers that have not stopped yet
