@@ -259,7 +259,7 @@ static void cycle(void *arg)
         .beside = tz_limit_used_beside_heap(),
         .began = t->stopping,
         .ended = t->marked });
-    tz_scavenge_pace(tz_load_rlx(&tz_mem.goal));
+    tz_scavenge_pace(tz_load_rlx(&tz_mem.goal), t->goal);
     tz_reach_end();
     tz_central_flip();
     tz_heap_verify_if_asked("after the flip", false);

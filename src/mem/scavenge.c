@@ -247,8 +247,16 @@ size_t tz_scavenge_all(void)
     return tz_scavenge(SIZE_MAX - TZ_UNIT_BYTES);
 }
 
-void tz_scavenge_pace(uint64_t goal)
+// A mark beside the program may come late, and more be in use in the end than was the
+// goal: what goes back of that is faulted in again by the next cycle.
+void tz_scavenge_pace(uint64_t goal, uint64_t last)
 {
+    double scale = last ? (double)goal / (double)last : 0;
+    double needed = (double)tz_load_rlx(&tz_mem.inuse) * scale;
+    uint64_t most = UINT64_MAX / 4;
+    goal = tz_min(goal, most);
+    if (needed > (double)goal)
+        goal = needed < (double)most ? (uint64_t)needed : most;
     tz_store_rlx(&scav.retain, goal + goal / 10 + 1);
 }
 

@@ -27,9 +27,10 @@ size_t tz_scavenge(size_t bytes);
 // Holds none of mem's locks meanwhile.
 size_t tz_scavenge_all(void);
 
-// From now on, a tenth more than `goal` bytes may stay in memory. Nothing goes
-// back before this was called. Called by the collector.
-void tz_scavenge_pace(uint64_t goal);
+// From now on, a tenth more may stay in memory than the heap will have at the end of a
+// cycle: the goal, or in proportion what is in use at the end of this one, of the goal
+// `last`. Nothing goes back before this was called. Called by the collector, then.
+void tz_scavenge_pace(uint64_t goal, uint64_t last);
 
 // Gives some back if more is kept than that, such that it costs 1 % of a
 // processor's time. `now` is the clock's. One thread, often; returns the bytes.

@@ -26,6 +26,7 @@
 enum {
     TICK_MIN_US = 20,
     TICK_MAX_US = 10000,
+    TICK_AGAIN_US = 320, // at most, after a moment in which nothing ran
     LONG_CALL_MS = 10,
     SLICE_MS = 10,
     LOOK_US = 50   // a P whose goroutine has not changed for so long is looked at
@@ -179,6 +180,33 @@ static void sweep(void)
         ;
 }
 
+// Nothing runs. What is started again goes on as it was, and so does who waited for
+// less than a slice, as for a collection, but for a tick that has grown long.
+static void wait_for_work(int64_t *tick_us, int *quiet)
+{
+    bool stopped = tz_load(&tz_sched.stopping);
+    int64_t start = tz_clock_now();
+    if (tz_load(&tz_sched.maybe_dead))
+        tz_deadlock_look(start);
+    tz_store(&tz_sched.sysmon_idle, 1);
+    // With tz_acquirep's store of a status, and tz_checkdead's.
+    bool dead = tz_load(&tz_sched.maybe_dead);
+    if (nothing_runs())
+        tz_futex_sleep(&tz_sched.sysmon_idle, 1,
+                       (dead ? 10 : 100) * TZ_NSEC_PER_MSEC);
+    tz_store(&tz_sched.sysmon_idle, 0);
+    if (!tz_load(&tz_sched.stopping) && nothing_runs())
+        sweep();
+    if (stopped)
+        return;
+    if (tz_clock_now() - start < SLICE_MS * TZ_NSEC_PER_MSEC) {
+        *tick_us = tz_min(*tick_us, TICK_AGAIN_US);
+    } else {
+        *tick_us = TICK_MIN_US;
+        *quiet = 0;
+    }
+}
+
 static void sysmon_main(void *arg)
 {
     (void)arg;
@@ -187,24 +215,8 @@ static void sysmon_main(void *arg)
     int64_t tick_us = TICK_MIN_US;
     int quiet = 0;
     for (;;) {
-        if (nothing_runs()) {
-            bool stopped = tz_load(&tz_sched.stopping);
-            if (tz_load(&tz_sched.maybe_dead))
-                tz_deadlock_look(tz_clock_now());
-            tz_store(&tz_sched.sysmon_idle, 1);
-            // With tz_acquirep's store of a status, and tz_checkdead's.
-            bool dead = tz_load(&tz_sched.maybe_dead);
-            if (nothing_runs())
-                tz_futex_sleep(&tz_sched.sysmon_idle, 1,
-                               (dead ? 10 : 100) * TZ_NSEC_PER_MSEC);
-            tz_store(&tz_sched.sysmon_idle, 0);
-            if (!tz_load(&tz_sched.stopping) && nothing_runs())
-                sweep();
-            if (!stopped) { // what is started again goes on as it was
-                tick_us = TICK_MIN_US;
-                quiet = 0;
-            }
-        }
+        if (nothing_runs())
+            wait_for_work(&tick_us, &quiet);
         if (tz_load(&tz_sched.maybe_dead))
             tz_deadlock_look(tz_clock_now());
         tz_thread_sleep(tick_us * TZ_NSEC_PER_USEC);

@@ -195,7 +195,7 @@ START_TEST(the_watcher_gives_back_above_the_soft_limit)
     uint64_t used = tz_limit_used();
     ck_assert_int_eq(take_up_to(100), 100);
     give_back(0, 100);
-    tz_scavenge_pace(1000 * MB); // the collector would keep all
+    tz_scavenge_pace(1000 * MB, 0); // the collector would keep all
     int64_t now = INT64_C(1) << 40, step = INT64_C(1000000000);
     ck_assert_uint_eq(tz_scavenge_tick(now += step), 0);
     tz_limit_set_soft(used + 80 * MB);

@@ -428,17 +428,37 @@ START_TEST(a_tenth_above_the_goal_stays)
     heap_start();
     struct tz_span *low = dirty(1280), *high = dirty(11520);
     tz_heap_span_free(high);
-    tz_scavenge_pace(40 * TZ_MIB);
+    tz_scavenge_pace(40 * TZ_MIB, 0);
     tick(&ms, 1000000);
     struct tz_heap_stats s = stats();
     ck_assert_uint_le(s.inuse + s.idle, 44 * TZ_MIB);
     ck_assert_uint_ge(s.inuse + s.idle, 41 * TZ_MIB);
-    tz_scavenge_pace(0); // below what is in use: a tenth of that stays
+    tz_scavenge_pace(0, 0); // below what is in use: a tenth of that stays
     tick(&ms, 1000000);
     s = stats();
     ck_assert_uint_le(s.inuse + s.idle, 11 * TZ_MIB + 1);
     ck_assert_uint_ge(s.inuse + s.idle, 10 * TZ_MIB);
     ck_assert_uint_eq(low->npages, 1280);
+}
+END_TEST
+
+START_TEST(what_each_cycle_has_at_its_end_stays)
+{
+    int64_t ms = 1000;
+    heap_start();
+    struct tz_span *high = dirty(12800); // 100 MiB, of a goal of 80
+    tz_scavenge_pace(60 * TZ_MIB, 80 * TZ_MIB);
+    tz_heap_span_free(high);
+    tick(&ms, 1000000);
+    struct tz_heap_stats s = stats();
+    ck_assert_uint_le(s.inuse + s.idle, 83 * TZ_MIB); // 75, and a tenth
+    ck_assert_uint_ge(s.inuse + s.idle, 80 * TZ_MIB);
+    tz_scavenge_pace(UINT64_MAX, 1); // no goal
+    ck_assert_uint_eq(tick(&ms, 1000), 0);
+    tz_scavenge_pace(20 * TZ_MIB, 80 * TZ_MIB); // little was in use
+    tick(&ms, 1000000);
+    s = stats();
+    ck_assert_uint_le(s.inuse + s.idle, 22 * TZ_MIB + 1);
 }
 END_TEST
 
@@ -460,7 +480,7 @@ START_TEST(one_percent_of_the_time_bounds_the_work)
     for (int i = 0; i < PAGES / TZ_UNIT_PAGES; i += 2)
         tz_heap_span_free(s[i]);
     ck_assert_uint_ge(all, PAGES * TZ_PAGE_SIZE - TZ_UNIT_BYTES);
-    tz_scavenge_pace(0);
+    tz_scavenge_pace(0, 0);
     // The heap must hold too much all the time.
     tz_mem.inuse = 0;
     size_t sum = tick(&ms, 1000);
@@ -551,6 +571,7 @@ int main(void)
                         two_threads_allocate_while_one_scavenges,
                         nothing_goes_before_the_collector_has_a_goal,
                         a_tenth_above_the_goal_stays,
+                        what_each_cycle_has_at_its_end_stays,
                         one_percent_of_the_time_bounds_the_work,
                         page_caches_are_given_back_when_all_is_wanted,
                         empty_spans_that_centrals_keep_go_back_too,
