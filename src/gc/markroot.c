@@ -37,8 +37,8 @@
 enum {
     BLOCK = 256 * 1024,
     GS_PER_JOB = 64,
-    AHEAD = 2,   // goroutines
-    ASKED = 1024, // bytes of each one's stack
+    AHEAD = 2,     // goroutines
+    ASKED = 1024,  // bytes of each one's stack
     MISSED_MAX = 256,
     UNCOLLECTABLE_JOBS = TZ_SPANCLASS_COUNT // one a class
 };
