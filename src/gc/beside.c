@@ -146,14 +146,13 @@ void tz_beside_met(uint32_t eighths)
 
 bool tz_beside_in_vain(void)
 {
-    bool put_off = beside.put_off;
-    beside.put_off = false;
-    beside.in_vain = put_off || (beside.stops > 0 && tz_env.gc_mode != TZ_GCMODE_M1);
-    beside.stops -= beside.in_vain && !put_off;
+    beside.in_vain = beside.put_off ||
+                     (beside.stops > 0 && tz_env.gc_mode != TZ_GCMODE_M1);
+    beside.stops -= beside.in_vain && !beside.put_off;
     return beside.in_vain;
 }
 
-void tz_beside_put_off(void) { beside.put_off = true; }
+void tz_beside_put_off(bool off) { beside.put_off = off; }
 
 // Written in the first of these times, and in both; of what is still unwritten the
 // second one's share will be written in each of the others.

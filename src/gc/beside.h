@@ -22,8 +22,9 @@ const char *tz_beside_missing(void);
 
 // Of a collection that is to be M1: whether it had better mark in its stop.
 bool tz_beside_in_vain(void);
-// What was said of this collection holds for the next, which comes in its place.
-void tz_beside_put_off(void);
+// Whether what was said of this collection holds for the next, which comes in its
+// place.
+void tz_beside_put_off(bool off);
 // M1: whether this mark was left to its last stop, as too much was written.
 bool tz_beside_gave_up(void);
 // M1: looks for 40 ms at a sample of a large heap that a mark will take so long for:

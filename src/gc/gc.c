@@ -422,13 +422,12 @@ static bool choose(struct tz_gctrace *t, bool urgent)
 {
     tz_beside_ask();
     gc.mode = t->mode = tz_beside_wanted(tz_load_rlx(&tz_mem.live), urgent);
-    if (gc.mode != TZ_GC_M1 || !is_in_vain(t->forced))
-        return true;
-    gc.mode = t->mode = TZ_GC_M0;
-    if (t->forced || !tz_pacer_put_off())
-        return true;
-    tz_beside_put_off();
-    return false;
+    bool stop = gc.mode == TZ_GC_M1 && is_in_vain(t->forced);
+    if (stop)
+        gc.mode = t->mode = TZ_GC_M0;
+    bool off = stop && !t->forced && tz_pacer_put_off();
+    tz_beside_put_off(off);
+    return !off;
 }
 
 // Step 2.

@@ -618,8 +618,9 @@ IN_GOROUTINES(a_mark_that_was_in_vain_is_tried_more_and_more_seldom, 1)
     } met[] = { { 6, 0 }, { 7, 1 }, { 8, 3 }, { 8, 7 }, { 7, 7 }, { 2, 0 }, { 8, 1 } };
     for (size_t i = 0; i < sizeof met / sizeof *met; i++) {
         tz_beside_met(met[i].eighths);
-        tz_beside_put_off(); // one that had been decided for takes none of them
+        tz_beside_put_off(true); // one that had been decided for takes none of them
         need(tz_beside_in_vain());
+        tz_beside_put_off(false);
         for (uint32_t n = 0; n < met[i].stops; n++)
             need(tz_beside_in_vain());
         need(!tz_beside_in_vain());
