@@ -147,6 +147,13 @@ START_TEST(with_one_processor_too)
 }
 END_TEST
 
+START_TEST(wherever_goroutines_are_queued)
+{
+    setenv("TUZADEBUG", "gcmode=m2,clobberfree=1,stress=yield,stress=steal", 1);
+    api_run_telling(keepers, 3);
+}
+END_TEST
+
 // --- goroutines that have not run yet, and threads that have just come
 
 tuza_fn(check_argument, struct thing *, x, uint64_t, number)
@@ -204,5 +211,6 @@ int main(void)
                      (const TTest *const[]){
                          what_a_stack_alone_leads_to_is_found_before_it_moves,
                          with_one_processor_too,
+                         wherever_goroutines_are_queued,
                          arguments_and_threads_that_come_are_found, NULL });
 }
