@@ -225,6 +225,14 @@ static void scan_g(struct tz_gcwork *w, struct tz_g *g)
     }
 }
 
+// The goroutines of the i-th of their jobs: from the one that is returned up to *end.
+static size_t gs_of_job(uint32_t i, size_t *end)
+{
+    size_t first = (size_t)i * GS_PER_JOB;
+    *end = tz_min(first + GS_PER_JOB, tz_allg_count());
+    return first;
+}
+
 // Of many goroutines most wait, and nothing of them is in a cache.
 static void ask_for_g(const struct tz_g *g)
 {
@@ -257,8 +265,7 @@ TZ_NO_SANITIZE void tz_markroot(struct tz_gcwork *w, uint32_t i)
         tz_central_each_uncollectable(i, mark_span, w);
         return;
     }
-    size_t first = (size_t)(i - UNCOLLECTABLE_JOBS) * GS_PER_JOB;
-    size_t end = tz_min(first + GS_PER_JOB, tz_allg_count());
+    size_t end, first = gs_of_job(i - UNCOLLECTABLE_JOBS, &end);
     for (size_t k = first; k < end; k++)
         ask_for_g(tz_allg_get(k));
     for (size_t k = first; k < end; k++) {
@@ -322,8 +329,7 @@ void tz_markroot_parked(struct tz_gcwork *w, struct tz_g *g)
 
 void tz_markroot_some_parked(struct tz_gcwork *w, uint32_t i)
 {
-    size_t first = (size_t)(i - roots.before_gs) * GS_PER_JOB;
-    size_t end = tz_min(first + GS_PER_JOB, tz_allg_count());
+    size_t end, first = gs_of_job(i - roots.before_gs, &end);
     for (; first < end; first++)
         tz_markroot_parked(w, tz_allg_get(first));
 }
@@ -409,8 +415,7 @@ void tz_markroot_early(struct tz_gcwork *w, uint32_t i, void *buf)
             mark_uncollectable_early(w);
         return;
     }
-    size_t first = (size_t)(i - UNCOLLECTABLE_JOBS) * GS_PER_JOB;
-    size_t end = tz_min(first + GS_PER_JOB, tz_allg_count());
+    size_t end, first = gs_of_job(i - UNCOLLECTABLE_JOBS, &end);
     for (; first < end; first++)
         scan_g_early(w, tz_allg_get(first), buf);
 }
