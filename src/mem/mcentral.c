@@ -386,7 +386,8 @@ static void batch_take(struct batch *b, uint32_t i)
     uint32_t most = i < 2 * TZ_KINDS ? 1 : BATCH;
     uint32_t empty = 0;
     tz_lock_acquire(&c->lock);
-    if (tz_unlikely(tz_load_rlx(&sweep.held))) {
+    // Acquire: with the end of a hold, whose holder has read the lists unlocked.
+    if (tz_unlikely(tz_load_acq(&sweep.held))) {
         tz_lock_release(&c->lock);
         b->n = 0;
         return;

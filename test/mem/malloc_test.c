@@ -545,6 +545,45 @@ START_TEST(threads_allocate_while_one_sweeps)
 }
 END_TEST
 
+static uint32_t length_of_lists(void)
+{
+    uint32_t n = 0;
+    for (unsigned which = 0; which < TZ_CENTRAL_COUNT; which++) {
+        struct tz_centralview c;
+        tz_central_view(which, &c);
+        for (int l = 0; l < TZ_CENTRALLISTS; l++)
+            tz_list_for(at, c.list[l]) n++;
+    }
+    return n;
+}
+
+// TSan reported a race: the sweeper, let go, took spans off lists that the thread
+// which held it had read.
+START_TEST(who_sweeps_after_a_hold_has_seen_its_end)
+{
+    enum { ROUNDS = 200, OBJECTS = 400 };
+    pthread_t t;
+    start();
+    pthread_create(&t, NULL, sweeper, NULL);
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < OBJECTS; i++)
+            get((size_t)i * 8 + 8, false);
+        tz_mcache_flush(cache);
+        while (tz_central_sweep_one() || !tz_central_swept())
+            ;
+        tz_central_flip();
+        tz_central_hold(true);
+        uint32_t n = length_of_lists();
+        sched_yield();
+        ck_assert_uint_eq(length_of_lists(), n);
+        tz_central_hold(false);
+    }
+    tz_store(&crowd.done, true);
+    pthread_join(t, NULL);
+    sweep_all();
+}
+END_TEST
+
 int main(void)
 {
     return os_check(
@@ -569,5 +608,6 @@ int main(void)
             a_critical_section_is_never_collected_in,
             under_stress_every_allocation_collects,
             refused_memory_collects_once_more_before_null,
-            threads_allocate_while_one_sweeps, NULL });
+            threads_allocate_while_one_sweeps,
+            who_sweeps_after_a_hold_has_seen_its_end, NULL });
 }
