@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // bench/flagbar_bench.c: what the flags of `tuza-cflags --barrier` cost: programs of
 // this directory are run by turns as they are and compiled with the flags
-// (flag_*_bench, beside them), each with the collector's mode that it gets, so that
-// with the flags marking is told of stores. The value is the
+// (flag_*_bench, beside them), all of them collected in stops of the world, so that
+// the flags' code is idle; with the argument "told" each with the collector's mode
+// that it gets, so that with the flags marking is told of stores. The value is the
 // geometric mean of what an operation costs with, the peer's without.
 
 #include <libgen.h>
@@ -40,6 +41,8 @@ int main(int argc, char **argv)
 {
     double told = 0, plain = 0, each[PAIRS];
     bool ok = argc > 0;
+    if (argc < 2 || strcmp(argv[1], "told") != 0)
+        setenv("TUZADEBUG", "gcmode=m0", 1);
     const char *dir = dirname(argv[0]);
     for (int i = 0; i < PAIRS; i++) {
         double a = value_of(dir, "flag_", &pairs[i]);

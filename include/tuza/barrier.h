@@ -40,7 +40,7 @@ enum {
 };
 
 /* What the macros below are made of. */
-TUZA_API extern uint32_t tuza__barrier; /* not 0: a collection marks */
+TUZA_API extern uint32_t tuza__barrier; /* all ones: a collection marks; else 0 */
 TUZA_API __attribute__((cold)) void tuza__barrier_log(const void *p, size_t n);
 TUZA_API void *tuza__barrier_exchange(void *p, void *v);
 TUZA_API int tuza__barrier_cas(void *p, void *expected, void *v);
@@ -52,13 +52,16 @@ TUZA_API void *tuza__barrier_hold(const void *base, size_t n);
  * the source: a mark may begin between that and the store. */
 #define TUZA__READ_BEFORE(p) __asm__ volatile("" : "+m"(*(p)))
 
+#ifndef TUZA__MARKS
+#define TUZA__MARKS() (*(volatile uint32_t *)&tuza__barrier != 0)
+#endif
 #ifndef TUZA__LOG
 #define TUZA__LOG(p, n) tuza__barrier_log(p, n)
 #endif
 
 #define TUZA__TELL(p, n)                                                       \
     do {                                                                       \
-        if (__builtin_expect(*(volatile uint32_t *)&tuza__barrier, 0))         \
+        if (__builtin_expect(TUZA__MARKS(), 0))                                \
             TUZA__LOG((const void *)(p), (size_t)(n));                         \
     } while (0)
 

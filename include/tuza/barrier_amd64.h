@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* tuza/barrier_amd64.h: for barrier.h, which includes it everywhere.
  *
+ * TUZA__MARKS: tuza__barrier is 0 or all ones, so a stack pointer, which is neither
+ * as a multiple of 4, is below it exactly while a collection marks. To compare with a
+ * register takes one instruction, that the processor joins with the jump; to compare
+ * with a number in the code takes two or three.
+ *
  * tuza__barrier_log, of which who stores need not know: it is jumped to, with where
  * to go on in r11, and leaves the other registers but those for floating point and
  * vectors, and what lies below the stack pointer. So for what hardly ever happens
@@ -10,6 +15,17 @@
 #define TUZA_BARRIER_AMD64_H
 
 #include "tuza/base.h"
+
+#if (defined(__x86_64__) || defined(__i386__)) &&                              \
+    defined(__GCC_ASM_FLAG_OUTPUTS__)
+static inline int tuza__marks(const uint32_t *flag)
+{
+    int marks;
+    __asm__ volatile("cmp{l %1, %%esp| esp, %1}" : "=@ccb"(marks) : "m"(*flag));
+    return marks;
+}
+#define TUZA__MARKS() tuza__marks(&tuza__barrier)
+#endif
 
 #if defined(__x86_64__) && !defined(__ILP32__) && defined(__ELF__)
 TUZA_BEGIN

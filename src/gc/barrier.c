@@ -67,7 +67,7 @@ static struct {
     struct tz_barrier_buf *chunk[CHUNKS]; // atomic; const once set
 } barrier;
 
-uint32_t tuza__barrier; // atomic; written with the world stopped
+uint32_t tuza__barrier; // atomic; 0 or all ones; written with the world stopped
 
 // --- buffers
 
@@ -295,7 +295,7 @@ void tz_barrier_start(void)
 {
     tz_barrier_make();
     tz_store(&barrier.overflowed, 0);
-    tz_store(&tuza__barrier, 1);
+    tz_store(&tuza__barrier, UINT32_MAX);
 }
 
 size_t tz_barrier_flush(tz_barrier_fn *fn, void *arg)

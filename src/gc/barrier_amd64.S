@@ -13,7 +13,14 @@ tuza__barrier_log_kept:
         .cfi_startproc
         .cfi_def_cfa rsp, 0
         .cfi_register rip, r11
-        leaq    -128(%rsp), %rsp
+        cmpq    $8, %rsi                // a word
+        jne     1f
+        testb   $7, %dil
+        jnz     1f
+        cmpq    $0, (%rdi)              // that points nowhere: a new object's
+        jne     1f
+        jmp     *%r11
+1:      leaq    -128(%rsp), %rsp
         .cfi_def_cfa_offset 128
         pushq   %r11
         .cfi_def_cfa_offset 136

@@ -165,6 +165,18 @@ static inline bool take_run_of_word(const struct tz_span *s, uint32_t *first,
     return true;
 }
 
+// Writes to each page of free slots that nobody has written to. The barrier reads
+// what a store overwrites, and the system gives who reads such a page another one
+// when he writes: two faults, and processors that are interrupted for it.
+static void touch_run(char *from, const char *end)
+{
+    enum { SMALLEST_PAGE = 4096 };
+    while (from < end) {
+        tz_store_rlx((uint64_t *)from, 0);
+        from = (char *)tz_align_up((uintptr_t)from + 1, SMALLEST_PAGE);
+    }
+}
+
 // Of typed objects the type most likely is that of the last one.
 static void describe_run(struct tz_mcache *c, const struct tz_span *s,
                          uint32_t first, uint32_t end)
@@ -206,6 +218,8 @@ static bool next_run(struct tz_mcache *c, struct tz_cacheslot *slot)
     fresh(slot->cur, n);
     if (s->needzero && !tz_span_noscan(s))
         memset(slot->cur, 0, n);
+    else if (!s->needzero && tz_unlikely(marking))
+        touch_run(slot->cur, slot->end);
     if (tz_sizeclass[s->spanclass].kind == TZ_TYPED)
         describe_run(c, s, first, end);
     tz_count(&c->live, n);

@@ -214,6 +214,23 @@ START_TEST(fresh_pages_are_not_written_for_zeroing)
 }
 END_TEST
 
+// Who reads first, as the barrier does, has a second fault when he writes.
+START_TEST(fresh_pages_are_written_to_while_marking)
+{
+    start();
+    tz_store(&tz_mem.marking, 1);
+    const struct tz_span *s = object_at(get(3000, false)).span;
+    unsigned char in[64];
+    size_t n = (size_t)s->npages * TZ_PAGE_SIZE;
+    ck_assert_uint_le(n / 4096, sizeof in);
+    ck_assert_int_eq(mincore((void *)s->base, n, in), 0);
+    for (size_t i = 0; i < n / 4096; i++)
+        ck_assert(in[i] & 1);
+    ck_assert(all((char *)s->base, n, 0));
+    tz_store(&tz_mem.marking, 0);
+}
+END_TEST
+
 START_TEST(reused_large_objects_are_zeroed_unless_noscan)
 {
     start();
@@ -595,6 +612,7 @@ int main(void)
             free_runs_of_every_shape_are_found_and_zeroed,
             random_patterns_are_refilled,
             fresh_pages_are_not_written_for_zeroing,
+            fresh_pages_are_written_to_while_marking,
             reused_large_objects_are_zeroed_unless_noscan,
             a_flush_gives_back_exactly_what_was_not_used,
             what_a_flush_gives_back_is_handed_out_next,

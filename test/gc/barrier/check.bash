@@ -53,8 +53,9 @@ done
 # While nothing marks gcc's code calls no hook, but with -fno-plt; clang's all.
 idle=some
 [ "$compiler $cpu" != 'gcc DTZ_CPU=amd64' ] || idle=none
-for level in -O0 -O2 '-O2 -flto' '-O2 -fno-pie -no-pie' '-O2 -masm=intel' \
-    '-O2 -fcf-protection' '-O2 -static' '-O2 -fno-plt'; do
+for level in -O0 -O2 '-O2 -flto' '-O2 -fno-pie -no-pie' '-O2 -fPIC' \
+    '-O2 -masm=intel' '-O2 -fPIC -masm=intel' '-O2 -fcf-protection' '-O2 -static' \
+    '-O2 -fno-plt'; do
     [ "$level" != '-O2 -fno-plt' ] || idle=some
     # shellcheck disable=SC2086 # several options
     make_it "$work/idle" -I"$src/include" "${flags[@]}" $level "$here/idle.c" &&
@@ -90,11 +91,13 @@ make_it "$work/untold" "${inside[@]}" -O2 "$here/told.c" "${internal[@]}" &&
     try "without the flags" ' start= logged=0' "$work/untold"
 
 # Stores that come after a mark has begun, as each level makes them.
-for level in -O0 -O2; do
-    make_it "$work/late" -I"$src/include" "${flags[@]}" $level "$here/late.c" \
-        "$build/libtuza_barrier.a" "$build/libtuza.a" -pthread &&
+for how in '-O0 .a' '-O2 .a' '-O2 .so' '-O2 -fPIC .so'; do
+    # shellcheck disable=SC2086 # several options
+    make_it "$work/late" -I"$src/include" "${flags[@]}" ${how% *} "$here/late.c" \
+        "$build/libtuza_barrier.a" "$build/libtuza${how##* }" \
+        -Wl,-rpath,"$build" -pthread &&
         TUZADEBUG=gcmode=m2,clobberfree=1 TUZAMAXPROCS=2 \
-            try "late stores, $level" '60 and 60 of 60 are whole' "$work/late"
+            try "late stores, $how" '60 and 60 of 60 are whole' "$work/late"
 done
 
 # A user's program, with either form of the library.

@@ -209,7 +209,7 @@ int main(void)
                 q[i] = (uintptr_t)(0x9000000 + (k * 16 + i) * 64);
             }
             logged.n = 0;
-            tuza__barrier = (uint32_t)on;
+            tuza__barrier = -(uint32_t)on;
             kinds[k].fn((void **)p, (void **)q);
             tuza__barrier = 0;
             if (!on && logged.n)

@@ -84,7 +84,7 @@ OWN int main(void)
 {
     int called[2], sum = 0;
     for (uint32_t marks = 0; marks < 2; marks++) {
-        tuza__barrier = marks;
+        tuza__barrier = -marks;
         calls = 0;
         store((int)marks);
         call();
