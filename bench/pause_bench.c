@@ -3,7 +3,8 @@
 // clock, in a run with 512 MB of objects of 64 bytes of which a hot part of so
 // many percent (the first argument) is replaced, 512 MB in all. An object
 // points to another one. The second argument is the size in MB, the third how many
-// goroutines wait meanwhile, each with an object of its own.
+// goroutines wait meanwhile, each with an object of its own; with the fourth, 1, the
+// objects that are not replaced have finalizers.
 
 #include <stdbool.h>
 #include <tuza.h>
@@ -38,6 +39,12 @@ tuza_fn(wait_with, struct object *, x, tuza_chan(int), end)
     (void)mine;
 }
 
+static void never(void *x)
+{
+    (void)x;
+    abort();
+}
+
 TUZA_MAIN
 {
     uint64_t percent = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
@@ -52,6 +59,8 @@ TUZA_MAIN
         ok &= tuza_go(wait_with, object_new(NULL, i), end) == 0;
     for (uint64_t i = 0; i < n; i++)
         STORE(&all[i], object_new(i > 0 ? all[i / 2] : NULL, i));
+    for (uint64_t i = hot; argc > 4 && *argv[4] == '1' && i < n; i++)
+        ok &= tuza_finalizer_set(all[i], never) == 0;
     for (uint64_t i = 0; i < n; i++) {
         state = state * 6364136223846793005 + 1442695040888963407;
         uint64_t slot = (state >> 32) * hot >> 32;

@@ -30,6 +30,10 @@ func waitWith(x *object, end chan int) {
 	runtime.KeepAlive(x)
 }
 
+func never(x *object) {
+	panic("it lives")
+}
+
 func main() {
 	percent, megabytes := argument(1, 1), argument(2, 512)
 	end := make(chan int)
@@ -45,6 +49,9 @@ func main() {
 		if i > 0 {
 			all[i].other = all[i/2]
 		}
+	}
+	for i := hot; i < n && argument(4, 0) == 1; i++ {
+		runtime.SetFinalizer(all[i], never)
 	}
 	for i := uint64(0); i < n; i++ {
 		state = state*6364136223846793005 + 1442695040888963407

@@ -68,7 +68,8 @@ enum tz_defect {
     TZ_D18 = 18, // what is not heap is subtracted twice from the limit
     TZ_D20 = 20, // a free stack's memory goes back while the collector marks
     TZ_D101 = 101, // what was written beside the mark is not scanned again
-    TZ_D102 = 102 // a goroutine runs before its stack was scanned
+    TZ_D102 = 102, // a goroutine runs before its stack was scanned
+    TZ_D103 = 103 // who takes a root away from beside the mark does not tell
 };
 #ifndef TZ_DEFECT_ON
 #define TZ_DEFECT_ON 0

@@ -10,6 +10,7 @@
 #include "gc/gcobj.h"
 #include "gc/mark.h"
 #include "gc/markroot.h"
+#include "gc/special.h"
 
 // Scans the marked objects of the span that begins at a page.
 static void scan_span_again(struct tz_gcwork *w, const struct tz_span *s)
@@ -43,6 +44,7 @@ static void scan_heap_again(struct tz_gcwork *w)
 void tz_mark_again(struct tz_gcwork *w, uint32_t njobs)
 {
     w->again = true;
+    tz_special_settle_end(); // their words may be among those that were dropped
     for (uint32_t job = 0; job < njobs; job++) {
         tz_markroot(w, job);
         tz_mark_own(w);

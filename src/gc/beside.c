@@ -24,6 +24,7 @@
 #include "gc/mark.h"
 #include "gc/markroot.h"
 #include "gc/pacer.h"
+#include "gc/reach.h"
 #include "gc/told.h"
 #include "gc/track.h"
 #include "gc/worker.h"
@@ -222,6 +223,7 @@ void tz_beside_arm(enum tz_gc_mode mode, struct tz_gcwork *w, uint64_t cycle)
     beside.mode = mode;
     beside.hot = false;
     tz_mark_begin(w, cycle);
+    tz_reach_start();
     if (is_told())
         prepare_to_be_told();
     beside.failed = !is_told() && !tz_track_begin();
@@ -315,7 +317,7 @@ static void worker(uint32_t i)
         if (buf)
             tz_markroot_early(w, job, buf);
         else
-            tz_told_stacks(w, job);
+            tz_told_left(w, job);
         drain(w);
     }
     do
@@ -351,6 +353,16 @@ static void told_rounds(struct tz_gcwork *w)
     } while (w->marked != before);
 }
 
+// What can be said about records by now need not be found out in the last stop.
+static void records(struct tz_gcwork *w)
+{
+    bool more = true;
+    for (int i = 0; more && i < TZ_REACH_PASSES && !tz_load_rlx(&beside.given_up); i++) {
+        more = tz_reach_beside(w);
+        settle(w);
+    }
+}
+
 static void rounds(struct tz_gcwork *w, int most)
 {
     if (is_told()) {
@@ -376,6 +388,7 @@ void tz_beside_mark(struct tz_gcwork *w, uint32_t n)
         tz_beside_met(8);
     else
         tz_beside_met(tz_track_written());
+    records(w);
     rounds(w, ROUNDS);
 }
 
@@ -384,6 +397,7 @@ void tz_beside_stop(struct tz_gcwork *w) { tz_markroot_missed(w); }
 void tz_beside_more(struct tz_gcwork *w)
 {
     drain(w);
+    records(w);
     rounds(w, ROUNDS);
 }
 

@@ -33,6 +33,8 @@
 
 #include "gc/mark.h"
 
+#include <string.h>
+
 #include "base/bits.h"
 #include "gc/gcobj.h"
 #include "gc/near.h"
@@ -453,6 +455,20 @@ static void visit(struct tz_gcwork *w, uintptr_t word)
         push_pieces(w, &f, 0);
 }
 
+// Whether all of it was scanned by a look in this collection, or is now; of small ones
+// nobody keeps account.
+static bool looked_into(struct tz_gcwork *w, const struct tz_gcobj *f)
+{
+    enum { SMALL = 512 };
+    uintptr_t *last = &w->looked_into[f->base / SMALL % TZ_LOOKED_INTO];
+    if (f->size <= SMALL || *last != f->base) {
+        *last = f->base;
+        return false;
+    }
+    return true;
+}
+
+// Also into what is marked, as that may wait for its scan.
 TZ_NO_SANITIZE void tz_mark_look(struct tz_gcwork *w, uintptr_t lo, uintptr_t hi)
 {
     struct tz_gcobj f;
@@ -460,11 +476,9 @@ TZ_NO_SANITIZE void tz_mark_look(struct tz_gcwork *w, uintptr_t lo, uintptr_t hi
         uintptr_t word = tz_load_rlx((const uintptr_t *)at) & ~(uintptr_t)7;
         if (!tz_heap_region(word) || !tz_gcobj_find(word, &f))
             continue;
-        bool first = mark(w, &f);
-        if (first)
+        if (mark(w, &f))
             w->marked += f.size;
-        // One that is not collected may be marked, and its pieces only pushed.
-        if ((first || f.size > OBLET) && f.kind != TZ_NOSCAN)
+        if (f.kind != TZ_NOSCAN && !looked_into(w, &f))
             tz_mark_part(w, &f, f.base, f.base + f.size);
     }
 }
@@ -478,6 +492,7 @@ void tz_mark_begin(struct tz_gcwork *w, uint64_t cycle)
     w->countdown = 256;
     w->near = SMALL_HEAP;
     w->words = tz_words_best();
+    memset(w->looked_into, 0, sizeof w->looked_into);
     w->cycle = cycle;
     for (unsigned i = 0; i < TZ_SPANCLASS_COUNT; i++) {
         const struct tz_sizeclass *c = &tz_sizeclass[i];
@@ -751,7 +766,7 @@ bool tz_mark_is(uintptr_t p)
 {
     struct tz_gcobj f;
     TZ_CHECK(tz_heap_region(p) && tz_gcobj_find(p, &f) && f.base == p);
-    return f.bits->word[f.index / 64].mark >> (f.index % 64) & 1;
+    return tz_load_rlx(&f.bits->word[f.index / 64].mark) >> (f.index % 64) & 1;
 }
 
 void tz_mark_set(struct tz_gcwork *w, uintptr_t p)

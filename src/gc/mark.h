@@ -21,7 +21,7 @@ void tz_mark_uncollectable(struct tz_gcwork *w, struct tz_span *s);
 // anything left.
 void tz_mark_drain(struct tz_gcwork *w);
 
-// Marks and scans at once what each word of [lo, hi) points to.
+// Marks and scans at once what each word of [lo, hi) points to, marked or not.
 void tz_mark_look(struct tz_gcwork *w, uintptr_t lo, uintptr_t hi);
 
 // Of an object, which is not TZ_NOSCAN, what its part [lo, hi) holds.

@@ -13,8 +13,8 @@
 //   SYSCALL                 [syscall_sp, hi) and syscall_regs: both are of
 //                           the enter, and stay so until the goroutine runs
 //
-// Then what records about objects keep (gc/special.c) and the objects that are
-// not collected, each by its kind. Everything else is
+// Before these the objects that are not collected, each by its kind, and what records
+// about objects keep (gc/special.c). Everything else is
 // conservative. Not scanned: stacks of g0s and signal stacks,
 // where runtime code alone runs, which holds no object that nobody else does.
 
@@ -24,6 +24,7 @@
 
 #include "base/san.h"
 #include "gc/mark.h"
+#include "gc/reach.h"
 #include "gc/special.h"
 #include "mem/mcentral.h"
 #include "mem/mheap.h"
@@ -95,12 +96,13 @@ static void add(void *arg, uintptr_t lo, uintptr_t hi)
 
 static void add_users_roots(void)
 {
-    if (tz_special_count(TZ_SPECIAL_ROOT) == 0)
-        return;
-    for (uint32_t i = 1; i < tz_special_end(); i++) {
+    uint32_t left = tz_special_count(TZ_SPECIAL_ROOT);
+    for (uint32_t i = 1; left && i < tz_special_end(); i++) {
         const struct tz_special *s = tz_special_at(i);
-        if (s->kind == TZ_SPECIAL_ROOT)
+        if (s->kind == TZ_SPECIAL_ROOT) {
             add(NULL, s->object, s->arg);
+            left--;
+        }
     }
 }
 
@@ -247,6 +249,14 @@ static void ask_for_stack(const struct tz_g *g)
         __builtin_prefetch((const void *)(g->ctx.sp + at));
 }
 
+// What a mark beside the program has settled is marked.
+static void mark_records(struct tz_gcwork *w, uint32_t job)
+{
+    uint32_t end, i = tz_special_job(job, &end);
+    while ((i = tz_special_open(i, end)) < end)
+        tz_special_mark(w, tz_special_at(i++));
+}
+
 TZ_NO_SANITIZE void tz_markroot(struct tz_gcwork *w, uint32_t i)
 {
     if (i < roots.n) {
@@ -256,16 +266,16 @@ TZ_NO_SANITIZE void tz_markroot(struct tz_gcwork *w, uint32_t i)
         return;
     }
     i -= roots.n;
-    if (i < roots.specials) {
-        tz_special_mark(w, i);
-        return;
-    }
-    i -= roots.specials;
     if (i < UNCOLLECTABLE_JOBS) {
         tz_central_each_uncollectable(i, mark_span, w);
         return;
     }
-    size_t end, first = gs_of_job(i - UNCOLLECTABLE_JOBS, &end);
+    i -= UNCOLLECTABLE_JOBS;
+    if (i < roots.specials) {
+        mark_records(w, i);
+        return;
+    }
+    size_t end, first = gs_of_job(i - roots.specials, &end);
     for (size_t k = first; k < end; k++)
         ask_for_g(tz_allg_get(k));
     for (size_t k = first; k < end; k++) {
@@ -299,12 +309,13 @@ uint32_t tz_markroot_held(struct tz_gcwork *w)
             tz_store_rlx(&tz_allg_get(i)->scanned, 0);
         tz_sched.scanned = 2;
     }
-    for (uint32_t i = 0; i < roots.before_gs; i++)
+    uint32_t before_records = roots.before_gs - roots.specials;
+    for (uint32_t i = 0; i < before_records; i++)
         tz_markroot(w, i);
     for (struct tz_m *m = tz_load_acq(&tz_sched.allm); m; m = m->alllink)
         scan_held(w, m);
     tz_xadd(&tz_sched.by_g0, TZ_BY_G0_SCAN);
-    return roots.before_gs;
+    return before_records;
 }
 
 void tz_markroot_all_scanned(void)
@@ -327,8 +338,12 @@ void tz_markroot_parked(struct tz_gcwork *w, struct tz_g *g)
     tz_store_rel(&g->scanned, tz_sched.scanned);
 }
 
-void tz_markroot_some_parked(struct tz_gcwork *w, uint32_t i)
+void tz_markroot_left(struct tz_gcwork *w, uint32_t i)
 {
+    if (i < roots.before_gs) {
+        (void)tz_reach_some(w, i - (roots.before_gs - roots.specials));
+        return;
+    }
     size_t end, first = gs_of_job(i - roots.before_gs, &end);
     for (; first < end; first++)
         tz_markroot_parked(w, tz_allg_get(first));
@@ -403,19 +418,17 @@ void tz_markroot_early(struct tz_gcwork *w, uint32_t i, void *buf)
         return;
     }
     i -= roots.n;
-    if (i < roots.specials) {
-        tz_special_lock();
-        tz_special_mark(w, i);
-        tz_special_unlock();
-        return;
-    }
-    i -= roots.specials;
     if (i < UNCOLLECTABLE_JOBS) {
         if (i == 0)
             mark_uncollectable_early(w);
         return;
     }
-    size_t end, first = gs_of_job(i - UNCOLLECTABLE_JOBS, &end);
+    i -= UNCOLLECTABLE_JOBS;
+    if (i < roots.specials) {
+        (void)tz_reach_some(w, i);
+        return;
+    }
+    size_t end, first = gs_of_job(i - roots.specials, &end);
     for (; first < end; first++)
         scan_g_early(w, tz_allg_get(first), buf);
 }

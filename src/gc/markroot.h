@@ -19,12 +19,12 @@ void tz_markroot(struct tz_gcwork *w, uint32_t i);
 // so that the stop does not wait for each page. buf: TZ_EARLY_BUF bytes.
 void tz_markroot_touch(void *buf);
 
-// M2. With the world stopped, instead of all jobs: reads all but the goroutines that
-// none of the threads holds. Until tz_markroot_all_scanned these are entered by way of
-// tz_port_scan_first. Which job is the first that is left.
+// M2. With the world stopped, instead of all jobs: reads all but records and the
+// goroutines that none of the threads holds. Until tz_markroot_all_scanned these are
+// entered by way of tz_port_scan_first. Which job is the first that is left.
 uint32_t tz_markroot_held(struct tz_gcwork *w);
-// Beside the program: of that job those that have not run since.
-void tz_markroot_some_parked(struct tz_gcwork *w, uint32_t i);
+// Beside the program: that job; of goroutines those that have not run since.
+void tz_markroot_left(struct tz_gcwork *w, uint32_t i);
 // Of g, if nobody has or does. By who is about to run it: afterwards, it may be that
 // another still does, until g->scanned is tz_sched.scanned.
 void tz_markroot_parked(struct tz_gcwork *w, struct tz_g *g);

@@ -13,7 +13,10 @@
 //
 // All of it inside the pause, on one thread, and no code of the user's. So
 // every answer is given once: a handle that was read before the pause has put
-// the object where the mark finds it, one read afterwards is empty.
+// the object where the mark finds it, one read afterwards is empty. What need not be
+// decided there is settled beside the program, if the mark is: a record of an object
+// that is marked, and the value of an ephemeron whose key is. So the pause grows with
+// what dies (docs/adr/017).
 //
 // Whether an object is kept by another's finalizer is found out one at a time:
 // it is marked for the moment, everything behind it is marked for good, its own
@@ -36,6 +39,10 @@
 
 void tz_reach_begin(void) { tz_special_lock(); }
 void tz_reach_end(void) { tz_special_unlock(); }
+
+#define EACH_OPEN(i)                                                           \
+    (uint32_t i = tz_special_open(1, tz_special_end()); i < tz_special_end();  \
+     i = tz_special_open(i + 1, tz_special_end()))
 
 // --- ephemerons
 
@@ -69,7 +76,7 @@ static void ephemerons(struct tz_gcwork *w, uint32_t njobs)
     w->later = true;
     while (!told) { // of every object that was marked
         told = true;
-        for (uint32_t i = 1; i < tz_special_end(); i++) {
+        for EACH_OPEN(i) {
             struct tz_special *s = tz_special_at(i);
             if (s->kind != TZ_SPECIAL_KEY || !tz_mark_is(s->object) ||
                 !tz_mark_is(s->arg))
@@ -96,7 +103,7 @@ static bool mark_beyond(struct tz_gcwork *w, uint32_t njobs)
     if (tz_special_count(TZ_SPECIAL_FINALIZER) == 0)
         return false;
     bool any = false;
-    for (uint32_t i = 1; i < tz_special_end(); i++) {
+    for EACH_OPEN(i) {
         if (!unreached(i, TZ_SPECIAL_FINALIZER))
             continue;
         uintptr_t object = tz_special_at(i)->object;
@@ -112,7 +119,7 @@ static void queue_finalizers(struct tz_gcwork *w, uint32_t njobs)
 {
     if (tz_special_count(TZ_SPECIAL_FINALIZER) == 0)
         return;
-    for (uint32_t i = 1; i < tz_special_end(); i++) {
+    for EACH_OPEN(i) {
         if (!unreached(i, TZ_SPECIAL_FINALIZER))
             continue;
         struct tz_special *s = tz_special_at(i);
@@ -126,7 +133,7 @@ static void queue_cleanups(void)
 {
     if (tz_special_count(TZ_SPECIAL_CLEANUP) == 0)
         return;
-    for (uint32_t i = 1; i < tz_special_end(); i++)
+    for EACH_OPEN(i)
         if (unreached(i, TZ_SPECIAL_CLEANUP))
             tz_special_queue(tz_special_at(i), TZ_SPECIAL_RUN_CLEANUP);
 }
@@ -154,7 +161,7 @@ static void clear_handles(void)
     if (tz_special_count(TZ_SPECIAL_WEAK) == 0 &&
         tz_special_count(TZ_SPECIAL_KEY) == 0)
         return;
-    for (uint32_t i = 1; i < tz_special_end(); i++) {
+    for EACH_OPEN(i) {
         struct tz_special *s = tz_special_at(i);
         if (unreached(i, TZ_SPECIAL_WEAK))
             drop_weak(s);
@@ -164,9 +171,80 @@ static void clear_handles(void)
     }
 }
 
+// --- what is known before the end
+
+// What can be said of record i by now; whether an ephemeron's value is to be marked.
+static bool settle(struct tz_gcwork *w, uint32_t i)
+{
+    const struct tz_special *s = tz_special_at(i);
+    bool key = s->kind == TZ_SPECIAL_KEY;
+    bool decided = key || s->kind == TZ_SPECIAL_FINALIZER ||
+                   s->kind == TZ_SPECIAL_CLEANUP || s->kind == TZ_SPECIAL_WEAK ||
+                   s->kind == TZ_SPECIAL_SAMPLE;
+    tz_special_mark(w, s);
+    if (decided && !tz_mark_is(s->object))
+        return false;
+    if (key && !tz_mark_is(s->arg))
+        return false;
+    if (key)
+        push_value(w, s);
+    tz_special_settle(i);
+    return key;
+}
+
+static bool settle_job(struct tz_gcwork *w, uint32_t job)
+{
+    bool values = false;
+    uint32_t end, i = tz_special_job(job, &end);
+    while ((i = tz_special_open(i, end)) < end)
+        values |= settle(w, i++);
+    return values;
+}
+
+bool tz_reach_some(struct tz_gcwork *w, uint32_t job)
+{
+    tz_special_lock();
+    bool values = settle_job(w, job);
+    tz_special_unlock();
+    return values;
+}
+
+void tz_reach_start(void)
+{
+    tz_special_lock();
+    tz_special_settle_start();
+    tz_special_unlock();
+}
+
+bool tz_reach_beside(struct tz_gcwork *w)
+{
+    bool values = false;
+    tz_special_lock();
+    uint32_t njobs = tz_special_jobs();
+    tz_special_unlock();
+    for (uint32_t job = 0; job < njobs; job++)
+        values |= tz_reach_some(w, job);
+    return values;
+}
+
+// In the stop, of what no mark beside the program has settled.
+static void settle_rest(struct tz_gcwork *w, uint32_t njobs)
+{
+    bool more = tz_special_end() > 1;
+    for (int i = 0; more && i < TZ_REACH_PASSES; i++) {
+        more = false;
+        for (uint32_t job = 0; job < tz_special_jobs(); job++)
+            more |= settle_job(w, job);
+        tz_mark_rest(w, njobs);
+    }
+}
+
 void tz_reach_finish(struct tz_gcwork *w, uint32_t njobs)
 {
     w->alone = true;
+    if (!tz_special_settling())
+        tz_special_settle_start();
+    settle_rest(w, njobs);
     ephemerons(w, njobs);
     if (mark_beyond(w, njobs))
         ephemerons(w, njobs);
@@ -174,6 +252,7 @@ void tz_reach_finish(struct tz_gcwork *w, uint32_t njobs)
     queue_finalizers(w, njobs);
     queue_cleanups();
     tz_site_marked();
+    tz_special_settle_end();
 }
 
 void tz_reach_wake(void)

@@ -15,6 +15,15 @@ void tz_reach_end(void);
 // of what is gone and queues its finalizers and cleanups.
 void tz_reach_finish(struct tz_gcwork *w, uint32_t njobs);
 
+// Beside the program. Before the first stop: nothing is settled. By several threads:
+// marks the words of some of the records (jobs of tz_special_jobs) that are roots, and
+// what ephemerons keep as far as it is known; of what is marked by now nothing is left
+// to tz_reach_finish. By one, the same of all. True: values were pushed.
+enum { TZ_REACH_PASSES = 8 }; // or else chains of ephemerons would cost too much
+void tz_reach_start(void);
+bool tz_reach_some(struct tz_gcwork *w, uint32_t job);
+bool tz_reach_beside(struct tz_gcwork *w);
+
 // Once the world runs: lets those run that were queued. Does not park.
 void tz_reach_wake(void);
 

@@ -187,13 +187,11 @@ void tz_port_sampled_freed(void *p)
 
 void tz_site_marked(void)
 {
-    uint32_t left = tz_special_count(TZ_SPECIAL_SAMPLE);
-    for (uint32_t i = 1; left && i < tz_special_end(); i++) {
+    uint32_t end = tz_special_count(TZ_SPECIAL_SAMPLE) ? tz_special_end() : 0;
+    for (uint32_t i = tz_special_open(1, end); i < end;
+         i = tz_special_open(i + 1, end)) {
         struct tz_special *s = tz_special_at(i);
-        if (s->kind != TZ_SPECIAL_SAMPLE)
-            continue;
-        left--;
-        if (!tz_mark_is(s->object))
+        if (s->kind == TZ_SPECIAL_SAMPLE && !tz_mark_is(s->object))
             gone(s);
     }
     sites.marks++;

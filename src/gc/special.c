@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "gc/barrier.h"
 #include "gc/mark.h"
 #include "mem/persist.h"
 #include "os/lock.h"
@@ -26,7 +27,7 @@
 enum {
     FIRST = 64,   // elements of the first block
     BLOCKS = 25,  // 2 thousand million in all
-    PER_JOB = 4096
+    PER_JOB = 1024 // a multiple of 64
 };
 
 struct queue {
@@ -36,7 +37,9 @@ struct queue {
 static struct {
     struct tz_lock lock; // guards all of it
     struct tz_special *record[BLOCKS];
+    uint64_t *settled[BLOCKS]; // a bit for each of these records
     uint32_t *bucket[BLOCKS]; // numbers of records
+    bool settling;            // the bits above hold
     uint32_t end;             // records made, the unused number 0 included
     uint32_t free;            // list
     uint32_t nbuckets;
@@ -62,31 +65,40 @@ struct tz_special *tz_special_at(uint32_t i)
     return &special.record[k][at];
 }
 
+// The word with record i's bit. As blocks begin at multiples of 64, it has no others'.
+static uint64_t *settled_at(uint32_t i)
+{
+    uint32_t at, k = block_of(i, &at);
+    return &special.settled[k][at / 64];
+}
+
 static uint32_t *bucket_at(uint32_t i)
 {
     uint32_t at, k = block_of(i, &at);
     return &special.bucket[k][at];
 }
 
-// Whether there is memory for element i of a kind of blocks.
-static bool have(void **block, uint32_t i, size_t size)
+// Whether there is memory for element i of a kind of blocks; of each element so many
+// bits.
+static bool have(void **block, uint32_t i, size_t bits)
 {
     uint32_t at, k = block_of(i, &at);
     if (k >= BLOCKS)
         return false;
     if (!block[k])
-        block[k] = tz_persist_alloc(((size_t)FIRST << k) * size, 0);
+        block[k] = tz_persist_alloc(((size_t)FIRST << k) * bits / 8, 0);
     return block[k] != NULL;
 }
 
 static bool have_record(uint32_t i)
 {
-    return have((void **)special.record, i, sizeof *special.record[0]);
+    return have((void **)special.record, i, 8 * sizeof *special.record[0]) &&
+           have((void **)special.settled, i, 1);
 }
 
 static bool have_bucket(uint32_t i)
 {
-    return have((void **)special.bucket, i, sizeof *special.bucket[0]);
+    return have((void **)special.bucket, i, 8 * sizeof *special.bucket[0]);
 }
 
 uint32_t tz_special_number(const struct tz_special *s)
@@ -166,8 +178,34 @@ static uint32_t unlink_record(struct tz_special *s)
     return i;
 }
 
+// Its word that is a root, or NULL. Of memory of the user's see markroot.c.
+static const uintptr_t *root_of(const struct tz_special *s)
+{
+    switch (s->kind) {
+    case TZ_SPECIAL_CLEANUP:
+    case TZ_SPECIAL_WEAK:
+    case TZ_SPECIAL_RUN_CLEANUP:
+    case TZ_SPECIAL_HANDLE:
+        return &s->arg;
+    case TZ_SPECIAL_RUN_FINALIZER:
+    case TZ_SPECIAL_PIN:
+        return &s->object;
+    default:
+        return NULL;
+    }
+}
+
+// Before it is a root no more: a mark beside the program may not have seen it yet.
+static void tell(const struct tz_special *s)
+{
+    const uintptr_t *root = root_of(s);
+    if (root && !TZ_DEFECT(TZ_D103))
+        tz_barrier_give(*root);
+}
+
 static void give_back(struct tz_special *s, uint32_t i)
 {
+    tell(s);
     special.count[s->kind]--;
     *s = (struct tz_special){ .gen = s->gen + 1, .next = special.free };
     special.free = i;
@@ -191,6 +229,7 @@ struct tz_special *tz_special_add(uintptr_t object, enum tz_special_kind kind)
                               .next = *bucket };
     *bucket = i;
     special.count[kind]++;
+    *settled_at(i) &= ~(UINT64_C(1) << (i % 64));
     return s;
 }
 
@@ -257,6 +296,7 @@ struct tz_special *tz_special_take(enum tz_special_kind kind)
 
 void tz_special_stop(struct tz_special *s)
 {
+    tell(s);
     special.count[s->kind]--;
     special.count[TZ_SPECIAL_STOPPED]++;
     s->kind = TZ_SPECIAL_STOPPED;
@@ -287,36 +327,51 @@ uint32_t tz_special_count(enum tz_special_kind kind)
     return special.count[kind];
 }
 
-// --- roots
+// --- for the mark
+
+void tz_special_settle_start(void)
+{
+    for (uint32_t k = 0; k < BLOCKS && special.settled[k]; k++)
+        memset(special.settled[k], 0, ((size_t)FIRST << k) / 8);
+    special.settling = true;
+}
+
+void tz_special_settle_end(void) { special.settling = false; }
+
+bool tz_special_settling(void) { return special.settling; }
+
+void tz_special_settle(uint32_t i)
+{
+    *settled_at(i) |= UINT64_C(1) << (i % 64);
+}
+
+uint32_t tz_special_open(uint32_t i, uint32_t end)
+{
+    while (special.settling && i < end) {
+        uint64_t open = ~*settled_at(i) >> (i % 64);
+        if (open) {
+            i += tz_ctz64(open);
+            break;
+        }
+        i = (i / 64 + 1) * 64;
+    }
+    return (uint32_t)tz_min(i, end);
+}
 
 uint32_t tz_special_jobs(void)
 {
     return (special.end + PER_JOB - 1) / PER_JOB;
 }
 
-static void mark_word(struct tz_gcwork *w, const uintptr_t *word)
+uint32_t tz_special_job(uint32_t job, uint32_t *end)
 {
-    tz_mark_range(w, (uintptr_t)word, (uintptr_t)(word + 1));
+    *end = (uint32_t)tz_min((job + 1) * PER_JOB, special.end);
+    return job * PER_JOB + !job;
 }
 
-void tz_special_mark(struct tz_gcwork *w, uint32_t job)
+void tz_special_mark(struct tz_gcwork *w, const struct tz_special *s)
 {
-    uint32_t i = job * PER_JOB + !job, end = (job + 1) * PER_JOB;
-    for (; i < tz_min(end, special.end); i++) {
-        struct tz_special *s = tz_special_at(i);
-        switch (s->kind) {
-        case TZ_SPECIAL_CLEANUP:
-        case TZ_SPECIAL_WEAK:
-        case TZ_SPECIAL_RUN_CLEANUP:
-        case TZ_SPECIAL_HANDLE:
-            mark_word(w, &s->arg);
-            break;
-        case TZ_SPECIAL_RUN_FINALIZER:
-        case TZ_SPECIAL_PIN:
-            mark_word(w, &s->object);
-            break;
-        default: // ROOT: see markroot.c
-            break;
-        }
-    }
+    const uintptr_t *root = root_of(s);
+    if (root)
+        tz_mark_range(w, (uintptr_t)root, (uintptr_t)(root + 1));
 }

@@ -37,8 +37,8 @@ struct tz_special {
     uint8_t kind;     // enum tz_special_kind
 };
 
-// All of the following are called with the lock. The collector holds it while
-// it marks, so that nothing changes under it.
+// All of the following are called with the lock. The collector holds it in a stop,
+// so that nothing changes under it.
 void tz_special_lock(void);
 void tz_special_unlock(void);
 
@@ -74,8 +74,20 @@ struct tz_special *tz_special_at(uint32_t i);
 // How many there are of a kind.
 uint32_t tz_special_count(enum tz_special_kind kind);
 
-// While marking: the roots among the records, in jobs as in markroot.h.
+// A mark beside the program settles what it can: a record is settled when its word
+// that is a root is marked, and nothing is left to decide about it at the mark's end.
+// New ones are open, and between an end and the next start all are.
+void tz_special_settle_start(void);
+void tz_special_settle_end(void);
+bool tz_special_settling(void);
+void tz_special_settle(uint32_t i);
+// The first open one in [i, end), free ones among them; end: none.
+uint32_t tz_special_open(uint32_t i, uint32_t end);
+
+// All records in jobs as in markroot.h: the first of one, and where it ends.
 uint32_t tz_special_jobs(void);
-void tz_special_mark(struct tz_gcwork *w, uint32_t job);
+uint32_t tz_special_job(uint32_t job, uint32_t *end);
+// While marking: its word that is a root, if it has one.
+void tz_special_mark(struct tz_gcwork *w, const struct tz_special *s);
 
 #endif

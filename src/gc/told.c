@@ -71,10 +71,10 @@ uint32_t tz_told_begin(struct tz_gcwork *w)
     return job;
 }
 
-void tz_told_stacks(struct tz_gcwork *w, uint32_t job)
+void tz_told_left(struct tz_gcwork *w, uint32_t job)
 {
     w->look = !tz_barrier_by_hand();
-    tz_markroot_some_parked(w, job);
+    tz_markroot_left(w, job);
     w->look = false;
 }
 

@@ -11,12 +11,12 @@
 bool tz_told_all(const char **why);
 
 // With the world stopped, roots listed, nothing marked: from here on stores are
-// logged. Pushes what roots hold, but for goroutines that no thread holds: their jobs
-// are left, from the one that is returned.
+// logged. Pushes what roots hold, but for records and goroutines that no thread holds:
+// their jobs are left, from the one that is returned.
 uint32_t tz_told_begin(struct tz_gcwork *w);
 // Beside the program: one of those. All of them done, no goroutine need be scanned
 // before it runs (tz_markroot_all_scanned).
-void tz_told_stacks(struct tz_gcwork *w, uint32_t job);
+void tz_told_left(struct tz_gcwork *w, uint32_t job);
 // By who is about to run g, unless another has begun with it. (gc/markroot.h)
 void tz_told_stack(struct tz_gcwork *w, struct tz_g *g);
 

@@ -6,36 +6,15 @@
 #include <pthread.h>
 #include <sched.h>
 
-#include "support/goroutines.h"
+#include "gc/things.h"
 
-enum { KEEPERS = 3000, CELLS = 40000, MAGIC = 0x5ac4 };
-
-struct thing {
-    uint64_t magic, number, rest[2];
-};
+enum { KEEPERS = 3000, CELLS = 40000 };
 
 // Memory that is collected: of each keeper what it keeps, while that is not on its
 // stack; what it waits for; and others for the mark to be busy with.
 static struct thing **cell;
 static tuza_chan(int) *asked;
-static tuza_chan(int) answers;
 static uint64_t state = 88172645463325252;
-static uint32_t stop; // atomic
-
-static struct thing *thing(uint64_t number)
-{
-    struct thing *x = tuza_new(struct thing);
-    x->magic = MAGIC;
-    x->number = number;
-    return x;
-}
-
-static void need_thing(const struct thing *x, uint64_t number)
-{
-    need(x != NULL);
-    need_eq(x->magic, MAGIC);
-    need_eq(x->number, number);
-}
 
 // Frames of their own, of which nothing stays in the keeper's.
 static __attribute__((noinline)) void put_down(struct thing **mine, uint64_t i)
@@ -79,14 +58,6 @@ tuza_fn(keep, uint64_t, i)
     tuza_send(answers, 1);
 }
 
-static void collect_all_the_time(void *arg)
-{
-    (void)arg;
-    while (!tz_load(&stop))
-        tuza_gc();
-    tuza_send(answers, 1);
-}
-
 static void start_keepers(void)
 {
     cell = tuza_alloc_array(CELLS, sizeof *cell);
@@ -98,13 +69,6 @@ static void start_keepers(void)
         tuza_store(&asked[i], tuza_chan_make(int, 0));
         need_eq(tuza_go(keep, i), 0);
     }
-}
-
-static uint64_t collections(void)
-{
-    tuza_memstats s = { .size = sizeof s };
-    tuza_memstats_read(&s);
-    return s.num_gc;
 }
 
 static void expect_answers(int n)
