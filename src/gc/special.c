@@ -38,8 +38,8 @@ static struct {
     struct tz_lock lock; // guards all of it
     struct tz_special *record[BLOCKS];
     uint64_t *settled[BLOCKS]; // a bit for each of these records
-    uint32_t *bucket[BLOCKS]; // numbers of records
-    bool settling;            // the bits above hold
+    uint32_t *bucket[BLOCKS];  // numbers of records
+    bool settling;             // the bits above hold
     uint32_t end;             // records made, the unused number 0 included
     uint32_t free;            // list
     uint32_t nbuckets;
@@ -86,7 +86,7 @@ static bool have(void **block, uint32_t i, size_t bits)
     if (k >= BLOCKS)
         return false;
     if (!block[k])
-        block[k] = tz_persist_alloc(((size_t)FIRST << k) * bits / 8, 0);
+        block[k] = tz_persist_alloc(((size_t)FIRST << k) / 8 * bits, 0);
     return block[k] != NULL;
 }
 
