@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* tuza/barrier_amd64.h: for barrier.h, which includes it everywhere.
  *
- * TUZA__MARKS: tuza__barrier is 0 or all ones, so a stack pointer, which is neither
- * as a multiple of 4, is below it exactly while a collection marks. To compare with a
+ * TUZA__MARKS: tuza__barrier is 0 or all ones, so the low half of a stack pointer,
+ * a multiple of 4, is below it exactly while a collection marks. To compare with a
  * register takes one instruction, that the processor joins with the jump; to compare
  * with a number in the code takes two or three.
  *

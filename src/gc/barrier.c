@@ -138,11 +138,12 @@ static bool grow(void)
 }
 
 // Whether this code may ask the system for memory: not a signal handler, which
-// may have interrupted that. Memory is asked for on the system stack.
-static bool may_ask(const struct tz_tls *t)
+// may have interrupted that; with the records' lock it is none. Memory is asked for on
+// the system stack.
+static bool may_ask(const struct tz_tls *t, bool locked)
 {
     if (!t->g)
-        return t->locks == 1;
+        return locked || t->locks == 1;
     return !t->g->is_g0 && tz_on_own_stack(t->g, tz_sp());
 }
 
@@ -162,10 +163,10 @@ static struct tz_barrier_buf *get_empty(bool ask)
 // Puts the word into b if there is room, else into a new one, b being full;
 // returns where the next one goes.
 static struct tz_barrier_buf *add(struct tz_barrier_buf *b, uintptr_t word,
-                                  const struct tz_tls *t, bool nested)
+                                  const struct tz_tls *t, bool nested, bool locked)
 {
     if (tz_unlikely(!b || b->n == TZ_BARRIER_WORDS)) {
-        struct tz_barrier_buf *fresh = get_empty(!nested && may_ask(t));
+        struct tz_barrier_buf *fresh = get_empty(!nested && may_ask(t, locked));
         if (!fresh) {
             tz_store(&barrier.overflowed, 1);
             return b;
@@ -216,11 +217,11 @@ static void come_back(void)
     tz_xadd(&barrier.away, -1u);
 }
 
-static void log_shared(struct tz_tls *t, uintptr_t word)
+static void log_shared(struct tz_tls *t, uintptr_t word, bool locked)
 {
     go_away();
     struct tz_barrier_buf *b = tz_xchg(&barrier.shared, NULL);
-    b = add(b, word, t, t->m && t->m->logging);
+    b = add(b, word, t, t->m && t->m->logging, locked);
     if (b)
         b = tz_xchg(&barrier.shared, b); // who came meanwhile has put one there
     if (b)
@@ -228,21 +229,26 @@ static void log_shared(struct tz_tls *t, uintptr_t word)
     come_back();
 }
 
-// In the section.
-static void log_word(struct tz_tls *t, uintptr_t word)
+// In the section. locked: with the records' lock.
+static void log_word_locked(struct tz_tls *t, uintptr_t word, bool locked)
 {
     if (!tz_heap_region(word))
         return;
     struct tz_m *m = t->m;
     if (!counts(t) || m->logging) {
-        log_shared(t, word);
+        log_shared(t, word, locked);
         return;
     }
     m->logging = true; // a handler that comes from here on uses the shared one
     tz_compiler_barrier();
-    m->barrier = add(m->barrier, word, t, false);
+    m->barrier = add(m->barrier, word, t, false, locked);
     tz_compiler_barrier();
     m->logging = false;
+}
+
+static void log_word(struct tz_tls *t, uintptr_t word)
+{
+    log_word_locked(t, word, false);
 }
 
 // Others may write beside what is to be overwritten, within the same word.
@@ -262,6 +268,13 @@ void tz_barrier_log_word(uintptr_t word)
 {
     struct tz_tls *t = enter();
     log_word(t, word);
+    leave(t);
+}
+
+void tz_barrier_log_root(uintptr_t word)
+{
+    struct tz_tls *t = enter();
+    log_word_locked(t, word, true);
     leave(t);
 }
 

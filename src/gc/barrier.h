@@ -65,4 +65,12 @@ TZ_INLINE void tz_barrier_give(uintptr_t word)
         tz_barrier_log_word(word);
 }
 
+// A root of the records' is taken away, with their lock.
+void tz_barrier_log_root(uintptr_t word);
+TZ_INLINE void tz_barrier_take_away(uintptr_t word)
+{
+    if (tz_barrier_is_on())
+        tz_barrier_log_root(word);
+}
+
 #endif

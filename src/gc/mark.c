@@ -455,17 +455,24 @@ static void visit(struct tz_gcwork *w, uintptr_t word)
         push_pieces(w, &f, 0);
 }
 
-// Whether all of it was scanned by a look in this collection, or is now; of small ones
-// nobody keeps account.
+// Whether all of it was scanned by a look in this collection, or will be now; of small
+// ones nobody keeps account.
 static bool looked_into(struct tz_gcwork *w, const struct tz_gcobj *f)
 {
     enum { SMALL = 512 };
-    uintptr_t *last = &w->looked_into[f->base / SMALL % TZ_LOOKED_INTO];
-    if (f->size <= SMALL || *last != f->base) {
-        *last = f->base;
+    if (f->size <= SMALL)
         return false;
-    }
-    return true;
+    uint64_t hash = (uint64_t)(f->base / SMALL) * UINT64_C(0x9e3779b97f4a7c15);
+    uintptr_t *last = &w->looked_into[hash >> (64 - TZ_LOOKED_INTO_BITS)];
+    bool seen = *last == f->base;
+    *last = f->base;
+    return seen;
+}
+
+// Words may lead to what is free, or behind a span's last object.
+static bool is_allocated(const struct tz_gcobj *f)
+{
+    return tz_load_rlx(&f->bits->word[f->index / 64].alloc) >> (f->index % 64) & 1;
 }
 
 // Also into what is marked, as that may wait for its scan.
@@ -474,7 +481,7 @@ TZ_NO_SANITIZE void tz_mark_look(struct tz_gcwork *w, uintptr_t lo, uintptr_t hi
     struct tz_gcobj f;
     for (uintptr_t at = lo; at < hi; at += sizeof(uintptr_t)) {
         uintptr_t word = tz_load_rlx((const uintptr_t *)at) & ~(uintptr_t)7;
-        if (!tz_heap_region(word) || !tz_gcobj_find(word, &f))
+        if (!tz_heap_region(word) || !tz_gcobj_find(word, &f) || !is_allocated(&f))
             continue;
         if (mark(w, &f))
             w->marked += f.size;

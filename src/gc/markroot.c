@@ -96,13 +96,12 @@ static void add(void *arg, uintptr_t lo, uintptr_t hi)
 
 static void add_users_roots(void)
 {
-    uint32_t left = tz_special_count(TZ_SPECIAL_ROOT);
-    for (uint32_t i = 1; left && i < tz_special_end(); i++) {
-        const struct tz_special *s = tz_special_at(i);
-        if (s->kind == TZ_SPECIAL_ROOT) {
-            add(NULL, s->object, s->arg);
-            left--;
-        }
+    if (tz_special_count(TZ_SPECIAL_ROOT) == 0)
+        return;
+    uint32_t i = 1, end = tz_special_end();
+    while ((i = tz_special_root(i)) < end) {
+        const struct tz_special *s = tz_special_at(i++);
+        add(NULL, s->object, s->arg);
     }
 }
 
@@ -309,13 +308,12 @@ uint32_t tz_markroot_held(struct tz_gcwork *w)
             tz_store_rlx(&tz_allg_get(i)->scanned, 0);
         tz_sched.scanned = 2;
     }
-    uint32_t before_records = roots.before_gs - roots.specials;
-    for (uint32_t i = 0; i < before_records; i++)
+    for (uint32_t i = 0; i < roots.n; i++)
         tz_markroot(w, i);
     for (struct tz_m *m = tz_load_acq(&tz_sched.allm); m; m = m->alllink)
         scan_held(w, m);
     tz_xadd(&tz_sched.by_g0, TZ_BY_G0_SCAN);
-    return before_records;
+    return roots.n;
 }
 
 void tz_markroot_all_scanned(void)
@@ -336,17 +334,6 @@ void tz_markroot_parked(struct tz_gcwork *w, struct tz_g *g)
         return;
     scan_g(w, g);
     tz_store_rel(&g->scanned, tz_sched.scanned);
-}
-
-void tz_markroot_left(struct tz_gcwork *w, uint32_t i)
-{
-    if (i < roots.before_gs) {
-        (void)tz_reach_some(w, i - (roots.before_gs - roots.specials));
-        return;
-    }
-    size_t end, first = gs_of_job(i - roots.before_gs, &end);
-    for (; first < end; first++)
-        tz_markroot_parked(w, tz_allg_get(first));
 }
 
 // --- beside the program
@@ -411,26 +398,38 @@ TZ_NO_SANITIZE static void mark_uncollectable_early(struct tz_gcwork *w)
     }
 }
 
+// Job i, of objects that are not collected and records. No span goes meanwhile, and of
+// what is freed by hand the barrier is told.
+static void mark_kept_early(struct tz_gcwork *w, uint32_t i)
+{
+    if (i == roots.n)
+        mark_uncollectable_early(w);
+    else if (i >= roots.n + UNCOLLECTABLE_JOBS)
+        (void)tz_reach_some(w, i - roots.n - UNCOLLECTABLE_JOBS);
+}
+
 void tz_markroot_early(struct tz_gcwork *w, uint32_t i, void *buf)
 {
     if (i < roots.n) {
         scan_early(w, roots.range[i].lo, roots.range[i].hi, buf);
+    } else if (i < roots.before_gs) {
+        mark_kept_early(w, i);
+    } else {
+        size_t end, first = gs_of_job(i - roots.before_gs, &end);
+        for (; first < end; first++)
+            scan_g_early(w, tz_allg_get(first), buf);
+    }
+}
+
+void tz_markroot_left(struct tz_gcwork *w, uint32_t i)
+{
+    if (i < roots.before_gs) {
+        mark_kept_early(w, i);
         return;
     }
-    i -= roots.n;
-    if (i < UNCOLLECTABLE_JOBS) {
-        if (i == 0)
-            mark_uncollectable_early(w);
-        return;
-    }
-    i -= UNCOLLECTABLE_JOBS;
-    if (i < roots.specials) {
-        (void)tz_reach_some(w, i);
-        return;
-    }
-    size_t end, first = gs_of_job(i - roots.specials, &end);
+    size_t end, first = gs_of_job(i - roots.before_gs, &end);
     for (; first < end; first++)
-        scan_g_early(w, tz_allg_get(first), buf);
+        tz_markroot_parked(w, tz_allg_get(first));
 }
 
 void tz_markroot_missed(struct tz_gcwork *w)

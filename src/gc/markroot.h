@@ -19,8 +19,8 @@ void tz_markroot(struct tz_gcwork *w, uint32_t i);
 // so that the stop does not wait for each page. buf: TZ_EARLY_BUF bytes.
 void tz_markroot_touch(void *buf);
 
-// M2. With the world stopped, instead of all jobs: reads all but records and the
-// goroutines that none of the threads holds. Until tz_markroot_all_scanned these are
+// M2. With the world stopped, instead of all jobs: reads all but objects that are not
+// collected, records, and the goroutines that none of the threads holds. Until tz_markroot_all_scanned these are
 // entered by way of tz_port_scan_first. Which job is the first that is left.
 uint32_t tz_markroot_held(struct tz_gcwork *w);
 // Beside the program: that job; of goroutines those that have not run since.

@@ -18,8 +18,8 @@
 //
 // Sites are never forgotten: programs have few. One lock, the records', guards
 // all, since sampling is rare; with rate 1 it is what limits allocation. A sample
-// costs about 0.2 us a frame for the walk, and the pause some ten nanoseconds
-// for each live one.
+// costs about 0.2 us a frame for the walk, and a mark some ten nanoseconds for each
+// live one, M0's in the pause.
 
 #include "gc/site.h"
 

@@ -27,7 +27,7 @@
 enum {
     FIRST = 64,   // elements of the first block
     BLOCKS = 25,  // 2 thousand million in all
-    PER_JOB = 1024 // a multiple of 64
+    PER_JOB = 256 // a multiple of 64
 };
 
 struct queue {
@@ -38,6 +38,7 @@ static struct {
     struct tz_lock lock; // guards all of it
     struct tz_special *record[BLOCKS];
     uint64_t *settled[BLOCKS]; // a bit for each of these records
+    uint64_t *root[BLOCKS];    // another: it is a ROOT
     uint32_t *bucket[BLOCKS];  // numbers of records
     bool settling;             // the bits above hold
     uint32_t end;             // records made, the unused number 0 included
@@ -65,11 +66,31 @@ struct tz_special *tz_special_at(uint32_t i)
     return &special.record[k][at];
 }
 
-// The word with record i's bit. As blocks begin at multiples of 64, it has no others'.
-static uint64_t *settled_at(uint32_t i)
+// The word with record i's bit. As blocks begin at multiples of 64, it is of one block.
+static uint64_t *bits_at(uint64_t **bits, uint32_t i)
 {
     uint32_t at, k = block_of(i, &at);
-    return &special.settled[k][at / 64];
+    return &bits[k][at / 64];
+}
+
+static void set_bit(uint64_t **bits, uint32_t i, bool on)
+{
+    uint64_t bit = UINT64_C(1) << (i % 64);
+    uint64_t *word = bits_at(bits, i);
+    *word = on ? *word | bit : *word & ~bit;
+}
+
+// The first in [i, end) whose bit is as wanted, or the end.
+static uint32_t next_bit(uint64_t **bits, bool on, uint32_t i, uint32_t end)
+{
+    while (i < end) {
+        uint64_t word = *bits_at(bits, i);
+        uint64_t found = (on ? word : ~word) >> (i % 64);
+        if (found)
+            return (uint32_t)tz_min(i + tz_ctz64(found), end);
+        i = (i / 64 + 1) * 64;
+    }
+    return end;
 }
 
 static uint32_t *bucket_at(uint32_t i)
@@ -93,7 +114,7 @@ static bool have(void **block, uint32_t i, size_t bits)
 static bool have_record(uint32_t i)
 {
     return have((void **)special.record, i, 8 * sizeof *special.record[0]) &&
-           have((void **)special.settled, i, 1);
+           have((void **)special.settled, i, 1) && have((void **)special.root, i, 1);
 }
 
 static bool have_bucket(uint32_t i)
@@ -200,13 +221,15 @@ static void tell(const struct tz_special *s)
 {
     const uintptr_t *root = root_of(s);
     if (root && !TZ_DEFECT(TZ_D103))
-        tz_barrier_give(*root);
+        tz_barrier_take_away(*root);
 }
 
 static void give_back(struct tz_special *s, uint32_t i)
 {
     tell(s);
     special.count[s->kind]--;
+    if (s->kind == TZ_SPECIAL_ROOT)
+        set_bit(special.root, i, false);
     *s = (struct tz_special){ .gen = s->gen + 1, .next = special.free };
     special.free = i;
 }
@@ -229,7 +252,9 @@ struct tz_special *tz_special_add(uintptr_t object, enum tz_special_kind kind)
                               .next = *bucket };
     *bucket = i;
     special.count[kind]++;
-    *settled_at(i) &= ~(UINT64_C(1) << (i % 64));
+    set_bit(special.settled, i, false);
+    if (kind == TZ_SPECIAL_ROOT)
+        set_bit(special.root, i, true);
     return s;
 }
 
@@ -342,20 +367,18 @@ bool tz_special_settling(void) { return special.settling; }
 
 void tz_special_settle(uint32_t i)
 {
-    *settled_at(i) |= UINT64_C(1) << (i % 64);
+    set_bit(special.settled, i, true);
 }
 
 uint32_t tz_special_open(uint32_t i, uint32_t end)
 {
-    while (special.settling && i < end) {
-        uint64_t open = ~*settled_at(i) >> (i % 64);
-        if (open) {
-            i += tz_ctz64(open);
-            break;
-        }
-        i = (i / 64 + 1) * 64;
-    }
-    return (uint32_t)tz_min(i, end);
+    return special.settling ? next_bit(special.settled, false, i, end)
+                            : (uint32_t)tz_min(i, end);
+}
+
+uint32_t tz_special_root(uint32_t i)
+{
+    return next_bit(special.root, true, i, special.end);
 }
 
 uint32_t tz_special_jobs(void)

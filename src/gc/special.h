@@ -75,7 +75,7 @@ struct tz_special *tz_special_at(uint32_t i);
 uint32_t tz_special_count(enum tz_special_kind kind);
 
 // A mark beside the program settles what it can: a record is settled when its word
-// that is a root is marked, and nothing is left to decide about it at the mark's end.
+// that is a root was noted, and nothing is left to decide about it at the mark's end.
 // New ones are open, and between an end and the next start all are.
 void tz_special_settle_start(void);
 void tz_special_settle_end(void);
@@ -83,6 +83,9 @@ bool tz_special_settling(void);
 void tz_special_settle(uint32_t i);
 // The first open one in [i, end), free ones among them; end: none.
 uint32_t tz_special_open(uint32_t i, uint32_t end);
+
+// The first ROOT from number i on, or tz_special_end().
+uint32_t tz_special_root(uint32_t i);
 
 // All records in jobs as in markroot.h: the first of one, and where it ends.
 uint32_t tz_special_jobs(void);

@@ -62,7 +62,7 @@ static void push(void *w, const uintptr_t *words, size_t n)
 uint32_t tz_told_begin(struct tz_gcwork *w)
 {
     tz_barrier_start();
-    // Roots are noted only: what is marked would not be looked into.
+    // Roots are noted only, so that the stop does not grow with what they lead to.
     w->later = true;
     w->look = !tz_barrier_by_hand();
     uint32_t job = tz_markroot_held(w);

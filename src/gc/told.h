@@ -11,8 +11,8 @@
 bool tz_told_all(const char **why);
 
 // With the world stopped, roots listed, nothing marked: from here on stores are
-// logged. Pushes what roots hold, but for records and goroutines that no thread holds:
-// their jobs are left, from the one that is returned.
+// logged. Pushes what roots hold, but for objects that are not collected, records, and
+// goroutines that no thread holds: their jobs are left, from the one that is returned.
 uint32_t tz_told_begin(struct tz_gcwork *w);
 // Beside the program: one of those. All of them done, no goroutine need be scanned
 // before it runs (tz_markroot_all_scanned).

@@ -12,7 +12,7 @@ enum {
     TZ_WORDS = 32,
     TZ_PIECES = 8,
     TZ_PAGES = 4,
-    TZ_LOOKED_INTO = 64,
+    TZ_LOOKED_INTO_BITS = 6,
     TZ_WORK_PIECE = 1 // with this bit a pushed word is an object, or a piece of one
 };
 
@@ -51,7 +51,7 @@ struct tz_gcwork {
     // how often one was looked at, and objects scanned then.
     bool by_page[TZ_SPANCLASS_COUNT];
     uint32_t looks[TZ_SPANCLASS_COUNT], seen[TZ_SPANCLASS_COUNT];
-    uintptr_t looked_into[TZ_LOOKED_INTO]; // objects, by address: by looks, all of them
+    uintptr_t looked_into[1 << TZ_LOOKED_INTO_BITS]; // large objects that looks scanned
     uint64_t cycle;               // number of the collection
     uint64_t near;                // a heap of so many bytes has its bits in the cache
     tz_words_fn *words;           // NULL: one by one is as good

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test/gc/told_records_test.c: marks of programs that tell of their stores (mode M2),
-// which read what records about objects keep while the program runs, and takes it away.
+// which read what records and objects that are not collected keep while the program
+// runs, and takes it away.
 
 #include "gc/things.h"
 #include "tuza/gc.h"
@@ -76,6 +77,69 @@ START_TEST(with_one_processor_too)
 }
 END_TEST
 
+// --- objects that are not collected, which are changed and freed by hand
+
+static struct thing ***kept;
+
+static __attribute__((noinline)) void move_to_kept(uint64_t i)
+{
+    need_thing(cell[i], i);
+    struct thing **u = tuza_alloc_uncollectable(sizeof *u);
+    need(u);
+    tuza_store(u, cell[i]);
+    kept[i] = u;
+    tuza_store(&cell[i], NULL);
+}
+
+static __attribute__((noinline)) void move_from_kept(uint64_t i)
+{
+    struct thing *x = *kept[i];
+    need_thing(x, i);
+    if (i % 2)
+        tuza_store(kept[i], NULL);
+    tuza_free(kept[i]);
+    kept[i] = NULL;
+    tuza_store(&cell[i], x);
+}
+
+static int uncollectable(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    enum { AT_ONCE = 100 };
+    answers = tuza_chan_make(int, 1);
+    cell = tuza_alloc_array(CELLS, sizeof *cell);
+    kept = calloc(CELLS, sizeof *kept); // nothing that is looked into leads to them
+    for (uint64_t i = 0; i < CELLS; i++) {
+        tuza_store(&cell[i], thing(i));
+        move_to_kept(i);
+    }
+    need_eq(tuza_spawn(collect_all_the_time, NULL), 0);
+    for (uint64_t end = collections() + 5 + (uint64_t)scaled(60); collections() < end;) {
+        for (int k = 0; k < AT_ONCE; k++) {
+            uint64_t i = rnd(&state, CELLS);
+            if (kept[i])
+                move_from_kept(i);
+            else
+                move_to_kept(i);
+        }
+        tuza_yield();
+    }
+    tz_store(&stop, 1);
+    int v;
+    need_eq(tuza_recv(answers, &v), 1);
+    for (uint64_t i = 0; i < CELLS; i++)
+        need_thing(kept[i] ? *kept[i] : cell[i], i);
+    free(kept);
+    return 0;
+}
+
+START_TEST(what_is_not_collected_is_read_before_it_is_freed)
+{
+    setenv("TUZADEBUG", "gcmode=m2,clobberfree=1", 1);
+    api_run_telling(uncollectable, 2);
+}
+END_TEST
+
 // --- cleanups give their argument to the program, and are done
 
 static uint32_t given; // atomic; how many
@@ -130,5 +194,6 @@ int main(void)
                      (const TTest *const[]){
                          what_a_handle_alone_kept_is_found_when_it_is_deleted,
                          with_one_processor_too,
+                         what_is_not_collected_is_read_before_it_is_freed,
                          what_a_cleanup_was_given_is_found_when_it_is_done, NULL });
 }

@@ -100,6 +100,12 @@ for how in '-O0 .a' '-O2 .a' '-O2 .so' '-O2 -fPIC .so'; do
             try "late stores, $how" '60 and 60 of 60 are whole' "$work/late"
 done
 
+# Words on stacks that lead to no object.
+make_it "$work/ends" -I"$src/include" "${flags[@]}" -O2 "$here/ends.c" \
+    "$build/libtuza_barrier.a" "$build/libtuza.a" -pthread &&
+    TUZADEBUG=gcmode=m2 \
+        try "pointers behind the last object" '60000 of 60000, with ends' "$work/ends"
+
 # A user's program, with either form of the library.
 for how in libtuza.a libtuza.so; do
     make_it "$work/user" -I"$src/include" -O2 "${flags[@]}" \
