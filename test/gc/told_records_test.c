@@ -31,24 +31,24 @@ static __attribute__((noinline)) void move_to_cell(uint64_t i)
     tuza_store(&cell[i], x);
 }
 
-static int handles(int argc, char **argv)
+// Moves all things away from their cells, and then some to and fro beside collections.
+static void move_about(void (*away)(uint64_t i), void (*back)(uint64_t i))
 {
-    (void)argc, (void)argv;
     enum { AT_ONCE = 100 };
     answers = tuza_chan_make(int, 1);
     cell = tuza_alloc_array(CELLS, sizeof *cell);
     for (uint64_t i = 0; i < CELLS; i++) {
         tuza_store(&cell[i], thing(i));
-        move_to_handle(i);
+        away(i);
     }
     need_eq(tuza_spawn(collect_all_the_time, NULL), 0);
     for (uint64_t end = collections() + 5 + (uint64_t)scaled(60); collections() < end;) {
         for (int k = 0; k < AT_ONCE; k++) {
             uint64_t i = rnd(&state, CELLS);
-            if (handle[i])
-                move_to_cell(i);
+            if (cell[i])
+                away(i);
             else
-                move_to_handle(i);
+                back(i);
         }
         tuza_yield();
     }
@@ -56,10 +56,16 @@ static int handles(int argc, char **argv)
     int v;
     need_eq(tuza_recv(answers, &v), 1);
     for (uint64_t i = 0; i < CELLS; i++) {
-        if (handle[i])
-            move_to_cell(i);
+        if (!cell[i])
+            back(i);
         need_thing(cell[i], i);
     }
+}
+
+static int handles(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    move_about(move_to_handle, move_to_cell);
     return 0;
 }
 
@@ -105,30 +111,8 @@ static __attribute__((noinline)) void move_from_kept(uint64_t i)
 static int uncollectable(int argc, char **argv)
 {
     (void)argc, (void)argv;
-    enum { AT_ONCE = 100 };
-    answers = tuza_chan_make(int, 1);
-    cell = tuza_alloc_array(CELLS, sizeof *cell);
     kept = calloc(CELLS, sizeof *kept); // nothing that is looked into leads to them
-    for (uint64_t i = 0; i < CELLS; i++) {
-        tuza_store(&cell[i], thing(i));
-        move_to_kept(i);
-    }
-    need_eq(tuza_spawn(collect_all_the_time, NULL), 0);
-    for (uint64_t end = collections() + 5 + (uint64_t)scaled(60); collections() < end;) {
-        for (int k = 0; k < AT_ONCE; k++) {
-            uint64_t i = rnd(&state, CELLS);
-            if (kept[i])
-                move_from_kept(i);
-            else
-                move_to_kept(i);
-        }
-        tuza_yield();
-    }
-    tz_store(&stop, 1);
-    int v;
-    need_eq(tuza_recv(answers, &v), 1);
-    for (uint64_t i = 0; i < CELLS; i++)
-        need_thing(kept[i] ? *kept[i] : cell[i], i);
+    move_about(move_to_kept, move_from_kept);
     free(kept);
     return 0;
 }
