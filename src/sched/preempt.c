@@ -77,7 +77,7 @@ static TZ_NO_SANITIZE bool on_stop(struct tz_sigctx *c)
         tz_take_stop(t, c);
     else if (t->p && tz_load_rlx(&t->stop) && may_wait(c))
         stop_with_p(t, c);
-    else if (take)
+    else if (take && tz_sig_pc_may_wait(c->pc, false)) // not amid TSan's own work
         tz_take_here(t, c, NULL);
     return true;
 }
