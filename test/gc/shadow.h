@@ -631,7 +631,7 @@ static void live(struct world *w, int64_t ops, int collect, int check)
     printf("reached %llu, freed %llu, came back %llu, weak gone %llu\n",
            (unsigned long long)w->most, (unsigned long long)w->freed,
            (unsigned long long)w->came_back, (unsigned long long)w->weak_gone);
-    if (ops >= 50000) // all of it has happened
+    if (ops >= 10000 && scaled(100) >= 100) // all of it has happened
         need(w->most > 30 && w->freed && w->came_back && w->weak_gone);
 }
 

@@ -125,6 +125,8 @@ START_TEST(what_is_not_collected_is_read_before_it_is_freed)
 END_TEST
 
 // --- cleanups give their argument to the program, and are done
+//
+// (Not noticed if that is not told, D103: they run when hardly any mark does.)
 
 static uint32_t given; // atomic; how many
 
