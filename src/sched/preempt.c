@@ -35,7 +35,11 @@ static TZ_NO_SANITIZE bool may_wait(const struct tz_sigctx *c)
 {
     // Who is stopped for ever must not hold a lock of libc, which the caller of
     // tuza_run goes on to use.
-    return tz_sig_pc_may_wait(c->pc, tz_load_rlx(&tz_sched.last_stop));
+    bool last = tz_load_rlx(&tz_sched.last_stop);
+    bool may = tz_sig_pc_may_wait(c->pc, last);
+    if (last && !may)
+        tz_xadd_rlx(&tz_sched.last_refused, 1);
+    return may;
 }
 
 // With a P: stops with it.

@@ -37,7 +37,7 @@
 #include "sched/proc.h"
 
 enum { POLL_NS = 5 * 1000, RESUME_NS = 100 * 1000, RESIGNAL_NS = 1000 * 1000,
-       RESIGNAL_LAST_NS = 20 * 1000, LAST_STOP_NS = 1000 * 1000 * 1000 };
+       RESIGNAL_LAST_NS = 20 * 1000 };
 
 TZ_NO_SANITIZE void tz_stop_ring(void)
 {
@@ -181,6 +181,16 @@ static void signal_stragglers(void)
     tz_lock_release(&tz_sched.lock);
 }
 
+// The stop that is for ever waits for goroutines to leave libc; one that computes
+// there for long is let off, with the locks that it holds. By the clock, and by how
+// often they were seen there: on a busy machine a second is a few turns for each.
+static bool last_is_over(int64_t ns)
+{
+    enum { ENOUGH = 2000 };
+    return ns > TZ_NSEC_PER_SEC && (ns > 10 * TZ_NSEC_PER_SEC ||
+                                tz_load_rlx(&tz_sched.last_refused) > ENOUGH);
+}
+
 static void wait_for_all(void)
 {
     int64_t start = tz_clock_now();
@@ -199,9 +209,8 @@ static void wait_for_all(void)
         }
         signal_stragglers(); // again each time: it may have been too early
         signalled = true;
-        // One that blocks inside libc for long is let off holding its locks.
         bool last = tz_load_rlx(&tz_sched.last_stop);
-        if (last && tz_clock_now() - start > LAST_STOP_NS)
+        if (last && last_is_over(tz_clock_now() - start))
             tz_store(&tz_sched.last_stop, 0);
         if (left)
             tz_futex_sleep(&tz_sched.stopbell, bell,
