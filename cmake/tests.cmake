@@ -4,6 +4,7 @@
 #
 #   test/<room>/<name>_test.c   a program with libcheck -> ctest <room>/<name>
 #   test/<room>/<name>_test.sh  run by bash             -> ctest <room>/<name>
+#   test/<room>/<name>_module.c  a shared object that a test of the room loads
 #   test/soak/<name>_soak.c     built, run by `make soak` only
 #   test/support/*.c            a library: linked into the C tests that use it
 #   tools/<check>               the structural checks   -> ctest house/<check>
@@ -125,6 +126,17 @@ foreach(test_file ${test_files})
                  COMMAND bash ${test_root}/${test_file})
     endif()
     tuza_test_properties(${label}/${name} ${label} "${marks}")
+endforeach()
+
+file(GLOB module_files CONFIGURE_DEPENDS RELATIVE ${test_root}
+     ${test_root}/*/*_module.c)
+foreach(module_file ${module_files})
+    string(REGEX MATCH "^([^/]+)/(.+)\\.c$" matched ${module_file})
+    set(module ${CMAKE_MATCH_1}_${CMAKE_MATCH_2})
+    add_library(${module} MODULE ${test_root}/${module_file})
+    set_target_properties(${module} PROPERTIES
+        PREFIX "" OUTPUT_NAME ${CMAKE_MATCH_2}
+        LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/test/${CMAKE_MATCH_1})
 endforeach()
 
 file(GLOB soak_files CONFIGURE_DEPENDS ${test_root}/soak/*_soak.c)

@@ -69,7 +69,8 @@ enum tz_defect {
     TZ_D20 = 20, // a free stack's memory goes back while the collector marks
     TZ_D101 = 101, // what was written beside the mark is not scanned again
     TZ_D102 = 102, // a goroutine runs before its stack was scanned
-    TZ_D103 = 103 // who takes a root away from beside the mark does not tell
+    TZ_D103 = 103, // who takes a root away from beside the mark does not tell
+    TZ_D104 = 104 // what was loaded since the snapshot is not looked for in the stop
 };
 #ifndef TZ_DEFECT_ON
 #define TZ_DEFECT_ON 0

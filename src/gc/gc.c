@@ -408,6 +408,43 @@ static int64_t stop_for(void (*fn)(void *), void *arg)
     return end - start;
 }
 
+// --- stops that read roots
+
+struct at_roots {
+    void (*fn)(void *);
+    void *arg;
+    bool done;
+};
+
+static void if_all_are_known(void *arg)
+{
+    struct at_roots *x = arg;
+    x->done = tz_roots_current();
+    if (x->done)
+        x->fn(x->arg);
+}
+
+// With the world stopped nobody can ask the dynamic linker, whose lock may be held by
+// who is stopped; what was loaded since it was asked may hold what nobody else does.
+// Then it is asked again.
+static void stop_at_roots(void (*fn)(void *), void *arg)
+{
+    struct at_roots x = { fn, arg, false };
+    do {
+        tz_roots_snapshot(); // may wait for that lock: not inside
+        tz_world_call(if_all_are_known, &x);
+    } while (!x.done);
+}
+
+static int64_t stop_to_begin(struct tz_gctrace *t)
+{
+    int64_t start = tz_clock_now();
+    stop_at_roots(begin, t);
+    int64_t end = tz_clock_now();
+    count_pause((uint64_t)(end - start));
+    return end - start;
+}
+
 // What is asked for is awaited by who would write.
 static bool is_in_vain(bool forced)
 {
@@ -435,7 +472,7 @@ static void collect_beside(struct tz_gctrace *t)
 {
     t->beginning = tz_clock_now();
     without_p(arm_beside, NULL);
-    t->stopped_beside = stop_for(begin, t);
+    t->stopped_beside = stop_to_begin(t);
     without_p(mark_beside, t);
     if (gc.mode == TZ_GC_M1 && !tz_beside_gave_up()) {
         t->stopped_beside += stop_for(stop_beside, NULL);
@@ -447,7 +484,7 @@ static void collect_beside(struct tz_gctrace *t)
 static void collect(struct tz_gctrace *t)
 {
     tz_event(TZ_EV_GC, TZ_EV_GC_BEGIN, tz_load_rlx(&gc.cycles));
-    tz_roots_snapshot(); // may wait for the dynamic linker's lock: not inside
+    tz_roots_snapshot(); // for what is read before the first stop
     tz_worker_want((uint32_t)tz_min(tz_load_rlx(&tz_sched.nprocs), (size_t)tz_ncpu()) - 1);
     finish_sweep();
     tz_crit_enter();
@@ -460,7 +497,7 @@ static void collect(struct tz_gctrace *t)
     if (gc.mode)
         collect_beside(t);
     t->stopping = tz_clock_now();
-    tz_world_call(cycle, t);
+    stop_at_roots(cycle, t);
     t->end = tz_clock_now();
     tz_pacer_resume(t->end);
     if (gc.mode == TZ_GC_M1)
@@ -506,8 +543,7 @@ void tz_gc_look(void (*fn)(struct tz_gcwork *w, uint32_t njobs, void *arg),
 {
     struct look l = { fn, arg };
     become_collector(true);
-    tz_roots_snapshot();
-    tz_world_call(look_there, &l);
+    stop_at_roots(look_there, &l);
     stop_being_collector();
 }
 

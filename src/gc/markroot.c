@@ -46,6 +46,7 @@ enum {
 
 struct range {
     uintptr_t lo, hi;
+    bool may_go; // be unmapped, even while the world is stopped
 };
 
 // The list of static, thread-local and persistent ranges. Used with the world stopped.
@@ -54,6 +55,7 @@ static struct {
     uint32_t n, cap;
     uint32_t specials; // jobs of records
     uint32_t before_gs; // jobs before the first goroutine's
+    bool can_peek;
     // Goroutines that were running when an early look came by.
     struct tz_g *missed[MISSED_MAX];
     uint32_t nmissed; // atomic; more than there is room for: not noted
@@ -77,10 +79,15 @@ static bool grow(void)
     return true;
 }
 
-int tz_markroot_init(void) { return grow() ? 0 : -ENOMEM; }
+int tz_markroot_init(void)
+{
+    uintptr_t word = 1, copy;
+    roots.can_peek = tz_peek(&copy, (uintptr_t)&word, sizeof word);
+    return grow() ? 0 : -ENOMEM;
+}
 
 // Adds [lo, hi) in blocks.
-static void add(void *arg, uintptr_t lo, uintptr_t hi)
+static void add_data(void *arg, uintptr_t lo, uintptr_t hi, bool may_go)
 {
     (void)arg;
     lo = tz_align_up(lo, sizeof(uintptr_t));
@@ -89,10 +96,12 @@ static void add(void *arg, uintptr_t lo, uintptr_t hi)
         if (roots.n == roots.cap && !grow())
             tz_vm_die("collecting: no room for the list of roots");
         uintptr_t end = tz_min(lo + BLOCK, hi);
-        roots.range[roots.n++] = (struct range){ lo, end };
+        roots.range[roots.n++] = (struct range){ lo, end, may_go };
         lo = end;
     }
 }
+
+static void add(void *arg, uintptr_t lo, uintptr_t hi) { add_data(arg, lo, hi, false); }
 
 static void add_users_roots(void)
 {
@@ -108,12 +117,12 @@ static void add_users_roots(void)
 uint32_t tz_markroot_prepare(void)
 {
     roots.n = roots.nmissed = 0;
-    tz_roots_each_data(add, NULL);
+    tz_roots_each_data(add_data, NULL);
     uintptr_t tp;
     for (struct tz_m *m = tz_load_acq(&tz_sched.allm); m; m = m->alllink)
         if ((tp = tz_load_rlx(&m->tp)) != 0) // it has a thread
-            tz_roots_each_tls(tp, add, NULL);
-    tz_roots_each_tls(tz_sched.caller_tp, add, NULL);
+            tz_roots_each_tls(tp, add_data, NULL);
+    tz_roots_each_tls(tz_sched.caller_tp, add_data, NULL);
     tz_persist_each(TZ_PERSIST_ROOTS, add, NULL);
     add_users_roots();
     size_t ngs = tz_allg_count();
@@ -256,11 +265,34 @@ static void mark_records(struct tz_gcwork *w, uint32_t job)
         tz_special_mark(w, tz_special_at(i++));
 }
 
+// Copies first: what is there may be unmapped, or given to another, at any time.
+static void scan_copies(struct tz_gcwork *w, uintptr_t lo, uintptr_t hi, void *buf,
+                        size_t size)
+{
+    uintptr_t to = (uintptr_t)buf;
+    for (lo = tz_align_down(lo, sizeof(uintptr_t)); lo < hi; lo += size) {
+        size_t n = tz_align_down(tz_min(hi - lo, size), sizeof(uintptr_t));
+        if (!tz_peek(buf, lo, n))
+            return;
+        tz_mark_range(w, to, to + n);
+    }
+}
+
+static TZ_NOINLINE void scan_small_copies(struct tz_gcwork *w, uintptr_t lo,
+                                          uintptr_t hi)
+{
+    uintptr_t buf[1024];
+    scan_copies(w, lo, hi, buf, sizeof buf);
+}
+
 TZ_NO_SANITIZE void tz_markroot(struct tz_gcwork *w, uint32_t i)
 {
     if (i < roots.n) {
         const struct range *r = &roots.range[i];
-        tz_mark_range(w, r->lo, r->hi);
+        if (r->may_go && roots.can_peek)
+            scan_small_copies(w, r->lo, r->hi);
+        else
+            tz_mark_range(w, r->lo, r->hi);
         w->scanned_roots += r->hi - r->lo;
         return;
     }
@@ -338,20 +370,9 @@ void tz_markroot_parked(struct tz_gcwork *w, struct tz_g *g)
 
 // --- beside the program
 
-// Copies first: what is there may be unmapped, or given to another, at any time.
-static void scan_early(struct tz_gcwork *w, uintptr_t lo, uintptr_t hi, void *buf)
+static void touch(void *buf, uintptr_t lo, uintptr_t hi, bool may_go)
 {
-    uintptr_t to = (uintptr_t)buf;
-    for (lo = tz_align_down(lo, sizeof(uintptr_t)); lo < hi; lo += TZ_EARLY_BUF) {
-        size_t n = tz_align_down(tz_min(hi - lo, TZ_EARLY_BUF), sizeof(uintptr_t));
-        if (!tz_peek(buf, lo, n))
-            return;
-        tz_mark_range(w, to, to + n);
-    }
-}
-
-static void touch(void *buf, uintptr_t lo, uintptr_t hi)
-{
+    (void)may_go;
     for (uintptr_t end; lo < hi; lo = end) {
         end = tz_min(lo + TZ_EARLY_BUF, hi);
         (void)tz_peek(buf, lo, end - lo);
@@ -379,7 +400,7 @@ TZ_NO_SANITIZE static void scan_g_early(struct tz_gcwork *w, struct tz_g *g,
     uintptr_t sp = tz_load_rlx(waits ? &g->ctx.sp : &g->syscall_sp);
     uintptr_t lo = tz_load_rlx(&g->stack.lo), hi = tz_load_rlx(&g->stack.hi);
     if (lo <= sp && sp < hi && hi - sp <= MOST)
-        scan_early(w, sp, hi, buf);
+        scan_copies(w, sp, hi, buf, TZ_EARLY_BUF);
 }
 
 TZ_NO_SANITIZE static void mark_uncollectable_early(struct tz_gcwork *w)
@@ -411,7 +432,7 @@ static void mark_kept_early(struct tz_gcwork *w, uint32_t i)
 void tz_markroot_early(struct tz_gcwork *w, uint32_t i, void *buf)
 {
     if (i < roots.n) {
-        scan_early(w, roots.range[i].lo, roots.range[i].hi, buf);
+        scan_copies(w, roots.range[i].lo, roots.range[i].hi, buf, TZ_EARLY_BUF);
     } else if (i < roots.before_gs) {
         mark_kept_early(w, i);
     } else {

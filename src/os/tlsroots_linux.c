@@ -17,6 +17,11 @@
 // pthread_setspecific, and the TLS of a library that was loaded by dlopen with
 // the initial-exec model and that the thread has not reached by its dtv.
 //
+// While threads are stopped anywhere nobody may ask the linker: one of them may hold
+// its lock. But what it links for debuggers can be read (struct r_debug, by way of
+// the program's DT_DEBUG), and is compared with what it was under the lock. glibc
+// unmaps an object, and unlinks it afterwards, with that lock held.
+//
 // Go has no such need: its linker writes down where data is, and C's TLS is
 // not scanned.
 
@@ -26,6 +31,7 @@
 #include "base/atomic.h"
 #include "base/cpu.h"
 #include "base/san.h"
+#include "os/peek.h"
 #include "os/tlsroots.h"
 #include "os/vm.h"
 #include TZ_CPU_HEADER(os,tcb_linux_)
@@ -35,10 +41,12 @@ enum { WORD = sizeof(uintptr_t), LEFT_OUT = 8 };
 struct root {
     uintptr_t module; // TLS module number, 0 for data
     uintptr_t lo, hi; // data: the segment; TLS: 0 and the block's size
+    bool may_go;      // not of the program itself
 };
 
 struct table {
     uint64_t adds, subs; // the linker's counts when it was made
+    uint64_t chain;      // what its list was then; 0: there is none
     size_t bytes;        // mapped for it, this head included
     size_t count, max;   // of roots
     struct root roots[];
@@ -51,6 +59,7 @@ static struct {
         uintptr_t lo, hi;
     } left_out[LEFT_OUT]; // const once there is a table
     size_t nleft_out;
+    const struct r_debug *debug; // the linker's; const once there is a table, or NULL
 } tables;
 
 // What one walk over the loaded objects works on.
@@ -58,7 +67,8 @@ struct walk {
     const struct table *before; // NULL: nothing to compare with
     struct table *into;         // NULL: only count
     size_t found;               // whether they fit or not
-    uint64_t adds, subs;
+    uint64_t adds, subs, chain;
+    bool first;                 // is next: the program itself
 };
 
 static void add(struct walk *w, struct root r)
@@ -80,24 +90,25 @@ void tz_roots_leave_out(const void *p, size_t size)
 }
 
 // Adds what is in no range that is left out from the i-th on.
-static void add_data(struct walk *w, uintptr_t lo, uintptr_t hi, size_t i)
+static void add_data(struct walk *w, struct root r, size_t i)
 {
+    uintptr_t lo = r.lo, hi = r.hi;
     for (; i < tables.nleft_out; i++) {
         uintptr_t from = tables.left_out[i].lo, to = tables.left_out[i].hi;
         if (lo < from && from < hi)
-            add_data(w, lo, from, i + 1);
+            add_data(w, (struct root){ 0, lo, from, r.may_go }, i + 1);
         if (from < hi && lo < to)
             lo = tz_min(to, hi);
     }
     lo = tz_align_up(lo, WORD);
     hi = tz_align_down(hi, WORD);
     if (lo < hi)
-        add(w, (struct root){ 0, lo, hi });
+        add(w, (struct root){ 0, lo, hi, r.may_go });
 }
 
 // Adds the object's writable segment h, less a RELRO part at its start.
 static void add_segment(struct walk *w, const struct dl_phdr_info *o,
-                        const ElfW(Phdr) *h)
+                        const ElfW(Phdr) *h, bool may_go)
 {
     uintptr_t lo = o->dlpi_addr + h->p_vaddr, hi = lo + h->p_memsz;
     for (int i = 0; i < o->dlpi_phnum; i++) {
@@ -107,8 +118,46 @@ static void add_segment(struct walk *w, const struct dl_phdr_info *o,
             start + r->p_memsz > lo)
             lo = start + r->p_memsz;
     }
-    add_data(w, lo, hi, 0);
+    add_data(w, (struct root){ 0, lo, hi, may_go }, 0);
 }
+
+// --- the list for debuggers
+
+// Of the program itself.
+static void find_debug(const struct dl_phdr_info *o)
+{
+    for (int i = 0; i < o->dlpi_phnum; i++) {
+        const ElfW(Phdr) *h = &o->dlpi_phdr[i];
+        if (h->p_type != PT_DYNAMIC)
+            continue;
+        const ElfW(Dyn) *d = (const void *)(o->dlpi_addr + h->p_vaddr);
+        for (; d->d_tag != DT_NULL; d++)
+            if (d->d_tag == DT_DEBUG)
+                tables.debug = (const void *)d->d_un.d_ptr;
+    }
+}
+
+// A hash of the list as it is, which others may be changing: then it is any other.
+TZ_NO_SANITIZE static uint64_t chain_now(void)
+{
+    enum { TOO_MANY = 1 << 20 };
+    struct r_debug debug;
+    struct link_map m;
+    if (!tables.debug || !tz_peek(&debug, (uintptr_t)tables.debug, sizeof debug))
+        return 0;
+    uint64_t hash = 1;
+    uintptr_t at = (uintptr_t)debug.r_map;
+    for (int i = 0; at && i < TOO_MANY; at = (uintptr_t)m.l_next, i++) {
+        if (!tz_peek(&m, at, sizeof m))
+            return 0;
+        const uint64_t words[] = { at, m.l_addr, (uintptr_t)m.l_name,
+                                   (uintptr_t)m.l_ld };
+        for (size_t k = 0; k < sizeof words / sizeof words[0]; k++)
+            hash = (hash ^ words[k]) * UINT64_C(0x9e3779b97f4a7c15) ^ hash >> 29;
+    }
+    return hash | 1;
+}
+
 
 // The sanitizers' own run time remembers addresses that the program has
 // touched; as roots they would keep dead objects alive.
@@ -124,17 +173,23 @@ static int add_object(struct dl_phdr_info *o, size_t size, void *arg)
     (void)size; // all of glibc since 2.4 have the counts and the TLS number
     w->adds = o->dlpi_adds;
     w->subs = o->dlpi_subs;
+    bool first = w->first;
+    w->first = false;
+    if (first && !tables.current)
+        find_debug(o);
     if (is_sanitizer(o->dlpi_name))
         return 0;
     if (w->before && w->before->adds == o->dlpi_adds &&
         w->before->subs == o->dlpi_subs)
         return 1; // nothing changed
+    if (first)
+        w->chain = chain_now();
     for (int i = 0; i < o->dlpi_phnum; i++) {
         const ElfW(Phdr) *h = &o->dlpi_phdr[i];
         if (h->p_type == PT_LOAD && (h->p_flags & PF_W))
-            add_segment(w, o, h);
+            add_segment(w, o, h, !first);
         else if (h->p_type == PT_TLS && o->dlpi_tls_modid)
-            add(w, (struct root){ o->dlpi_tls_modid, 0, h->p_memsz });
+            add(w, (struct root){ o->dlpi_tls_modid, 0, h->p_memsz, true });
     }
     return 0;
 }
@@ -164,7 +219,7 @@ void tz_roots_snapshot(void)
     struct table *current = tz_load_rlx(&tables.current); // only we write it
     struct walk w;
     for (;;) {
-        w = (struct walk){ .before = current, .into = tables.spare };
+        w = (struct walk){ .before = current, .into = tables.spare, .first = true };
         if (dl_iterate_phdr(add_object, &w))
             return;
         if (w.into && w.found <= w.into->max)
@@ -174,18 +229,23 @@ void tz_roots_snapshot(void)
     w.into->count = w.found;
     w.into->adds = w.adds;
     w.into->subs = w.subs;
+    w.into->chain = w.chain;
     tables.spare = current;
     tz_store_rel(&tables.current, w.into); // partner: the readers
 }
 
-TZ_NO_SANITIZE
-void tz_roots_each_data(void (*visit)(void *arg, uintptr_t lo, uintptr_t hi),
-                        void *arg)
+TZ_NO_SANITIZE bool tz_roots_current(void)
+{
+    const struct table *t = tz_load_acq(&tables.current);
+    return t && (TZ_DEFECT(TZ_D104) || t->chain == 0 || t->chain == chain_now());
+}
+
+TZ_NO_SANITIZE void tz_roots_each_data(tz_roots_fn *visit, void *arg)
 {
     const struct table *t = tz_load_acq(&tables.current);
     for (size_t i = 0; t && i < t->count; i++)
         if (t->roots[i].module == 0)
-            visit(arg, t->roots[i].lo, t->roots[i].hi);
+            visit(arg, t->roots[i].lo, t->roots[i].hi, t->roots[i].may_go);
 }
 
 // An element of glibc's dtv. The vector's element -1 holds how many follow.
@@ -197,28 +257,19 @@ union dtv {
     } is;
 };
 
-// The thread's block of a module, 0 when it has none.
-TZ_NO_SANITIZE static uintptr_t tls_block(uintptr_t tp, uintptr_t module)
-{
-    const volatile union dtv *dtv = tz_tcb_dtv(tp);
-    if (!dtv || module > dtv[-1].count)
-        return 0;
-    uintptr_t block = (uintptr_t)dtv[module].is.block;
-    return block == UINTPTR_MAX ? 0 : block;
-}
-
 TZ_NO_SANITIZE
-void tz_roots_each_tls(uintptr_t thread_pointer,
-                       void (*visit)(void *arg, uintptr_t lo, uintptr_t hi),
-                       void *arg)
+void tz_roots_each_tls(uintptr_t thread_pointer, tz_roots_fn *visit, void *arg)
 {
     const struct table *t = tz_load_acq(&tables.current);
-    for (size_t i = 0; t && i < t->count; i++) {
+    const volatile union dtv *dtv = tz_tcb_dtv(thread_pointer);
+    for (size_t i = 0; dtv && t && i < t->count; i++) {
         const struct root *r = &t->roots[i];
-        uintptr_t block = r->module ? tls_block(thread_pointer, r->module) : 0;
+        if (!r->module || r->module > dtv[-1].count)
+            continue;
+        uintptr_t block = (uintptr_t)dtv[r->module].is.block;
         uintptr_t lo = tz_align_up(block, WORD);
         uintptr_t hi = tz_align_down(block + r->hi, WORD);
-        if (block && lo < hi)
-            visit(arg, lo, hi);
+        if (block && block != UINTPTR_MAX && lo < hi)
+            visit(arg, lo, hi, dtv[r->module].is.to_free); // else one with the thread
     }
 }

@@ -143,6 +143,20 @@ uintptr_t tz_split_pause(void)
 
 void tz_split_resume(uintptr_t slot) { tz_slot_set(slot); }
 
+// sp is where the goroutine stands; in the segment that is wrong, where it left it.
+static TZ_NORETURN void throw_chain(const struct tz_g *g, uintptr_t sp,
+                                    const struct tz_segment *s, uint32_t index,
+                                    const char *wrong)
+{
+    for (uint32_t i = 0; i < index; i++) {
+        sp = s->link.from_sp;
+        s = s->prev;
+    }
+    tz_throw("goroutine %llu, status %u, sp %p, segment #%u [%p, %p): %s",
+             (unsigned long long)g->id, g->status, (void *)sp, index,
+             (void *)s->lo, (void *)s->hi, wrong);
+}
+
 struct tz_segment *tz_split_segment(const struct tz_g *g, uintptr_t sp)
 {
     if (!g->seg)
@@ -150,11 +164,13 @@ struct tz_segment *tz_split_segment(const struct tz_g *g, uintptr_t sp)
     uint32_t index;
     struct tz_segment *s = tz_segment_at(g->seg, sp);
     const char *wrong = s ? tz_segment_check(s, &index) : NULL;
-    if (!s || wrong)
-        tz_throw("goroutine %llu, status %u, sp %p, segment #%u [%p, %p): %s",
+    if (!s)
+        tz_throw("goroutine %llu, status %u, sp %p, segment #0 [%p, %p): the stack "
+                 "pointer is in none",
                  (unsigned long long)g->id, g->status, (void *)sp,
-                 s ? index : 0, (void *)g->stack.lo, (void *)g->stack.hi,
-                 s ? wrong : "the stack pointer is in none");
+                 (void *)g->stack.lo, (void *)g->stack.hi);
+    if (wrong)
+        throw_chain(g, sp, s, index, wrong);
     return s;
 }
 

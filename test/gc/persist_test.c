@@ -39,7 +39,7 @@ static NOINLINE void *volatile *last_words(char *block, size_t n)
     return (void *volatile *)(block + tz_align_down(n, 8)) - N;
 }
 
-IN_GOROUTINES(persistent_roots_keep_objects, 2)
+IN_GOROUTINES(s3_29_persistent_roots_keep_objects, 2)
 {
     for (size_t i = 0; i < tz_countof(sizes); i++) {
         void *volatile *block =
@@ -62,6 +62,6 @@ int main(void)
 {
     return api_check("gc/persist",
                      (const TTest *const[]){
-                         persistent_roots_keep_objects,
+                         s3_29_persistent_roots_keep_objects,
                          other_persistent_memory_keeps_nothing, NULL });
 }

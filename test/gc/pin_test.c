@@ -142,7 +142,7 @@ static NOINLINE void reveal_in(void *volatile *to)
         to[i] = (void *)~hidden[i];
 }
 
-IN_GOROUTINES(named_memory_is_a_root_until_it_is_removed, 2)
+IN_GOROUTINES(s3_29_named_memory_is_a_root_until_it_is_removed, 2)
 {
     make_canaries(hidden, N, SIZE);
     size_t size = 4 << 20; // several jobs
@@ -176,6 +176,6 @@ int main(void)
                          an_invented_handle_is_told,
                          freeing_a_pinned_object_is_told,
                          freeing_an_object_with_a_handle_is_told,
-                         named_memory_is_a_root_until_it_is_removed,
+                         s3_29_named_memory_is_a_root_until_it_is_removed,
                          NULL });
 }

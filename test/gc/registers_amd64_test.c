@@ -97,7 +97,7 @@ static void kept_in(uintptr_t (*hold)(uintptr_t, void (*)(void)),
     need(is_whole(h, 0, 48));
 }
 
-IN_GOROUTINES(callee_saved_registers_keep, 2)
+IN_GOROUTINES(s3_25_callee_saved_registers_keep, 2)
 {
     for (int i = 0; i < 10; i++) {
         kept_in(hold_in_rbx, collect_here);
@@ -129,7 +129,7 @@ static void park_until_collected(void)
     need(collected);
 }
 
-IN_GOROUTINES(registers_of_a_parked_goroutine_keep, 1)
+IN_GOROUTINES(s3_26_registers_of_a_parked_goroutine_keep, 1)
 {
     for (int i = 0; i < 10; i++) {
         kept_in(hold_in_rbx, park_until_collected);
@@ -157,7 +157,7 @@ static void collect_and_write(void *arg)
     tuza_waitgroup_done(&group);
 }
 
-IN_GOROUTINES(registers_of_a_goroutine_in_a_call_keep, 1)
+IN_GOROUTINES(s3_26_registers_of_a_goroutine_in_a_call_keep, 1)
 {
     ck_assert_int_eq(pipe(fd), 0);
     for (int i = 0; i < 20; i++) {
@@ -212,7 +212,7 @@ IN_GOROUTINES(what_only_a_signal_frame_holds_is_kept, 2)
     }
 }
 
-IN_GOROUTINES(the_red_zone_keeps, 2)
+IN_GOROUTINES(s3_28_the_red_zone_keeps, 2)
 {
     for (int i = 0; i < 20; i++) {
         need(kept_while_spinning(spin_red_zone_top));
@@ -232,10 +232,10 @@ int main(void)
 {
     return api_check("registers_amd64",
                      (const TTest *const[]){
-                         callee_saved_registers_keep,
-                         registers_of_a_parked_goroutine_keep,
-                         registers_of_a_goroutine_in_a_call_keep,
+                         s3_25_callee_saved_registers_keep,
+                         s3_26_registers_of_a_parked_goroutine_keep,
+                         s3_26_registers_of_a_goroutine_in_a_call_keep,
                          what_only_a_signal_frame_holds_is_kept,
-                         the_red_zone_keeps, what_no_place_holds_is_reclaimed,
+                         s3_28_the_red_zone_keeps, what_no_place_holds_is_reclaimed,
                          NULL });
 }

@@ -50,13 +50,13 @@ IN_GOROUTINES(nothing_keeps_what_nothing_refers_to, 2)
     need_reclaimed(hidden, N);
 }
 
-IN_GOROUTINES(static_data_keeps, 2)
+IN_GOROUTINES(s3_29_static_data_keeps, 2)
 {
     kept_by(in_bss);
     kept_by(in_data);
 }
 
-IN_GOROUTINES(the_stack_of_the_collecting_goroutine_keeps, 2)
+IN_GOROUTINES(s3_29_the_stack_of_the_collecting_goroutine_keeps, 2)
 {
     void *volatile here[N];
     kept_by(here);
@@ -117,7 +117,7 @@ static void on_each_thread(void (*fn)(void *))
     tuza_waitgroup_wait(&group);
 }
 
-IN_GOROUTINES(thread_local_variables_of_every_thread_keep, THREADS)
+IN_GOROUTINES(s3_29_thread_local_variables_of_every_thread_keep, THREADS)
 {
     for (int i = 0; i < THREADS; i++)
         make_canaries(tls_hidden[i], N, SIZE);
@@ -189,19 +189,19 @@ static void kept_by_stack_of(void (*wait)(void))
     need_reclaimed(hidden, N);
 }
 
-IN_GOROUTINES(the_stack_of_a_parked_goroutine_keeps, 2)
+IN_GOROUTINES(s3_29_the_stack_of_a_parked_goroutine_keeps, 2)
 {
     kept_by_stack_of(wait_parked);
 }
-IN_GOROUTINES(the_stack_of_a_runnable_goroutine_keeps, 2)
+IN_GOROUTINES(s3_29_the_stack_of_a_runnable_goroutine_keeps, 2)
 {
     kept_by_stack_of(wait_runnable);
 }
-IN_GOROUTINES(the_stack_of_a_spinning_goroutine_keeps, 2)
+IN_GOROUTINES(s3_29_the_stack_of_a_spinning_goroutine_keeps, 2)
 {
     kept_by_stack_of(wait_spinning);
 }
-IN_GOROUTINES(the_stack_of_a_goroutine_in_a_call_keeps, 2)
+IN_GOROUTINES(s3_26_the_stack_of_a_goroutine_in_a_call_keeps, 2)
 {
     kept_by_stack_of(wait_in_call);
 }
@@ -243,7 +243,7 @@ static NOINLINE void spawn_holding(int n)
     tuza_keepalive(&l);
 }
 
-IN_GOROUTINES(arguments_of_a_goroutine_that_has_not_run_keep, 1)
+IN_GOROUTINES(s3_29_arguments_of_a_goroutine_that_has_not_run_keep, 1)
 {
     make_canaries(hidden, 38, SIZE);
     spawn_holding(100);
@@ -332,7 +332,7 @@ static void keeps_from(size_t offset, size_t size, bool keeps)
     forget(in_bss, N);
 }
 
-IN_GOROUTINES(a_pointer_into_an_object_keeps_it, 2)
+IN_GOROUTINES(s3_30_a_pointer_into_an_object_keeps_it, 2)
 {
     static const size_t sizes[] = { 16, 48, 1024, 3072, 8192, 32768, 303104 };
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
@@ -360,7 +360,7 @@ static void not_kept_from_behind(size_t size)
     forget(in_bss, N);
 }
 
-IN_GOROUTINES(a_pointer_past_an_object_does_not_keep_it, 2)
+IN_GOROUTINES(s3_30_a_pointer_past_an_object_does_not_keep_it, 2)
 {
     static const size_t sizes[] = { 16, 48, 1024, 3072, 40960, 303104 };
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
@@ -374,16 +374,16 @@ int main(void)
     return api_check(
         "roots",
         (const TTest *const[]){
-            nothing_keeps_what_nothing_refers_to, static_data_keeps,
-            the_stack_of_the_collecting_goroutine_keeps, heap_objects_keep,
-            thread_local_variables_of_every_thread_keep,
-            the_stack_of_a_parked_goroutine_keeps,
-            the_stack_of_a_runnable_goroutine_keeps,
-            the_stack_of_a_spinning_goroutine_keeps,
-            the_stack_of_a_goroutine_in_a_call_keeps,
-            arguments_of_a_goroutine_that_has_not_run_keep,
+            nothing_keeps_what_nothing_refers_to, s3_29_static_data_keeps,
+            s3_29_the_stack_of_the_collecting_goroutine_keeps, heap_objects_keep,
+            s3_29_thread_local_variables_of_every_thread_keep,
+            s3_29_the_stack_of_a_parked_goroutine_keeps,
+            s3_29_the_stack_of_a_runnable_goroutine_keeps,
+            s3_29_the_stack_of_a_spinning_goroutine_keeps,
+            s3_26_the_stack_of_a_goroutine_in_a_call_keeps,
+            s3_29_arguments_of_a_goroutine_that_has_not_run_keep,
             a_channels_buffer_keeps,
             the_value_of_a_sender_that_waits_is_kept,
-            a_pointer_into_an_object_keeps_it,
-            a_pointer_past_an_object_does_not_keep_it, NULL });
+            s3_30_a_pointer_into_an_object_keeps_it,
+            s3_30_a_pointer_past_an_object_does_not_keep_it, NULL });
 }

@@ -56,7 +56,7 @@ START_TEST(every_byte_of_an_object_leads_to_it_and_no_other_byte_does)
 }
 END_TEST
 
-START_TEST(first_middle_last_and_next_byte)
+START_TEST(s3_30_first_middle_last_and_next_byte)
 {
     struct tz_object o;
     heap_start();
@@ -369,7 +369,7 @@ int main(void)
         "mem/mheap",
         (const TTest *const[]){
             every_byte_of_an_object_leads_to_it_and_no_other_byte_does,
-            first_middle_last_and_next_byte,
+            s3_30_first_middle_last_and_next_byte,
             large_objects_are_found_from_any_page,
             addresses_outside_are_no_objects,
             a_new_span_has_no_objects_whatever_its_pages_held,

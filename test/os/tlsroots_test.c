@@ -30,8 +30,9 @@ static struct {
     int ready, release; // atomic
 } other;
 
-static void note_range(void *arg, uintptr_t lo, uintptr_t hi)
+static void note_range(void *arg, uintptr_t lo, uintptr_t hi, bool may_go)
 {
+    (void)may_go;
     ck_assert_ptr_eq(arg, &count);
     ck_assert_uint_lt(lo, hi);
     ck_assert_uint_ge(lo, 65536); // nothing is mapped below
@@ -84,9 +85,10 @@ START_TEST(data_and_bss_are_found_once)
 END_TEST
 
 static bool visited_sum; // keeps the reads
-static TZ_NO_SANITIZE void read_all(void *arg, uintptr_t lo, uintptr_t hi)
+static TZ_NO_SANITIZE void read_all(void *arg, uintptr_t lo, uintptr_t hi,
+                                    bool may_go)
 {
-    (void)arg;
+    (void)arg, (void)may_go;
     uintptr_t sum = 0;
     for (uintptr_t p = lo; p < hi; p += sizeof p)
         sum ^= *(volatile uintptr_t *)p;

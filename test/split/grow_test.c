@@ -312,6 +312,61 @@ IN_GOROUTINES(s3_08_one_segment_is_kept_until_a_collection, 1)
     need_eq(before, after);
 }
 
+// --- a chain that is none
+
+static int spoiled; // which segment, or which link; for the child
+static struct tz_segment *chain;
+static tuza_chan(int) for_ever;
+
+static int wait_nested(void)
+{
+    chain = seg();
+    return tuza_recv(for_ever, NULL);
+}
+
+tuza_fn(nests) { nest(20, wait_nested); }
+
+static int collect_a_broken_chain(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    for_ever = tuza_chan_make(int, 0);
+    int before = waiting_now();
+    need_eq(tuza_go(nests), 0);
+    until_waiting(before + 1);
+    struct tz_segment *s = chain;
+    for (int i = 0; i < spoiled; i++)
+        s = s->prev;
+    fprintf(stderr, "[%p, %p) is none\n", (void *)s->lo, (void *)s->hi);
+    if (spoiled == 2)
+        s->magic++;
+    else
+        s->link.from_sp = s->prev->hi + 16;
+    tuza_gc();
+    return 0;
+}
+
+static void broken_chain_child(void)
+{
+    exit(tuza_run(collect_a_broken_chain, 0, NULL, NULL));
+}
+
+START_TEST(s3_27_a_broken_chain_of_segments_is_told_by_the_scan)
+{
+    static const char *const wrong[] = { "it was not entered from the one before",
+                                         "it was not entered from the one before",
+                                         "its header is not one" };
+    for (spoiled = 0; spoiled < 3; spoiled++) {
+        const struct api_ended *e = api_child(broken_chain_child, 25);
+        char number[64];
+        void *lo, *hi;
+        ck_assert_int_eq(sscanf(e->text, "[%p, %p) is none", &lo, &hi), 2);
+        snprintf(number, sizeof number, "segment #%d [%p, %p)", spoiled, lo, hi);
+        api_ended_with(e, -6, (const char *[]){ "goroutine 2, ", number, wrong[spoiled],
+                                           NULL });
+    }
+}
+END_TEST
+
 // --- what newstack refuses
 
 static void newstack_below(void *arg)
@@ -644,6 +699,7 @@ int main(void)
             s3_08_n_splits_make_n_more_segments, s3_08_frames_of_200k_nest,
             s3_08_a_link_knows_the_arguments,
             s3_08_one_segment_is_kept_until_a_collection,
+            s3_27_a_broken_chain_of_segments_is_told_by_the_scan,
             s3_09_a_stack_pointer_below_the_reserve_is_fatal,
             s3_09_arguments_that_are_no_words_are_fatal,
             s3_09_growth_on_the_system_stack_is_fatal,
