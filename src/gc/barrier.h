@@ -19,6 +19,9 @@ void tz_barrier_init(int says);
 // so; until the next call. May wait for the dynamic linker's lock.
 bool tz_barrier_declared(const char **missing);
 
+// How many objects had been loaded at the last such question, if their notes count.
+uint64_t tz_barrier_loads(void);
+
 // Whether only the macros of tuza/barrier.h tell, and no compiler.
 bool tz_barrier_by_hand(void);
 

@@ -71,6 +71,7 @@ static struct {
     const char *missing;   // if it cannot; written before tried
     uint32_t told;         // atomic; all stores are told
     const char *untold;    // why not
+    uint64_t loads;        // how much had been loaded then
     enum tz_gc_mode mode;  // of this collection
     struct tz_gcwork *work; // of the workers
     uint32_t njobs;
@@ -119,6 +120,7 @@ void tz_beside_ask(void)
     bool told = tz_env.gc_mode != TZ_GCMODE_M0 && tz_env.gc_mode != TZ_GCMODE_M1 &&
                 tz_told_all(&why);
     beside.untold = why;
+    beside.loads = tz_barrier_loads();
     beside.in_vain = false;
     tz_store_rlx(&beside.given_up, false);
     tz_store_rlx(&beside.told, told);
@@ -404,9 +406,14 @@ void tz_beside_more(struct tz_gcwork *w)
 void tz_beside_last(struct tz_gcwork *w)
 {
     rounds(w, LAST_ROUNDS);
+}
+
+// Something may have been loaded meanwhile, and unloaded again.
+void tz_beside_ask_again(void)
+{
     const char *why;
-    if (is_told() && !tz_told_all(&why))
-        beside.failed = true; // something was loaded meanwhile
+    if (is_told() && (!tz_told_all(&why) || tz_barrier_loads() != beside.loads))
+        beside.failed = true;
 }
 
 void tz_beside_over(void)

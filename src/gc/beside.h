@@ -51,6 +51,8 @@ void tz_beside_stop(struct tz_gcwork *w);
 void tz_beside_more(struct tz_gcwork *w);
 // With a P again: the little that was written since.
 void tz_beside_last(struct tz_gcwork *w);
+// Before each attempt at a stop: whether stores are still told.
+void tz_beside_ask_again(void);
 // With the world stopped and caches flushed. Then by each worker that marks in this
 // stop: false: all must be looked at again.
 void tz_beside_over(void);

@@ -37,6 +37,11 @@ bool tz_barrier_declared(const char **missing)
     return tz_modnote_all("tuza", 1, 1, exempt, missing);
 }
 
+uint64_t tz_barrier_loads(void)
+{
+    return who_says == TUZA_BARRIER_NOTES ? tz_modnote_loads() : 0;
+}
+
 bool tz_barrier_by_hand(void)
 {
     return who_says == TUZA_BARRIER_COMPLETE;

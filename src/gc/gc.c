@@ -426,20 +426,25 @@ static void if_all_are_known(void *arg)
 
 // With the world stopped nobody can ask the dynamic linker, whose lock may be held by
 // who is stopped; what was loaded since it was asked may hold what nobody else does.
-// Then it is asked again.
-static void stop_at_roots(void (*fn)(void *), void *arg)
+// Then it is asked again. *start: when the stop began that fn was called in.
+static void stop_at_roots(void (*fn)(void *), void *arg, int64_t *start)
 {
     struct at_roots x = { fn, arg, false };
-    do {
+    for (;;) {
         tz_roots_snapshot(); // may wait for that lock: not inside
+        tz_beside_ask_again();
+        *start = tz_clock_now();
         tz_world_call(if_all_are_known, &x);
-    } while (!x.done);
+        if (x.done)
+            return;
+        count_pause((uint64_t)(tz_clock_now() - *start));
+    }
 }
 
 static int64_t stop_to_begin(struct tz_gctrace *t)
 {
-    int64_t start = tz_clock_now();
-    stop_at_roots(begin, t);
+    int64_t start;
+    stop_at_roots(begin, t, &start);
     int64_t end = tz_clock_now();
     count_pause((uint64_t)(end - start));
     return end - start;
@@ -496,8 +501,7 @@ static void collect(struct tz_gctrace *t)
     gc.live_at_first = tz_load_rlx(&tz_mem.live);
     if (gc.mode)
         collect_beside(t);
-    t->stopping = tz_clock_now();
-    stop_at_roots(cycle, t);
+    stop_at_roots(cycle, t, &t->stopping);
     t->end = tz_clock_now();
     tz_pacer_resume(t->end);
     if (gc.mode == TZ_GC_M1)
@@ -542,8 +546,9 @@ void tz_gc_look(void (*fn)(struct tz_gcwork *w, uint32_t njobs, void *arg),
                 void *arg)
 {
     struct look l = { fn, arg };
+    int64_t start;
     become_collector(true);
-    stop_at_roots(look_there, &l);
+    stop_at_roots(look_there, &l, &start);
     stop_being_collector();
 }
 

@@ -55,7 +55,6 @@ static struct {
     uint32_t n, cap;
     uint32_t specials; // jobs of records
     uint32_t before_gs; // jobs before the first goroutine's
-    bool can_peek;
     // Goroutines that were running when an early look came by.
     struct tz_g *missed[MISSED_MAX];
     uint32_t nmissed; // atomic; more than there is room for: not noted
@@ -79,12 +78,7 @@ static bool grow(void)
     return true;
 }
 
-int tz_markroot_init(void)
-{
-    uintptr_t word = 1, copy;
-    roots.can_peek = tz_peek(&copy, (uintptr_t)&word, sizeof word);
-    return grow() ? 0 : -ENOMEM;
-}
+int tz_markroot_init(void) { return grow() ? 0 : -ENOMEM; }
 
 // Adds [lo, hi) in blocks.
 static void add_data(void *arg, uintptr_t lo, uintptr_t hi, bool may_go)
@@ -265,32 +259,40 @@ static void mark_records(struct tz_gcwork *w, uint32_t job)
         tz_special_mark(w, tz_special_at(i++));
 }
 
-// Copies first: what is there may be unmapped, or given to another, at any time.
-static void scan_copies(struct tz_gcwork *w, uintptr_t lo, uintptr_t hi, void *buf,
-                        size_t size)
+static bool can_peek(void)
 {
-    uintptr_t to = (uintptr_t)buf;
-    for (lo = tz_align_down(lo, sizeof(uintptr_t)); lo < hi; lo += size) {
-        size_t n = tz_align_down(tz_min(hi - lo, size), sizeof(uintptr_t));
-        if (!tz_peek(buf, lo, n))
-            return;
-        tz_mark_range(w, to, to + n);
-    }
+    uintptr_t word = 1, copy;
+    return tz_peek(&copy, (uintptr_t)&word, sizeof word);
 }
 
-static TZ_NOINLINE void scan_small_copies(struct tz_gcwork *w, uintptr_t lo,
-                                          uintptr_t hi)
+// Copies of what there is of it: it may be unmapped at any time.
+static TZ_NOINLINE void scan_what_may_go(struct tz_gcwork *w, uintptr_t lo,
+                                         uintptr_t hi)
 {
     uintptr_t buf[1024];
-    scan_copies(w, lo, hi, buf, sizeof buf);
+    size_t n, page = tz_vm_page();
+    for (; lo < hi; lo += n) {
+        n = tz_min(hi - lo, sizeof buf);
+        if (!tz_peek(buf, lo, n)) {
+            n = tz_min(n, page - lo % page);
+            if (!tz_peek(buf, lo, n)) {
+                if (can_peek())
+                    continue;
+                tz_mark_range(w, lo, hi);
+                return;
+            }
+        }
+        uintptr_t from = w->again ? lo : (uintptr_t)buf; // who asks which word it is
+        tz_mark_range(w, from, from + n);
+    }
 }
 
 TZ_NO_SANITIZE void tz_markroot(struct tz_gcwork *w, uint32_t i)
 {
     if (i < roots.n) {
         const struct range *r = &roots.range[i];
-        if (r->may_go && roots.can_peek)
-            scan_small_copies(w, r->lo, r->hi);
+        if (r->may_go)
+            scan_what_may_go(w, r->lo, r->hi);
         else
             tz_mark_range(w, r->lo, r->hi);
         w->scanned_roots += r->hi - r->lo;
@@ -370,6 +372,18 @@ void tz_markroot_parked(struct tz_gcwork *w, struct tz_g *g)
 
 // --- beside the program
 
+// Copies first: what is there may be unmapped, or given to another, at any time.
+static void scan_early(struct tz_gcwork *w, uintptr_t lo, uintptr_t hi, void *buf)
+{
+    uintptr_t to = (uintptr_t)buf;
+    for (lo = tz_align_down(lo, sizeof(uintptr_t)); lo < hi; lo += TZ_EARLY_BUF) {
+        size_t n = tz_align_down(tz_min(hi - lo, TZ_EARLY_BUF), sizeof(uintptr_t));
+        if (!tz_peek(buf, lo, n))
+            return;
+        tz_mark_range(w, to, to + n);
+    }
+}
+
 static void touch(void *buf, uintptr_t lo, uintptr_t hi, bool may_go)
 {
     (void)may_go;
@@ -400,7 +414,7 @@ TZ_NO_SANITIZE static void scan_g_early(struct tz_gcwork *w, struct tz_g *g,
     uintptr_t sp = tz_load_rlx(waits ? &g->ctx.sp : &g->syscall_sp);
     uintptr_t lo = tz_load_rlx(&g->stack.lo), hi = tz_load_rlx(&g->stack.hi);
     if (lo <= sp && sp < hi && hi - sp <= MOST)
-        scan_copies(w, sp, hi, buf, TZ_EARLY_BUF);
+        scan_early(w, sp, hi, buf);
 }
 
 TZ_NO_SANITIZE static void mark_uncollectable_early(struct tz_gcwork *w)
@@ -432,7 +446,7 @@ static void mark_kept_early(struct tz_gcwork *w, uint32_t i)
 void tz_markroot_early(struct tz_gcwork *w, uint32_t i, void *buf)
 {
     if (i < roots.n) {
-        scan_copies(w, roots.range[i].lo, roots.range[i].hi, buf, TZ_EARLY_BUF);
+        scan_early(w, roots.range[i].lo, roots.range[i].hi, buf);
     } else if (i < roots.before_gs) {
         mark_kept_early(w, i);
     } else {

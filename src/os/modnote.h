@@ -14,4 +14,7 @@
 bool tz_modnote_all(const char *owner, uint32_t type, uint32_t word,
                     const char *const *exempt, const char **missing);
 
+// How many objects had ever been loaded at that question.
+uint64_t tz_modnote_loads(void);
+
 #endif

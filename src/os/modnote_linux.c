@@ -99,3 +99,5 @@ bool tz_modnote_all(const char *owner, uint32_t type, uint32_t word,
         *missing = last.missing;
     return last.all;
 }
+
+uint64_t tz_modnote_loads(void) { return last.adds; }

@@ -10,13 +10,14 @@
 
 #include "base/san.h"
 
-// In handlers of signals too, where a sanitizer must not be entered again: its
+// The caller's number, not the process's, which names nobody when the first thread
+// has ended. In handlers of signals too, where a sanitizer must not be entered again: its
 // wrapper of the call is one such place.
 TZ_NO_SANITIZE bool tz_peek(void *to, uintptr_t from, size_t n)
 {
     struct iovec local = { to, n }, remote = { (void *)from, n };
     int saved = errno;
-    ssize_t got = syscall(SYS_process_vm_readv, getpid(), &local, 1UL,
+    ssize_t got = syscall(SYS_process_vm_readv, syscall(SYS_gettid), &local, 1UL,
                           &remote, 1UL, 0UL);
     errno = saved;
     return got == (ssize_t)n;

@@ -15,10 +15,11 @@
 // is long: it is no root. Before the first snapshot; there is room for a few.
 void tz_roots_leave_out(const void *p, size_t size);
 
-// Brings the table of loaded objects up to date (cheap when nothing changed).
+// Brings the table of loaded objects up to date. Two system calls for each.
 void tz_roots_snapshot(void);
 
-// Whether it is up to date. A system call for each object. A thread that runs may load or unload right afterwards.
+// Whether it is up to date: as many again. A thread that runs may load
+// or unload right afterwards.
 bool tz_roots_current(void);
 
 // [lo, hi), cut to whole words. may_go: it may be unmapped even then, by a thread that

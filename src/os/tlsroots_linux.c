@@ -137,12 +137,20 @@ static void find_debug(const struct dl_phdr_info *o)
     }
 }
 
+TZ_NO_SANITIZE static uint64_t mix(uint64_t hash, const uint64_t *words, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        hash = (hash ^ words[i]) * UINT64_C(0x9e3779b97f4a7c15) ^ hash >> 29;
+    return hash;
+}
+
 // A hash of the list as it is, which others may be changing: then it is any other.
 TZ_NO_SANITIZE static uint64_t chain_now(void)
 {
     enum { TOO_MANY = 1 << 20 };
     struct r_debug debug;
     struct link_map m;
+    uint64_t head[64];
     if (!tables.debug || !tz_peek(&debug, (uintptr_t)tables.debug, sizeof debug))
         return 0;
     uint64_t hash = 1;
@@ -152,8 +160,10 @@ TZ_NO_SANITIZE static uint64_t chain_now(void)
             return 0;
         const uint64_t words[] = { at, m.l_addr, (uintptr_t)m.l_name,
                                    (uintptr_t)m.l_ld };
-        for (size_t k = 0; k < sizeof words / sizeof words[0]; k++)
-            hash = (hash ^ words[k]) * UINT64_C(0x9e3779b97f4a7c15) ^ hash >> 29;
+        hash = mix(hash, words, sizeof words / sizeof words[0]);
+        // Another may come to lie there: its program headers are others, nearly always.
+        if (tz_peek(head, m.l_addr, sizeof head))
+            hash = mix(hash, head, sizeof head / sizeof head[0]);
     }
     return hash | 1;
 }
@@ -177,13 +187,13 @@ static int add_object(struct dl_phdr_info *o, size_t size, void *arg)
     w->first = false;
     if (first && !tables.current)
         find_debug(o);
-    if (is_sanitizer(o->dlpi_name))
-        return 0;
-    if (w->before && w->before->adds == o->dlpi_adds &&
-        w->before->subs == o->dlpi_subs)
-        return 1; // nothing changed
     if (first)
         w->chain = chain_now();
+    if (w->before && w->before->adds == o->dlpi_adds &&
+        w->before->subs == o->dlpi_subs && w->before->chain == w->chain)
+        return 1; // nothing changed
+    if (is_sanitizer(o->dlpi_name))
+        return 0;
     for (int i = 0; i < o->dlpi_phnum; i++) {
         const ElfW(Phdr) *h = &o->dlpi_phdr[i];
         if (h->p_type == PT_LOAD && (h->p_flags & PF_W))

@@ -137,9 +137,7 @@ static void main_goroutine(void *arg)
     if (tz_sched.exit_when_done)
         exit(status);
     tz_sched.main_result = status;
-    tz_store(&tz_sched.last_stop, 1);
-    tz_world_call(main_has_returned, NULL);
-    tz_throw("the stopped world has started again");
+    tz_world_end(main_has_returned);
 }
 
 int tz_main_spawn(int (*fn)(int, char **), int argc, char **argv,

@@ -64,7 +64,7 @@ struct tz_sched {
     uint32_t most_takers;  // atomic; so many are let
     int max_taken;         // the setting for it; const after init
     uint64_t taken_blocked, taken_busy; // so often; atomic
-    uint32_t last_stop;    // atomic; 1: the coming stop is for ever
+    uint32_t last_stop;    // atomic; 1: this stop is for ever; by world
     uint32_t last_refused; // atomic; times that one was in libc then, and went on
     bool forked;           // this is the child of a fork
     bool on_valgrind;      // const after init

@@ -65,6 +65,9 @@ void tz_system_stack(void (*fn)(void *), void *arg);
 // When another thread is stopping the world, takes part in that stop first. On
 // a goroutine, outside of critical sections.
 void tz_world_call(void (*fn)(void *), void *arg);
+// The same, for ever, for fn(NULL): whoever is stopped is outside of libc, but for
+// those who do not leave it in some time.
+TZ_NORETURN void tz_world_end(void (*fn)(void *));
 
 // Tells the scheduler of a timer due at `when` (clock ns): an idle thread that
 // sleeps longer is woken. Callable with locks up to TIMERS held.

@@ -236,7 +236,7 @@ static uint32_t living_ps(void)
     return n;
 }
 
-static bool stop_world(void)
+static bool stop_world(bool last)
 {
     struct tz_tls *t = tz_tls_get();
     TZ_CHECK(t->p && t->locks > 0);
@@ -244,6 +244,8 @@ static bool stop_world(void)
         tz_fatal("a collection in the child of a fork: call exec there");
     if (!tz_lock_try(&tz_sched.world))
         return false;
+    if (last)
+        tz_store(&tz_sched.last_stop, 1);
     let_resume();
     tz_lock_acquire(&tz_sched.lock);
     tz_store(&tz_sched.stopwait, living_ps());
@@ -313,6 +315,7 @@ static void start_world(void)
 struct world_call {
     void (*fn)(void *);
     void *arg;
+    bool last;
 };
 
 // On the system stack.
@@ -320,7 +323,7 @@ static void world_call_there(void *arg)
 {
     struct world_call *c = arg;
     int64_t start = tz_clock_now();
-    while (!stop_world()) {
+    while (!stop_world(c->last)) {
         tz_stop_in_place(tz_tls_get()->p);
         tz_thread_yield();
         start = tz_clock_now(); // that was another's stop
@@ -339,9 +342,8 @@ static void world_call_spilled(void *arg, uintptr_t sp)
     m->stop_sp = 0;
 }
 
-void tz_world_call(void (*fn)(void *), void *arg)
+static void world_call(struct world_call c)
 {
-    struct world_call c = { fn, arg };
     struct tz_g *g = tz_need_g("stopping the world");
     if (!tz_on_own_stack(g, tz_sp()))
         tz_fatal("goroutine %llu uses tuza on a stack that is not its own",
@@ -349,4 +351,15 @@ void tz_world_call(void (*fn)(void *), void *arg)
     tz_crit_enter();
     tz_ctx_spill(world_call_spilled, &c);
     tz_crit_leave();
+}
+
+void tz_world_call(void (*fn)(void *), void *arg)
+{
+    world_call((struct world_call){ fn, arg, false });
+}
+
+void tz_world_end(void (*fn)(void *))
+{
+    world_call((struct world_call){ fn, NULL, true });
+    tz_throw("the stopped world has started again");
 }

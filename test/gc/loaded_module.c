@@ -3,4 +3,5 @@
 
 void *loaded_bss[64];
 void *loaded_data[64] = { (void *)1 };
+void *loaded_large[8192];
 __thread void *loaded_tls[64];

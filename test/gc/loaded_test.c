@@ -3,6 +3,11 @@
 // comes and goes beside collections, in each mode of marking.
 
 #include <dlfcn.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "canary.h"
@@ -66,6 +71,61 @@ static int keep_in_each(int argc, char **argv)
     }
     return 0;
 }
+
+// From here on no thread can read memory by way of the kernel.
+static bool refuse_peeks(void)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = { tz_countof(code), code };
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC,
+                   &program) == 0;
+}
+
+static int keep_without_peeks(int argc, char **argv)
+{
+    return refuse_peeks() ? keep_in_each(argc, argv) : 0; // 0: no such filters here
+}
+
+START_TEST(data_is_read_without_the_kernels_help_where_that_is_refused)
+{
+    api_run(keep_without_peeks, 2);
+}
+END_TEST
+
+// What lies before and behind a page that its module does not let anybody read.
+static int keep_around_a_page(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    enum { WORDS = 8192, PAGE = 4096 };
+    void *module, **words = load(&module, "loaded_large");
+    char *middle = (char *)tz_align_up((uintptr_t)(words + WORDS / 2), PAGE);
+    need_eq(mprotect(middle, PAGE, PROT_NONE), 0);
+    void **places[] = { words, (void **)middle - N, (void **)(middle + PAGE),
+                        words + WORDS - N };
+    for (size_t i = 0; i < tz_countof(places); i++) {
+        make_canaries(hidden, N, SIZE);
+        reveal(places[i]);
+        collect_well();
+        need_all_whole(hidden, N, SIZE);
+        forget(places[i]);
+        collect_well();
+        need_reclaimed(hidden, N);
+    }
+    need_eq(dlclose(module), 0);
+    return 0;
+}
+
+START_TEST(a_page_that_cannot_be_read_hides_itself_alone)
+{
+    api_run(keep_around_a_page, 2);
+}
+END_TEST
 
 // Canaries that `held` keeps, whoever collects.
 static void *held[N];
@@ -147,5 +207,8 @@ MODES(IN_MODE)
 int main(void)
 {
     find_module();
-    return api_check("loaded", (const TTest *const[]){ MODES(NAMES) NULL });
+    return api_check("loaded", (const TTest *const[]){
+                     MODES(NAMES)
+                         data_is_read_without_the_kernels_help_where_that_is_refused,
+                     a_page_that_cannot_be_read_hides_itself_alone, NULL });
 }

@@ -106,6 +106,14 @@ make_it "$work/ends" -I"$src/include" "${flags[@]}" -O2 "$here/ends.c" \
     TUZADEBUG=gcmode=m2 \
         try "pointers behind the last object" '60000 of 60000, with ends' "$work/ends"
 
+# A module that does not tell, and is gone when the notes are looked at again.
+make_it "$work/plug.so" -shared -fPIC -O2 "$here/plug.c"
+make_it "$work/plugged" -I"$src/include" "${flags[@]}" -O2 "$here/plugged.c" \
+    "$build/libtuza_barrier.a" "$build/libtuza.a" -pthread &&
+    TUZADEBUG=gcmode=m2,clobberfree=1 TUZAMAXPROCS=2 \
+        try "a module that comes and goes" '1200 of 1200' \
+        "$work/plugged" "$work/plug.so"
+
 # A user's program, with either form of the library.
 for how in libtuza.a libtuza.so; do
     make_it "$work/user" -I"$src/include" -O2 "${flags[@]}" \
