@@ -47,12 +47,16 @@ void complain(tally *t, const char *path, int err)
     t->errors++;
 }
 
+// The first goroutine that meets it says so.
 static void must(int err)
 {
-    if (err < 0) {
-        fprintf(stderr, "wordfreq: %s\n", strerror(-err));
-        exit(1);
-    }
+    static int over;
+    if (err >= 0)
+        return;
+    while (__atomic_exchange_n(&over, 1, __ATOMIC_SEQ_CST))
+        tuza_sleep(TUZA_SEC(1));
+    fprintf(stderr, "wordfreq: %s\n", strerror(-err));
+    exit(1);
 }
 
 void *need(void *p)
