@@ -15,10 +15,10 @@
 // is long: it is no root. Before the first snapshot; there is room for a few.
 void tz_roots_leave_out(const void *p, size_t size);
 
-// Brings the table of loaded objects up to date. Two system calls for each.
+// Brings the table of loaded objects up to date (cheap when nothing changed).
 void tz_roots_snapshot(void);
 
-// Whether it is up to date: as many again. A thread that runs may load
+// Whether it is up to date: two system calls for each object. A thread that runs may load
 // or unload right afterwards.
 bool tz_roots_current(void);
 

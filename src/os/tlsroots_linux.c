@@ -59,6 +59,7 @@ static struct {
     } left_out[LEFT_OUT]; // const once there is a table
     size_t nleft_out;
     const struct r_debug *debug; // the linker's; const once there is a table, or NULL
+    bool outdated; // the list was another; atomic
 } tables;
 
 // What one walk over the loaded objects works on.
@@ -200,11 +201,11 @@ static int add_object(struct dl_phdr_info *o, size_t size, void *arg)
     w->first = false;
     if (first && !tables.current)
         find_debug(o);
+    if (w->before && w->before->adds == o->dlpi_adds &&
+        w->before->subs == o->dlpi_subs && !tz_load_rlx(&tables.outdated))
+        return 1; // nothing changed
     if (first)
         w->chain = chain_now();
-    if (w->before && w->before->adds == o->dlpi_adds &&
-        w->before->subs == o->dlpi_subs && w->before->chain == w->chain)
-        return 1; // nothing changed
     if (is_sanitizer(o->dlpi_name))
         return 0;
     for (int i = 0; i < o->dlpi_phnum; i++) {
@@ -254,13 +255,16 @@ void tz_roots_snapshot(void)
     w.into->subs = w.subs;
     w.into->chain = w.chain;
     tables.spare = current;
+    tz_store_rlx(&tables.outdated, false);
     tz_store_rel(&tables.current, w.into); // partner: the readers
 }
 
 TZ_NO_SANITIZE bool tz_roots_current(void)
 {
     const struct table *t = tz_load_acq(&tables.current);
-    return t && (TZ_DEFECT(TZ_D104) || t->chain == 0 || t->chain == chain_now());
+    bool is = t && (TZ_DEFECT(TZ_D104) || t->chain == 0 || t->chain == chain_now());
+    tz_store_rlx(&tables.outdated, !is);
+    return is;
 }
 
 TZ_NO_SANITIZE void tz_roots_each_data(tz_roots_fn *visit, void *arg)
