@@ -40,7 +40,7 @@ enum { WORD = sizeof(uintptr_t), LEFT_OUT = 8 };
 struct root {
     uintptr_t module; // TLS module number, 0 for data
     uintptr_t lo, hi; // data: the segment; TLS: 0 and the block's size
-    bool may_go;      // not of the program itself
+    bool may_go;      // data: not of the program itself
 };
 
 struct table {
@@ -168,7 +168,6 @@ TZ_NO_SANITIZE static uint64_t chain_now(void)
     return hash | 1;
 }
 
-
 // By hand: ThreadSanitizer would see a race of strstr with the linker, whose lock it
 // does not know.
 static TZ_NO_SANITIZE bool has(const char *path, const char *name)
@@ -213,7 +212,7 @@ static int add_object(struct dl_phdr_info *o, size_t size, void *arg)
         if (h->p_type == PT_LOAD && (h->p_flags & PF_W))
             add_segment(w, o, h, !first);
         else if (h->p_type == PT_TLS && o->dlpi_tls_modid)
-            add(w, (struct root){ o->dlpi_tls_modid, 0, h->p_memsz, true });
+            add(w, (struct root){ o->dlpi_tls_modid, 0, h->p_memsz, false });
     }
     return 0;
 }
