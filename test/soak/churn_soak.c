@@ -331,8 +331,8 @@ static int verdict(struct rest first, uint64_t mid, struct rest last, int second
                             (more_threads && is_near(mid, late, 5)));
     printf("churn: %s: at rest rss_kb=%" PRIu64 ", %" PRIu64 ", %" PRIu64
            " after each third of %d s (%+.1f %% since the first, 10 allowed; %+.1f %% "
-           "since the second, 5 allowed if there are more threads); %" PRIu64 " jobs, %" PRIu64
-           " letters, all sums right\n",
+           "since the second, 5 allowed if there are more threads); %" PRIu64
+           " jobs, %" PRIu64 " letters, all sums right\n",
            ok ? "ok" : "FAILED", early, mid, late, seconds,
            early ? ((double)late / (double)early - 1) * 100 : 0.0,
            mid ? ((double)late / (double)mid - 1) * 100 : 0.0, jobs_done, received);
