@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "stores.h"
+
 // 32 bytes with a pointer. The last ALLOC32_LIVE live, in the ring; the loop
 // can be done in parts, object `first` up to `end`.
 enum { ALLOC32_LIVE = 1000 };
@@ -30,7 +32,7 @@ static inline bool alloc32_part(struct alloc32 **ring, uint64_t first,
             FREE(*at);
         }
         struct alloc32 *x = ALLOC(sizeof *x);
-        x->self = x;
+        FIRST(&x->self, x);
         x->number = i;
         *at = x;
     }
@@ -106,7 +108,7 @@ static inline bool mixed_run(uint64_t **live, uint64_t objects)
             FREE(old);
         }
         uint64_t *x = ALLOC(words * sizeof *x);
-        x[0] = (uintptr_t)x;
+        FIRST(&x[0], (uintptr_t)x);
         x[1] = x[words - 1] = i << 10 | words;
         sum += x[1];
         live[slot] = x;

@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "stores.h"
+
 enum { BINTREES_MIN = 4, BINTREES_DEPTH = 17 };
 
 struct bintree {
@@ -21,8 +23,8 @@ struct bintree {
 static struct bintree *bintree_make(int depth)
 {
     struct bintree *t = ALLOC(sizeof *t);
-    t->left = depth > 0 ? bintree_make(depth - 1) : NULL;
-    t->right = depth > 0 ? bintree_make(depth - 1) : NULL;
+    FIRST(&t->left, depth > 0 ? bintree_make(depth - 1) : NULL);
+    FIRST(&t->right, depth > 0 ? bintree_make(depth - 1) : NULL);
     return t;
 }
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// bench/flagbar_bench.c: what the flags of `tuza-cflags --barrier` cost: programs of
-// this directory are run by turns as they are and compiled with the flags
+// bench/flagbar_bench.c: what telling of stores costs: programs of this directory are
+// run by turns as they are and compiled with the flags of `tuza-cflags --barrier`
 // (flag_*_bench, beside them), all of them collected in stops of the world, so that
-// the flags' code is idle; with the argument "told" each with the collector's mode
-// that it gets, so that with the flags marking is told of stores. The value is the
-// geometric mean of what an operation costs with, the peer's without.
+// the flags' code is idle. The value is the geometric mean of what an operation costs
+// with, the peer's without. By argument:
+//
+//   told     each with the collector's mode that it gets: with the flags marking is told
+//   macros   with the macros of tuza/barrier.h (macro_*_bench) in place of the flags
 
 #include <libgen.h>
 #include <math.h>
@@ -41,11 +43,13 @@ int main(int argc, char **argv)
 {
     double told = 0, plain = 0, each[PAIRS];
     bool ok = argc > 0;
-    if (argc < 2 || strcmp(argv[1], "told") != 0)
+    const char *what = argc > 1 ? argv[1] : "";
+    const char *prefix = strcmp(what, "macros") == 0 ? "macro_" : "flag_";
+    if (strcmp(what, "told") != 0)
         setenv("TUZADEBUG", "gcmode=m0", 1);
     const char *dir = dirname(argv[0]);
     for (int i = 0; i < PAIRS; i++) {
-        double a = value_of(dir, "flag_", &pairs[i]);
+        double a = value_of(dir, prefix, &pairs[i]);
         double b = value_of(dir, "", &pairs[i]);
         ok &= a > 0 && b > 0;
         told += log(ok ? a : 1) / PAIRS;

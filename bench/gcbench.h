@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "stores.h"
+
 enum {
     GCBENCH_STRETCH = 18,
     GCBENCH_LONG = 16,
@@ -39,8 +41,8 @@ static void tree_populate(int depth, struct node *t)
 {
     if (depth <= 0)
         return;
-    t->left = node_new(NULL, NULL);
-    t->right = node_new(NULL, NULL);
+    FIRST(&t->left, node_new(NULL, NULL));
+    FIRST(&t->right, node_new(NULL, NULL));
     tree_populate(depth - 1, t->left);
     tree_populate(depth - 1, t->right);
 }

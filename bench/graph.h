@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "stores.h"
+
 enum { GRAPH_EDGES = 3, GRAPH_NODE_BYTES = 400 }; // about, with its block
 
 struct edge {
@@ -50,22 +52,22 @@ static inline uint64_t graph_random(uint64_t below)
 
 static inline void edge_link(struct edge *e, struct node *to)
 {
-    e->to = to;
-    e->before = NULL;
-    e->next = to->in;
+    STORE(&e->to, to);
+    STORE(&e->before, NULL);
+    STORE(&e->next, to->in);
     if (to->in)
-        to->in->before = e;
-    to->in = e;
+        STORE(&to->in->before, e);
+    STORE(&to->in, e);
 }
 
 static inline void edge_unlink(struct edge *e)
 {
     if (e->before)
-        e->before->next = e->next;
+        STORE(&e->before->next, e->next);
     else
-        e->to->in = e->next;
+        STORE(&e->to->in, e->next);
     if (e->next)
-        e->next->before = e->before;
+        STORE(&e->next->before, e->before);
 }
 
 static inline struct node *graph_node(void)
@@ -73,7 +75,7 @@ static inline struct node *graph_node(void)
     struct node *n = node_new();
     n->words = 8 + graph_random(56);
     n->number = graph.made++;
-    n->block = block_new(n->words);
+    FIRST(&n->block, block_new(n->words));
     n->block[0] = n->block[n->words - 1] = n->number;
     return n;
 }
@@ -98,7 +100,7 @@ static inline void graph_replace(struct node **at)
         edge_unlink(e);
         edge_link(e, n);
     }
-    *at = n;
+    STORE(at, n);
     FREE(old->block);
     FREE(old);
 }
@@ -126,7 +128,7 @@ static inline void graph_make(uint64_t megabytes)
     graph.nodes = megabytes * 1024 * 1024 / GRAPH_NODE_BYTES;
     graph.table = table_new(graph.nodes);
     for (uint64_t i = 0; i < graph.nodes; i++)
-        graph.table[i] = graph_node();
+        FIRST(&graph.table[i], graph_node());
     for (uint64_t i = 0; i < graph.nodes; i++)
         for (int j = 0; j < GRAPH_EDGES; j++)
             edge_link(&graph.table[i]->out[j],

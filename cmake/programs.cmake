@@ -76,4 +76,30 @@ function(tuza_benchmarks)
         endforeach()
     endif()
     target_link_libraries(bench_flagbar_bench PRIVATE m)
+    # The same with the macros of tuza/barrier.h.
+    set(told STORE=tuza_store FIRST=tuza_store_first)
+    foreach(name bintrees gcbench graph mixed300k)
+        add_executable(bench_macro_${name}
+                       ${PROJECT_SOURCE_DIR}/bench/${name}_bench.c)
+        target_compile_definitions(bench_macro_${name} PRIVATE ${told})
+        target_link_libraries(bench_macro_${name} PRIVATE tuza_example)
+        set_target_properties(bench_macro_${name} PROPERTIES
+            OUTPUT_NAME macro_${name}_bench
+            RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench)
+    endforeach()
+    # macrobar's programs, three times each: bench/macrobar.h.
+    foreach(how plain told all)
+        add_library(bench_macrobar_${how} OBJECT
+                    ${PROJECT_SOURCE_DIR}/bench/macrobar_trees.c
+                    ${PROJECT_SOURCE_DIR}/bench/macrobar_graph.c)
+        target_compile_definitions(bench_macrobar_${how} PRIVATE HOW=${how})
+        target_compile_options(bench_macrobar_${how} PRIVATE
+                               -falign-functions=64)
+        target_link_libraries(bench_macrobar_${how} PRIVATE tuza_example)
+        target_link_libraries(bench_macrobar_bench PRIVATE
+                              bench_macrobar_${how} m)
+    endforeach()
+    target_compile_definitions(bench_macrobar_told PRIVATE ${told})
+    target_compile_definitions(bench_macrobar_all PRIVATE STORE=tuza_store
+                               FIRST=tuza_store)
 endfunction()

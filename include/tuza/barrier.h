@@ -6,7 +6,8 @@
  * a store overwrites is kept for this collection. Two ways to tell:
  *
  *   by hand      tuza_store(&node->next, other) and its like below, for every
- *                store into memory that tuza allocated, and then
+ *                store into memory that tuza allocated over what may be a
+ *                pointer, and then
  *                TUZA_CONFIG(.barrier = TUZA_BARRIER_COMPLETE);
  *   by compiler  all of the program and its libraries compiled with what
  *                `tuza-cflags --barrier` prints (docs/barrier.md), which
@@ -48,22 +49,19 @@ TUZA_API void *tuza__barrier_move(void *to, const void *from, size_t n,
                                   void *(*move)(void *, const void *, size_t));
 TUZA_API void *tuza__barrier_hold(const void *base, size_t n);
 
-/* What p points to is read before the flag that follows, if it is read earlier in
- * the source: a mark may begin between that and the store. */
-#define TUZA__READ_BEFORE(p) __asm__ volatile("" : "+m"(*(p)))
-
-#ifndef TUZA__MARKS
-#define TUZA__MARKS() (*(volatile uint32_t *)&tuza__barrier != 0)
-#endif
+/* What *p is, if it is read earlier in the source, is read before the flag: a mark may
+ * begin between that and the store. */
 #ifndef TUZA__LOG
-#define TUZA__LOG(p, n) tuza__barrier_log(p, n)
+#define TUZA__LOG(p, n) tuza__barrier_log((const void *)(p), n)
 #endif
-
+#ifndef TUZA__TELL
 #define TUZA__TELL(p, n)                                                       \
     do {                                                                       \
-        if (__builtin_expect(TUZA__MARKS(), 0))                                \
-            TUZA__LOG((const void *)(p), (size_t)(n));                         \
+        __asm__ volatile("" : "+m"(*(p)));                                     \
+        if (__builtin_expect(*(volatile uint32_t *)&tuza__barrier != 0, 0))    \
+            TUZA__LOG(p, n);                                                   \
     } while (0)
+#endif
 
 /* n bytes at p are about to be overwritten, by the caller's next statement: for
  * stores that are neither of those below. What lies between this and the store
@@ -71,7 +69,7 @@ TUZA_API void *tuza__barrier_hold(const void *base, size_t n);
 static inline void tuza_barrier(const void *p, size_t n)
 {
     __asm__ volatile("" : : : "memory");
-    TUZA__TELL(p, n);
+    TUZA__TELL((char *)p, n);
 }
 
 /* memmove and memset for memory that may hold pointers. As memcpy is memmove
@@ -95,9 +93,18 @@ TUZA_END
         (void)TUZA__REQUIRE(TUZA__FITS(__typeof__(*(p)), v));                  \
         __typeof__(*(p)) tuza__v = (v);                                        \
         __typeof__(p) tuza__p = (p);                                           \
-        TUZA__READ_BEFORE(tuza__p);                                            \
         TUZA__TELL(tuza__p, sizeof *tuza__p);                                  \
         *tuza__p = tuza__v;                                                    \
+        (void)0;                                                               \
+    })
+
+/* *p = v, where *p holds no pointer, as in a new object: nothing is overwritten that
+ * the collector should hear of, so it is the store alone. (Where *p does hold one, that
+ * is a store that is not told.) */
+#define tuza_store_first(p, v)                                                 \
+    __extension__({                                                            \
+        (void)TUZA__REQUIRE(TUZA__FITS(__typeof__(*(p)), v));                  \
+        *(p) = (v);                                                            \
         (void)0;                                                               \
     })
 
@@ -143,8 +150,13 @@ template <class T> struct tuza__same {
 template <class T>
 inline void tuza_store(T *p, typename tuza__same<T>::type v)
 {
-    TUZA__READ_BEFORE(p);
     TUZA__TELL(p, sizeof *p);
+    *p = v;
+}
+
+template <class T>
+inline void tuza_store_first(T *p, typename tuza__same<T>::type v)
+{
     *p = v;
 }
 

@@ -124,6 +124,7 @@ static int stores(void)
     pair **a = tuza_new_array(pair *, 4);
     tuza_store(&a[0], p);
     tuza_store(&a[0], NULL);
+    tuza_store_first(&a[2], p);
     tuza_store(p, one);
     tuza_store_atomic(&a[1], p);
     tuza_store_range(a, a + 2, 2);
@@ -306,6 +307,8 @@ refuses "range over what is no channel" \
     'tuza_range(v, ints) { i = v; }' 'tuza_range(v, pi) { i = v; }'
 refuses "pointer of another type stored" \
     'tuza_store(&text, text)' 'tuza_store(&text, pi)'
+refuses "pointer of another type stored first" \
+    'tuza_store_first(&text, text)' 'tuza_store_first(&text, pi)'
 refuses "pointer of another type exchanged" \
     '(void)tuza_exchange(&text, text)' '(void)tuza_exchange(&text, pi)'
 refuses "expected value of another type" \

@@ -105,6 +105,7 @@ IN_GOROUTINES(each_macro_logs_what_it_overwrites, 2)
     struct pair { void *x, *y; } *p = (void *)&a[40], none = { NULL, NULL };
     tuza_store(p, none);
     tuza_barrier((char *)&a[50] + 4, 8); // two words, each in part
+    tuza_store_first(&a[60], NULL); // as it says, whatever was there
     need_eq(flush_all(), 4 + 2 + 3 + 4 + 2 + 2);
     need_seen(0, 4, 1);
     need_seen(4, 4, 0);
@@ -112,7 +113,8 @@ IN_GOROUTINES(each_macro_logs_what_it_overwrites, 2)
     need_seen(20, 4, 1);
     need_seen(40, 2, 1);
     need_seen(50, 2, 1);
-    need(a[8] == NULL && a[12] == NULL && a[20] == block + 30);
+    need_seen(60, 1, 0);
+    need(!a[60] && a[8] == NULL && a[12] == NULL && a[20] == block + 30);
     end();
 }
 
@@ -121,28 +123,27 @@ IN_GOROUTINES(each_macro_logs_what_it_overwrites, 2)
 static uint64_t log_with_numbers(void **p)
 {
     uint64_t changed;
-    size_t n = sizeof *p;
     __asm__ volatile("mov $1, %%eax\n\tmov $2, %%ecx\n\tmov $3, %%edx\n\t"
-                     "mov $4, %%r8d\n\tmov $5, %%r9d\n\tmov $6, %%r10d\n\t"
+                     "mov $4, %%r8d\n\tmov $5, %%r9d\n\tmov $6, %%esi\n\t"
                      "mov %%rsp, %%rbx\n\tmov %%rdi, %%r12\n\t"
                      "movq $7, -8(%%rsp)\n\tmovq $8, -128(%%rsp)\n\t"
-                     "lea 1f(%%rip), %%r11\n\t"
-                     "jmp *tuza__barrier_log_kept@GOTPCREL(%%rip)\n"
+                     "mov %%rdi, %%r10\n\tlea 1f(%%rip), %%r11\n\t"
+                     "jmp *tuza__barrier_log_word@GOTPCREL(%%rip)\n"
                      "1:\n\t"
                      "xor $1, %%rax\n\txor $2, %%rcx\n\txor $3, %%rdx\n\t"
-                     "xor $4, %%r8\n\txor $5, %%r9\n\txor $6, %%r10\n\t"
-                     "xor %%rsp, %%rbx\n\txor %%rdi, %%r12\n\txor $8, %%rsi\n\t"
+                     "xor $4, %%r8\n\txor $5, %%r9\n\txor $6, %%rsi\n\t"
+                     "xor %%rsp, %%rbx\n\txor %%rdi, %%r12\n\t"
                      "xorq $7, -8(%%rsp)\n\txorq $8, -128(%%rsp)\n\t"
                      "or %%rcx, %%rax\n\tor %%rdx, %%rax\n\tor %%r8, %%rax\n\t"
-                     "or %%r9, %%rax\n\tor %%r10, %%rax\n\tor %%rbx, %%rax\n\t"
+                     "or %%r9, %%rax\n\tor %%rbx, %%rax\n\t"
                      "or %%r12, %%rax\n\tor %%rsi, %%rax\n\t"
                      "or -8(%%rsp), %%rax\n\tor -128(%%rsp), %%rax"
-                     : "=&a"(changed), "+D"(p), "+S"(n)
+                     : "=&a"(changed), "+D"(p)
                      :
-                     : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "xmm0",
-                       "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
-                       "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15",
-                       "cc", "memory");
+                     : "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "r12",
+                       "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
+                       "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
+                       "xmm15", "cc", "memory");
     return changed;
 }
 

@@ -101,7 +101,10 @@ static inline uint64_t next_id(void)
 // All stores of references into objects.
 static inline void store(struct object *o, int e, void *p)
 {
-    tuza_store(&o->edge[e], p);
+    if (!o->edge[e])
+        tuza_store_first(&o->edge[e], p);
+    else
+        tuza_store(&o->edge[e], p);
 }
 
 static struct object *object_of(const struct world *w, int i)
