@@ -10,4 +10,12 @@
 // Signal-safe; a system call.
 bool tz_peek(void *to, uintptr_t from, size_t n);
 
+// The same for n ranges, which are copied one behind the other: false when a byte of
+// any of them cannot be read. At most TZ_PEEK_RANGES.
+struct tz_range {
+    uintptr_t lo, hi;
+};
+enum { TZ_PEEK_RANGES = 16 };
+bool tz_peek_ranges(void *to, const struct tz_range *ranges, size_t n);
+
 #endif

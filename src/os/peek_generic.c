@@ -8,3 +8,9 @@ bool tz_peek(void *to, uintptr_t from, size_t n)
     (void)to, (void)from, (void)n;
     return false;
 }
+
+bool tz_peek_ranges(void *to, const struct tz_range *ranges, size_t n)
+{
+    (void)to, (void)ranges, (void)n;
+    return false;
+}

@@ -38,16 +38,18 @@
 enum { WORD = sizeof(uintptr_t), LEFT_OUT = 8 };
 
 struct root {
-    uintptr_t module; // TLS module number, 0 for data
+    uintptr_t module; // TLS module number, 0 for data, LINKER
     uintptr_t lo, hi; // data: the segment; TLS: 0 and the block's size
     bool may_go;      // data: not of the program itself
 };
+// No root, but a part of the list of the linker; more than any module's number.
+static const uintptr_t LINKER = UINTPTR_MAX;
 
 struct table {
     uint64_t adds, subs; // the linker's counts when it was made
-    uint64_t chain;      // what its list was then; 0: there is none
+    uint64_t chain;      // what its list was then, hashed; 0: there is none
     size_t bytes;        // mapped for it, this head included
-    size_t count, max;   // of roots
+    size_t count, max;   // of roots, those of LINKER first
     struct root roots[];
 };
 
@@ -144,28 +146,44 @@ TZ_NO_SANITIZE static uint64_t mix(uint64_t hash, const uint64_t *words, size_t 
     return hash;
 }
 
-// A hash of the list as it is, which others may be changing: then it is any other.
-TZ_NO_SANITIZE static uint64_t chain_now(void)
+// What the list consists of, with the linker's lock held. Another object may come to
+// lie where one was: its program headers are others, nearly always.
+TZ_NO_SANITIZE static void add_list(struct walk *w)
 {
-    enum { TOO_MANY = 1 << 20 };
-    struct r_debug debug;
-    struct link_map m;
-    uint64_t head[64];
-    if (!tables.debug || !tz_peek(&debug, (uintptr_t)tables.debug, sizeof debug))
-        return 0;
-    uint64_t hash = 1;
-    uintptr_t at = (uintptr_t)debug.r_map;
-    for (int i = 0; at && i < TOO_MANY; at = (uintptr_t)m.l_next, i++) {
-        if (!tz_peek(&m, at, sizeof m))
-            return 0;
-        const uint64_t words[] = { at, m.l_addr, (uintptr_t)m.l_name,
-                                   (uintptr_t)m.l_ld };
-        hash = mix(hash, words, sizeof words / sizeof words[0]);
-        // Another may come to lie there: its program headers are others, nearly always.
-        if (tz_peek(head, m.l_addr, sizeof head))
-            hash = mix(hash, head, sizeof head / sizeof head[0]);
+    enum { HEADERS = 512 };
+    char headers[HEADERS];
+    if (!tables.debug)
+        return;
+    uintptr_t at = (uintptr_t)&tables.debug->r_map;
+    add(w, (struct root){ LINKER, at, at + sizeof tables.debug->r_map, false });
+    for (const struct link_map *m = tables.debug->r_map; m; m = m->l_next) {
+        at = (uintptr_t)m;
+        add(w, (struct root){ LINKER, at, at + sizeof *m, false });
+        at = m->l_addr;
+        if (tz_peek(headers, at, HEADERS))
+            add(w, (struct root){ LINKER, at, at + HEADERS, false });
     }
-    return hash | 1;
+}
+
+// A hash of what these parts of the list are now, which others may be changing: then it
+// is another. 0: there are none, or they cannot be read.
+TZ_NO_SANITIZE static uint64_t hash_list(const struct root *r, size_t n)
+{
+    uint64_t words[320], hash = 0;
+    struct tz_range part[TZ_PEEK_RANGES];
+    for (size_t i = 0, k = 0, bytes = 0; i < n && r[i].module == LINKER; i++) {
+        part[k++] = (struct tz_range){ r[i].lo, r[i].hi };
+        bytes += r[i].hi - r[i].lo;
+        bool more = i + 1 < n && r[i + 1].module == LINKER;
+        size_t next = more ? r[i + 1].hi - r[i + 1].lo : 0;
+        if (more && k < TZ_PEEK_RANGES && bytes + next <= sizeof words)
+            continue;
+        if (!tz_peek_ranges(words, part, k))
+            return 0;
+        hash = mix(hash, words, bytes / sizeof words[0]) | 1;
+        k = bytes = 0;
+    }
+    return hash;
 }
 
 // By hand: ThreadSanitizer would see a race of strstr with the linker, whose lock it
@@ -203,8 +221,11 @@ static int add_object(struct dl_phdr_info *o, size_t size, void *arg)
     if (w->before && w->before->adds == o->dlpi_adds &&
         w->before->subs == o->dlpi_subs && !tz_load_rlx(&tables.outdated))
         return 1; // nothing changed
-    if (first)
-        w->chain = chain_now();
+    if (first) {
+        add_list(w);
+        if (w->into && w->found <= w->into->max)
+            w->chain = hash_list(w->into->roots, w->found);
+    }
     if (is_sanitizer(o->dlpi_name))
         return 0;
     for (int i = 0; i < o->dlpi_phnum; i++) {
@@ -261,7 +282,8 @@ void tz_roots_snapshot(void)
 TZ_NO_SANITIZE bool tz_roots_current(void)
 {
     const struct table *t = tz_load_acq(&tables.current);
-    bool is = t && (TZ_DEFECT(TZ_D104) || t->chain == 0 || t->chain == chain_now());
+    bool is = t && (TZ_DEFECT(TZ_D104) || t->chain == 0 ||
+                    t->chain == hash_list(t->roots, t->count));
     tz_store_rlx(&tables.outdated, !is);
     return is;
 }

@@ -40,12 +40,12 @@ command_for() { # SOURCE
         }' "$build/compile_commands.json"
 }
 
-# Links the program of TEST with SOURCE's DEFECT in place of SOURCE.
+# Links the program of TEST with SOURCE's DEFECT, if it has a number, in place of SOURCE.
 make_program() { # DEFECT SOURCE TEST PROGRAM
     local command target object rest
     command=$(command_for "$2")
     [ -n "$command" ] || { echo "$2 is not compiled in $build"; return 1; }
-    (cd "$build" && eval "$command -DTZ_DEFECT_ON=${1#D} -o '$work/defect.o'") ||
+    (cd "$build" && eval "$command ${1:+-DTZ_DEFECT_ON=${1#D}} -o '$work/defect.o'") ||
         return 1
     target=${3#test/}
     target=test_$(tr / _ <<<"${target%_test.c}")
@@ -87,7 +87,14 @@ try() { # DEFECT SOURCE TEST NAME
         complain "$1: $program is not built"
         return
     fi
-    fails "$program" "$4" 1
+    rm -f "$work"/*_module.so # of the one before
+    [ ! -f "${program%_test}_module.so" ] || cp "${program%_test}_module.so" "$work"
+    if ! make_program "" "$2" "$3" "$work/program" >"$work/log" 2>&1; then
+        complain "$1: no program without it"
+        cat "$work/log"
+        return
+    fi
+    fails "$work/program" "$4" 1
     case $? in
     0) complain "$1: $4 fails without it"; cat "$work/out"; return ;;
     2) complain "$1: $3 has no test $4"; return ;;
