@@ -21,6 +21,11 @@ static struct node *node_new(struct node *left, struct node *right)
     return t;
 }
 
+static double *doubles_new(void)
+{
+    return tuza_alloc_bytes(GCBENCH_DOUBLES * sizeof(double));
+}
+
 bool MACROBAR_NAME(bintrees, HOW)(void)
 {
     bool ok = true;

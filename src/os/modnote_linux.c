@@ -11,6 +11,8 @@
 #include <link.h>
 #include <string.h>
 
+#include "base/san.h"
+
 static struct {
     uint64_t adds, subs; // the linker's counts at the last look; 0: none yet
     bool all;
@@ -59,14 +61,29 @@ static bool has_note(const struct look *k, const struct dl_phdr_info *o)
     return false;
 }
 
-static bool is_exempt(const struct look *k, const char *path)
+// Paths by hand: ThreadSanitizer would see races of libc's functions with the linker,
+// whose lock it does not know.
+TZ_NO_SANITIZE static bool is_exempt(const struct look *k, const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    const char *file = slash ? slash + 1 : path;
-    for (const char *const *e = k->exempt; *e; e++)
-        if (strncmp(file, *e, strlen(*e)) == 0)
+    const char *file = path;
+    for (; *path; path++)
+        file = *path == '/' ? path + 1 : file;
+    for (const char *const *e = k->exempt; *e; e++) {
+        size_t n = 0;
+        while ((*e)[n] && file[n] == (*e)[n])
+            n++;
+        if (!(*e)[n])
             return true;
+    }
     return false;
+}
+
+TZ_NO_SANITIZE static void set_missing(const char *path)
+{
+    size_t n = 0;
+    for (; path[n] && n < sizeof last.missing - 1; n++)
+        last.missing[n] = path[n];
+    last.missing[n] = 0;
 }
 
 static int look_at(struct dl_phdr_info *o, size_t size, void *arg)
@@ -86,7 +103,7 @@ static int look_at(struct dl_phdr_info *o, size_t size, void *arg)
     if (has_note(k, o) || (!program && is_exempt(k, o->dlpi_name)))
         return 0;
     last.all = false;
-    strncpy(last.missing, program ? "" : o->dlpi_name, sizeof last.missing - 1);
+    set_missing(program ? "" : o->dlpi_name);
     return 1;
 }
 
