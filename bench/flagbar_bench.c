@@ -5,7 +5,7 @@
 // the flags' code is idle. The value is the geometric mean of what an operation costs
 // with, the peer's without. By argument:
 //
-//   told     each with the collector's mode that it gets: with the flags marking is told
+//   told     each in the collector's mode that it gets: with the flags marking is told
 //   macros   with the macros of tuza/barrier.h (macro_*_bench) in place of the flags
 
 #include <libgen.h>

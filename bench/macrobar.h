@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// bench/macrobar.h: for the files of macrobar. Programs of this directory, smaller, are
-// compiled three times (cmake/programs.cmake): HOW is `plain`; `told`, where stores over
-// what may be a pointer are told, as tuza/barrier.h asks; `all`, where every one is. Each
-// function runs one and says whether all was right.
+// bench/macrobar.h: for the files of macrobar. Programs of this directory, smaller,
+// are compiled three times (cmake/programs.cmake): HOW is `plain`; `told`, where stores
+// over what may be a pointer are told, as tuza/barrier.h asks; `all`, where every one
+// is. Each function runs one and says whether all was right.
 #ifndef BENCH_MACROBAR_H
 #define BENCH_MACROBAR_H
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // bench/macrobar_bench.c: what the macros of tuza/barrier.h cost while nothing marks,
-// beside plain stores, by turns, 21 pairs. The value is the geometric mean of the medians
-// of a turn of bintrees, gcbench, graph and mixed300k, smaller (macrobar.h), in us. Other
-// values by argument, in ns:
+// beside plain stores, by turns, 21 pairs. The value is the geometric mean of the
+// medians of a turn of bintrees, gcbench, graph and mixed300k, smaller (macrobar.h),
+// in us. By argument:
 //
 //   all     the same programs with tuza_store for every store
-//   trees   making nodes of trees, two stores with tuza_store each
-//   edges   turning a random edge of a graph
+//   trees   making nodes of trees, two stores with tuza_store each, ns a node
+//   edges   turning a random edge of a graph, ns each
 
 #include <math.h>
 #include <stdbool.h>
@@ -25,7 +25,8 @@ static struct node *nodes[NODES], *trees[4];
 
 // Where a function begins in a line of the cache is worth as much as what is measured:
 // trees are made by one at each place where compilers begin them.
-#define PLACED(at) __attribute__((noinline, aligned(64), patchable_function_entry(at, at)))
+#define PLACED(at)                                                             \
+    __attribute__((noinline, aligned(64), patchable_function_entry(at, at)))
 #define PLAIN(p, v) (*(p) = (v))
 #define TREE(name, STORE, at)                                                  \
     static PLACED(at) struct node *tree_##name##_##at(int depth)               \

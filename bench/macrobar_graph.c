@@ -2,34 +2,13 @@
 // bench/macrobar_graph.c: graph.h with 16 MB, and objects of many sizes of alloc.h, for
 // macrobar.
 
-#include <stddef.h>
 #include <string.h>
 
+#include "graph_collected.h"
 #include "macrobar.h"
 
 #define ALLOC(size) tuza_alloc(size)
-#define FREE(p) ((void)(p))
 #include "alloc.h"
-#include "graph.h"
-
-static const tuza_type node_type = { // pointers, up to `number`
-    sizeof(struct node), "node",
-    (UINT64_C(1) << offsetof(struct node, number) / sizeof(void *)) - 1, NULL, NULL};
-
-static struct node *node_new(void)
-{
-    return tuza_alloc_typed(&node_type, 1);
-}
-
-static uint64_t *block_new(uint64_t words)
-{
-    return tuza_alloc_bytes(words * sizeof(uint64_t));
-}
-
-static struct node **table_new(uint64_t nodes)
-{
-    return tuza_alloc_array(nodes, sizeof(struct node *));
-}
 
 bool MACROBAR_NAME(graph, HOW)(void)
 {
